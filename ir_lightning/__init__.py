@@ -1,0 +1,3 @@
+"""The laboratory for generative image restoration."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""Near rain and far fog, the composition of RainCityscapes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ir_lightning.data.compositions.atmosphere import transmission
+from ir_lightning.data.compositions.composition import Composition
+from ir_lightning.data.compositions.draws import Draws
+from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.streaks import Streaks
+from ir_lightning.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RainHaze(Composition):
+    """Depth-aware rain: O = I (1 - R - A) + R + A0 A.
+
+    R = R_pattern t_r, t_r = exp(-alpha max(d1, d)): rain in front of near objects is seen as
+    streaks. A = 1 - exp(-beta d): in front of far ones it is fog. Hu et al., "Depth-attentional
+    Features for Single-image Rain Removal" (DAF-Net, RainCityscapes), CVPR 2019. A drop of radius
+    a is wider than a pixel up to the distance d1 = 2 f a; nearer objects lose no more streaks.
+
+    Args:
+        weather: (alpha per metre, beta per metre, drop radius a in metres), values that move
+            together; each image gets one of the triples, all equally likely. As in the paper,
+            alpha >= beta, so that R + A never exceeds 1.
+        light: atmospheric light A0, gray, in parts of full scale.
+        distance: metres to the farthest point of a scene (relative depth 1).
+        focal: focal length f in pixels (Cityscapes: 2262).
+        streaks: R_pattern, the rain at distance zero.
+    """
+
+    needs_depth: ClassVar[bool] = True
+
+    weather: Sequence[Sequence[float]] = (
+        (0.01, 0.005, 0.01),
+        (0.02, 0.01, 0.005),
+        (0.03, 0.015, 0.002),
+    )
+    light: Range = (0.7, 1.0)
+    distance: float = 150.0
+    focal: float = 2262.0
+    streaks: Streaks = field(default_factory=Streaks)
+
+    def __post_init__(self) -> None:
+        settle(self, light=(0, 1), distance=(0, 1e5), focal=(0, 1e5))
+        triples = tuple(tuple(float(number) for number in triple) for triple in self.weather)
+        legal = [len(t) == 3 and t[0] >= t[1] >= 0 and t[2] >= 0 for t in triples]
+        if not (triples and all(legal)):
+            raise UsageError(
+                f"RainHaze: weather = {self.weather} is not possible; give a list of "
+                "[alpha, beta, drop radius] with alpha >= beta >= 0."
+            )
+        object.__setattr__(self, "weather", triples)
+
+    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
+        alpha, beta, radius = draws.choice(self.weather)
+        light = draws.uniform(self.light)
+        pattern = self.streaks.layers(draws).sum(1, keepdim=True).clamp(max=1)
+        metres = self.distance * depth
+        nearest = 2 * self.focal * radius
+        rain = pattern * transmission(torch.maximum(nearest, metres), alpha)
+        fog = 1 - transmission(metres, beta)
+        return clean * (1 - rain - fog) + rain + light * fog

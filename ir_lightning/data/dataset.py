@@ -1,0 +1,98 @@
+"""From samples of a source to the tensors of a batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ir_lightning.data.augment import PairedAugment
+from ir_lightning.data.order import Draw
+from ir_lightning.data.source import Depth, Image, Sample, Source
+
+Composition = Callable[..., Tensor]
+"""``composition(clean, depth, seed=...)``: (B, 3, H, W) in [0, 1] to the same."""
+
+Pair = dict[str, Any]
+"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255."""
+
+EVALUATION_SEED = 2212  # never the run's seed: every run is scored on the same degraded images
+
+
+class PairMaker:
+    """Makes the pair that a network sees out of a sample.
+
+    Args:
+        composition: degrades samples that are only clean; None for real pairs.
+        input: what the network is given: ``degraded`` (restoration) or ``clean`` (reconstruction).
+    """
+
+    def __init__(self, composition: Composition | None, input: str) -> None:
+        self.composition = composition
+        self.input = input
+
+    def __call__(self, sample: Sample, seed: int) -> Pair:
+        clean = to_tensor(sample.clean)
+        if self.input == "clean":
+            degraded = clean
+        elif sample.degraded is not None:
+            degraded = to_tensor(sample.degraded)
+        else:
+            degraded = self._degrade(clean, sample.depth, seed)
+        return {"name": sample.name, "degraded": degraded, "clean": clean}
+
+    def _degrade(self, clean: Tensor, depth: Depth | None, seed: int) -> Tensor:
+        if self.composition is None:
+            raise ValueError("A source of clean images needs a composition model to degrade them.")
+        distance = None if depth is None else torch.from_numpy(depth)[None, None]
+        degraded = self.composition(clean[None], distance, seed=seed)[0]
+        # A photograph of the degraded scene would be stored in 8 bits, like those of the benchmarks.
+        return degraded.mul(255).round().div(255)
+
+
+def to_tensor(image: Image) -> Tensor:
+    """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div(255)
+
+
+class TrainingPairs(Dataset[Pair]):
+    """Random crops; item (epoch, index) is a pure function of (seed, epoch, index)."""
+
+    def __init__(self, source: Source, make: PairMaker, augment: PairedAugment, seed: int) -> None:
+        self.source = source
+        self.make = make
+        self.augment = augment
+        self.seed = seed
+
+    def __getitem__(self, draw: Draw) -> Pair:
+        epoch, index = draw
+        # The order of an epoch is seeded with two numbers, its samples with three: never the same.
+        crop_seed, degradation_seed = np.random.default_rng(
+            [self.seed, epoch, index]
+        ).integers(2**31, size=2)
+        sample = self.augment(self.source[index], int(crop_seed))
+        return self.make(sample, int(degradation_seed))
+
+
+class EvaluationPairs(Dataset[Pair]):
+    """Whole images with fixed degradations, the first ``limit`` of them (None: all)."""
+
+    def __init__(self, source: Source, make: PairMaker, limit: int | None = None) -> None:
+        self.source = source
+        self.make = make
+        self.limit = limit
+
+    def __len__(self) -> int:
+        return len(self.source) if self.limit is None else min(self.limit, len(self.source))
+
+    def __getitem__(self, index: int) -> Pair:
+        return self.make(self.source[index], EVALUATION_SEED + index)
+
+
+def quiet_worker(_: int) -> None:
+    """Keep a data-loading process on its own core."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,90 @@
+"""The data of one run: what it trains on, is chosen by, and is judged by."""
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from ir_lightning.data.augment import PairedAugment
+from ir_lightning.data.dataset import (
+    Composition,
+    EvaluationPairs,
+    Pair,
+    PairMaker,
+    TrainingPairs,
+    quiet_worker,
+)
+from ir_lightning.data.order import TrainingOrder
+from ir_lightning.data.source import Source
+
+
+class RestorationData(LightningDataModule):
+    """Training crops by iteration, whole images for validation and test.
+
+    One "epoch" of Lightning is the whole run: the budget is counted in iterations, and the order
+    of the images is this package's own (:class:`~ir_lightning.data.order.TrainingOrder`).
+
+    Args:
+        train, validation, test: sources of samples.
+        composition: degradation model for sources of clean scenes; None for real pairs.
+        input: ``degraded`` (restoration) or ``clean`` (reconstruction).
+        augment: crops and flips for training.
+        seed: the run's seed.
+        iterations: the budget.
+        batch: crops per iteration.
+        validation_images, test_images: how many whole images are scored; None means all.
+        workers: data-loading processes. The samples do not depend on their number.
+    """
+
+    def __init__(
+        self,
+        train: Source,
+        validation: Source,
+        test: Source,
+        composition: Composition | None,
+        input: str,
+        augment: PairedAugment,
+        seed: int,
+        iterations: int,
+        batch: int,
+        validation_images: int | None,
+        test_images: int | None,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        make = PairMaker(composition, input)
+        self.training_pairs = TrainingPairs(train, make, augment, seed)
+        self.validation_pairs = EvaluationPairs(validation, make, validation_images)
+        self.test_pairs = EvaluationPairs(test, make, test_images)
+        self.seed = seed
+        self.iterations = iterations
+        self.batch = batch
+        self.workers = workers
+        self.start = 0  # a resumed run sets the iteration that it continues from
+
+    @property
+    def epochs(self) -> int:
+        """How often a run of this budget sees each training image, rounded up."""
+        return math.ceil(self.iterations * self.batch / len(self.training_pairs.source))
+
+    def train_dataloader(self) -> DataLoader[Pair]:
+        images = len(self.training_pairs.source)
+        order = TrainingOrder(images, self.seed, self.batch, self.start, self.iterations)
+        return self._loader(self.training_pairs, batch_size=self.batch, sampler=order)
+
+    def val_dataloader(self) -> DataLoader[Pair]:
+        return self._loader(self.validation_pairs, batch_size=1)
+
+    def test_dataloader(self) -> DataLoader[Pair]:
+        return self._loader(self.test_pairs, batch_size=1)
+
+    def _loader(self, dataset: Any, **options: Any) -> DataLoader[Pair]:
+        return DataLoader(
+            dataset,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=quiet_worker,
+            **options,
+        )

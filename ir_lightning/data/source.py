@@ -1,0 +1,45 @@
+"""What every collection of images looks like, wherever its images come from.
+
+A source is free of torch: finding, pairing and checking files costs no second of start-up.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""(H, W, 3), RGB, 0..255."""
+
+Depth = NDArray[np.float32]
+"""(H, W), relative distance from the camera: 0 = nearest, 1 = farthest point of the scene."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One scene: the clean image and, where the source knows them, its degraded twin and depth.
+
+    A source of clean scenes leaves ``degraded`` empty: a composition model makes it.
+    """
+
+    name: str
+    clean: Image
+    degraded: Image | None = None
+    depth: Depth | None = None
+
+
+class Source(Protocol):
+    """A finite, ordered collection; ``source[i]`` is the same sample at every call."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def name(self, index: int) -> str:
+        """A name that is unique in the source, without reading the image."""
+        ...
+
+    def scene(self, index: int) -> str:
+        """What must not stand on both sides of a split: images of one scene share this key."""
+        ...

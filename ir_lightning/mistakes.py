@@ -1,0 +1,74 @@
+"""Turns what a person can get wrong into one sentence and an exit code."""
+
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ir_lightning.errors import DataError, UsageError
+
+FAILED, USAGE = 1, 2
+
+
+def told(main: Callable[[], object], conf: str) -> int:
+    """Call ``main``; say a mistake on stderr instead of showing a traceback.
+
+    Args:
+        main: the program.
+        conf: folder of the configuration, to suggest the key that was meant.
+
+    Returns:
+        0 when all went well, 2 for a request that cannot work, 1 for data that broke under way.
+        Any other exception is a bug, and passes.
+    """
+    try:
+        main()
+    except (UsageError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {sentence(error, conf)}", file=sys.stderr)
+        return USAGE
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues from the last checkpoint", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def sentence(error: Exception, conf: str) -> str:
+    """What is wrong and what to do, without Hydra's stack of causes."""
+    text = str(error).strip()
+    if unknown := re.search(r"Could not (?:override|delete|append to config) '([^']+)'", text):
+        return f"There is no key '{unknown[1]}'.{suggestion(unknown[1], conf)}"
+    if missing := re.search(r"Could not find '([^']+)'", text):
+        group, _, option = missing[1].rpartition("/")
+        listed = re.search(r"Available options in '[^']*':\n(.*?)\nConfig search path", text, re.S)
+        options = ", ".join(listed[1].split()) if listed else "none"
+        return f"{group}={option}: there is no such option; choose from {options}."
+    return " ".join(line.strip() for line in text.splitlines() if "hydra.cc" not in line)
+
+
+def suggestion(key: str, conf: str) -> str:
+    """" Did you mean ...?", or nothing when no key comes close."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(conf, version_base="1.3"):
+        known = list(_keys(compose("train")))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    ending = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    meant = (near or ending)[:1]
+    return f" Did you mean '{meant[0]}'?" if meant else " See conf/train.yaml for the keys."
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name in config:
+        yield f"{prefix}{name}"
+        node: Any = config._get_node(name)
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
+            yield from _keys(node, f"{prefix}{name}.")

@@ -1,0 +1,76 @@
+"""One picture that shows what a run does: degraded, restored, clean, for the same few images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ir_lightning.runs.files import atomic_write
+
+CAPTION = 18  # pixels
+GAP = 4  # pixels
+
+
+class Grid(Callback):
+    """Collects the first test images and draws them, a row each, at their own pixels.
+
+    Args:
+        path: the PNG to write.
+        rows: how many images.
+        side: each is cut to at most ``side`` x ``side`` pixels around its centre.
+    """
+
+    def __init__(self, path: Path, rows: int = 4, side: int = 256) -> None:
+        self.path = path
+        self.limit = rows
+        self.side = side
+        self.rows: list[tuple[list[NDArray[np.uint8]], list[str]]] = []
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if len(self.rows) < self.limit:
+            images = [self._cut(image[0]) for image in (batch["degraded"], outputs, batch["clean"])]
+            row = pl_module.test_rows[-1]
+            scores = [f"{row[f'{kind}_psnr']:.2f} dB" for kind in ("degraded", "restored")]
+            captions = [f"degraded {scores[0]}", f"restored {scores[1]}", f"clean: {row['name']}"]
+            self.rows.append((images, captions))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with atomic_write(self.path, "wb") as file:
+            Image.fromarray(self.draw()).save(file, format="PNG")
+
+    def draw(self) -> NDArray[np.uint8]:
+        """The picture, (H, W, 3)."""
+        width = max(image.shape[1] for images, _ in self.rows for image in images)
+        height = sum(images[0].shape[0] + CAPTION + GAP for images, _ in self.rows)
+        sheet = Image.new("RGB", (3 * width + 2 * GAP, height), "white")
+        pen = ImageDraw.Draw(sheet)
+        font = ImageFont.load_default(size=12)
+        top = 0
+        for images, captions in self.rows:
+            for column, (image, caption) in enumerate(zip(images, captions, strict=True)):
+                left = column * (width + GAP)
+                pen.text((left + 2, top + 1), caption, fill="black", font=font)
+                sheet.paste(Image.fromarray(image), (left, top + CAPTION))
+            top += images[0].shape[0] + CAPTION + GAP
+        return np.asarray(sheet)
+
+    def _cut(self, image: Tensor) -> NDArray[np.uint8]:
+        height, width = image.shape[-2:]
+        top, left = max(0, height - self.side) // 2, max(0, width - self.side) // 2
+        part = image[:, top : top + self.side, left : left + self.side]
+        pixels: NDArray[np.uint8] = (
+            part.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+        )
+        return pixels

@@ -1,0 +1,26 @@
+"""The bar that a person watches: iteration, losses, validation PSNR, time left."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+
+
+class IterationBar(TQDMProgressBar):
+    """Lightning's bar, counting iterations instead of epochs.
+
+    Args:
+        refresh_rate: iterations between two updates.
+    """
+
+    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description("training")
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What the bar shows: loss names without their prefix, validation PSNR in dB."""
+        shown = dict(super().get_metrics(trainer, pl_module))
+        shown.pop("v_num", None)
+        return {name.removeprefix("train/"): value for name, value in shown.items()}

@@ -1,0 +1,79 @@
+"""The record of a run: written when it starts, and whatever happens, when it ends."""
+
+import csv
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ir_lightning.runs.files import atomic_write, write_json
+
+RESULT = "result.json"
+TEST_IMAGES = "test_images.csv"
+PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
+
+
+def read_result(run_dir: Path) -> dict[str, Any]:
+    """The record of a run; empty where there is none, or none that can be read."""
+    try:
+        record = json.loads((run_dir / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_result(run_dir: Path, result: dict[str, Any]) -> None:
+    """Replace ``result.json`` in one step."""
+    write_json(run_dir / RESULT, result)
+
+
+def write_rows(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write ``test_images.csv``: one row per image, in test order."""
+    with atomic_write(run_dir / TEST_IMAGES) as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def mean_scores(rows: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
+    """Means over images, per protocol: ``{rgb8: {degraded: {psnr, ssim}, restored: {...}}}``."""
+    scores: dict[str, Any] = {}
+    for protocol in protocols:
+        prefix = "" if protocol == rows[0]["protocol"] else f"{protocol}:"
+        scores[protocol] = {
+            kind: {
+                metric: sum(row[f"{prefix}{kind}_{metric}"] for row in rows) / len(rows)
+                for metric in ("psnr", "ssim")
+            }
+            for kind in ("degraded", "restored")
+        }
+    return scores
+
+
+def provenance() -> dict[str, Any]:
+    """What the numbers were made with: package versions, git commit, machine."""
+    return {
+        "versions": {"python": platform.python_version()}
+        | {package: importlib.metadata.version(package) for package in PACKAGES},
+        "git_commit": git_commit(),
+        "machine": {"system": platform.system(), "processor": platform.machine()},
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree, with ``+changes`` if it was edited; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(here), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}+changes" if commit and git("status", "--porcelain", "-uno") else commit

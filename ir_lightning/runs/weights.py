@@ -1,0 +1,153 @@
+"""A restorer on disk: one safetensors file with the generator's weights and its configuration.
+
+Such files are passed around, so reading one must not run what a stranger wrote into it: weights are
+loaded without pickle, and a configuration may name nothing but network classes.
+"""
+
+import inspect
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra.utils import get_object
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from ir_lightning.build import build
+from ir_lightning.errors import DataError, UsageError
+from ir_lightning.runs.files import atomic_write
+
+GENERATOR_FILE = "generator.safetensors"
+CONFIG_FILE = "config.yaml"
+
+TRUSTED = re.compile(r"(ir_lightning\.networks|torch\.nn)(\.\w+)*")
+HARMLESS = {"_target_", "_args_", "_convert_"}  # Hydra's own keys that only pass values on
+
+
+def save_generator(
+    path: str | os.PathLike[str], generator: nn.Module, config: Mapping[str, Any]
+) -> None:
+    """Write the weights and what rebuilds the network, complete or not at all.
+
+    Args:
+        path: the file, by convention ``generator.safetensors`` in a run directory.
+        generator: its parameters and buffers are stored in their own types.
+        config: plain, resolved values with a ``_target_``.
+    """
+    # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
+    weights = {name: t.detach().cpu().clone().contiguous() for name, t in generator.state_dict().items()}
+    with atomic_write(Path(path), "wb") as file:
+        file.write(save(weights, metadata={"generator": json.dumps(config)}))
+
+
+def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device) -> nn.Module:
+    """Build the generator of a run directory or weights file and load its weights.
+
+    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
+
+    Returns:
+        The network on ``device``, in evaluation mode, its parameters frozen.
+
+    Raises:
+        UsageError: nothing to load there, a configuration that names anything but network classes,
+            or weights of another network.
+        DataError: the file is damaged.
+    """
+    path = generator_file(run_or_weights)
+    config, weights = _read(path)
+    if config is None:
+        config = _config_beside(path)
+    refuse_untrusted(config, path)
+    generator = build(config, f"{path}: generator")
+    if not isinstance(generator, nn.Module):
+        raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: the weights do not fit the configuration: {reason}") from None
+    return generator.to(device).eval().requires_grad_(False)
+
+
+def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:
+    """The weights file that a run directory or a path to the file itself stands for.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(run_or_weights).expanduser()
+    file = path / GENERATOR_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file; give a run directory that holds {GENERATOR_FILE}.")
+    if file.suffix != ".safetensors":
+        raise UsageError(f"{file}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
+    return file
+
+
+def refuse_untrusted(node: Any, where: str | os.PathLike[str]) -> None:
+    """Refuse a configuration that could do more than build networks.
+
+    Every ``_target_``, however deep, must be a class that is defined in ``ir_lightning.networks``
+    or ``torch.nn``. A path that only passes through them (``ir_lightning.networks.x.os.system``)
+    ends at something defined elsewhere. References (``${...}``) could read the environment.
+
+    Args:
+        node: configuration as parsed from YAML or JSON.
+        where: the file, for messages.
+
+    Raises:
+        UsageError: names what was refused.
+    """
+    if isinstance(node, str) and "${" in node:
+        raise UsageError(f"{where}: refused the reference {node}; weights carry plain values only.")
+    if isinstance(node, list):
+        for entry in node:
+            refuse_untrusted(entry, where)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if re.fullmatch(r"_\w+_", str(key)) and key not in HARMLESS:
+                raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
+            refuse_untrusted(value, where)
+        if "_target_" in node and not _is_network_class(node["_target_"]):
+            raise UsageError(
+                f"{where}: refused to build {node['_target_']}; weights may name only classes "
+                "of ir_lightning.networks and torch.nn."
+            )
+
+
+def _is_network_class(target: Any) -> bool:
+    if not isinstance(target, str) or not TRUSTED.fullmatch(target):
+        return False
+    try:
+        found = get_object(target)
+    except Exception:  # whatever a strange path runs into, it leads to no network class
+        return False
+    return inspect.isclass(found) and TRUSTED.fullmatch(found.__module__) is not None
+
+
+def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Configuration (None if the file has none) and tensors."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = (file.metadata() or {}).get("generator")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return described and json.loads(described), weights
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path}: the weights cannot be read ({error}).") from None
+
+
+def _config_beside(path: Path) -> Any:
+    try:
+        config = yaml.safe_load((path.parent / CONFIG_FILE).read_text("utf-8"))
+        return config["generator"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        raise UsageError(
+            f"{path} does not say which network it belongs to, and no {CONFIG_FILE} with a "
+            "'generator' stands beside it; give the run directory."
+        ) from None

@@ -1,0 +1,28 @@
+"""How a system is trained and scored, whichever networks it trains."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about training that is neither a network nor a loss.
+
+    Args:
+        optimizer: builds an optimizer from parameters.
+        schedule: factor on the learning rate as a function of progress in [0, 1).
+        iterations: the budget, in batches.
+        log_every: iterations between two rows of the training curve.
+        gradient_clip: largest gradient norm of each network, or None.
+        protocols: names of the scoring protocols; validation and model choice use the first.
+    """
+
+    optimizer: Callable[[Iterable[Tensor]], Optimizer]
+    schedule: Callable[[float], float]
+    iterations: int
+    log_every: int
+    gradient_clip: float | None
+    protocols: list[str]

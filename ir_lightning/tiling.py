@@ -1,0 +1,68 @@
+"""Large images in overlapping tiles, blended without seams."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ir_lightning.errors import UsageError
+
+
+def restore_tiled(
+    restore: Callable[[Tensor], Tensor], degraded: Tensor, tile: int, overlap: int
+) -> Tensor:
+    """Restore an image tile by tile; only one tile at a time passes through ``restore``.
+
+    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other. An image that
+    fits into one tile is restored by one plain call.
+
+    Args:
+        restore: (B, 3, h, w) to the same size, for h, w <= tile.
+        degraded: (B, 3, H, W).
+        tile: largest height and width that ``restore`` gets, in pixels.
+        overlap: shared pixels of neighbouring tiles, 0 <= overlap < tile.
+
+    Returns:
+        (B, 3, H, W), on the device and in the type of ``degraded``.
+
+    Raises:
+        UsageError: tile or overlap is out of range.
+    """
+    check_tiles(tile, overlap)
+    height, width = degraded.shape[-2:]
+    if height <= tile and width <= tile:
+        return restore(degraded).to(degraded)
+    restored = torch.zeros_like(degraded)
+    columns = _fades(width, tile, overlap)
+    for top, row_fade in _fades(height, tile, overlap):
+        for left, column_fade in columns:
+            window = (..., slice(top, top + len(row_fade)), slice(left, left + len(column_fade)))
+            fade = (row_fade[:, None] * column_fade).to(degraded)
+            restored[window] += restore(degraded[window]).to(degraded) * fade
+    return restored
+
+
+def check_tiles(tile: int, overlap: int) -> None:
+    """Refuse tiles that cannot cover an image.
+
+    Raises:
+        UsageError: names the value.
+    """
+    if tile < 1:
+        raise UsageError(f"tile={tile}: a tile is at least 1 pixel wide.")
+    if not 0 <= overlap < tile:
+        raise UsageError(f"overlap={overlap}: choose 0 or more, and less than the tile ({tile}).")
+
+
+def _fades(length: int, tile: int, overlap: int) -> list[tuple[int, Tensor]]:
+    """Start and weights of the tiles along one axis; at every pixel the weights sum to one."""
+    size = min(tile, length)
+    count = 1 + max(0, -((size - length) // (tile - overlap)))
+    # Evenly spread, so that the last tile is not a near copy of the one before.
+    starts = [(length - size) * i // max(1, count - 1) for i in range(count)]
+    position = torch.arange(size, dtype=torch.float64)
+    ramp = torch.minimum(position, size - 1 - position).add(1).clamp(max=overlap + 1)
+    total = torch.zeros(length, dtype=torch.float64)
+    for start in starts:
+        total[start : start + size] += ramp
+    return [(start, ramp / total[start : start + size]) for start in starts]

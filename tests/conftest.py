@@ -1,0 +1,56 @@
+"""What the tests share: composed configurations and tiny collections of images."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from PIL import Image
+
+import ir_lightning.resolvers  # configuration files use its words
+
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+
+ROOT = Path(__file__).parent.parent
+CONF = ROOT / "conf"
+SMALL = ("budget=smoke", "logger=csv", "callbacks=none")
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Compose:
+    """``composed("depth=3", ...)``: conf/train.yaml with overrides, its runs in a fresh folder."""
+
+    def make(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("train", overrides=[f"paths.runs={tmp_path}/runs", *overrides])
+
+    return make
+
+
+@pytest.fixture
+def benchmarks(tmp_path: Path) -> Path:
+    """A data folder with a miniature Rain800 and a folder of the user's own pairs."""
+    random = np.random.default_rng(0)
+
+    def photograph(width: int) -> Image.Image:
+        noise = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        return Image.fromarray(noise).resize((width, 48), Image.Resampling.BICUBIC)
+
+    for split, count in (("training", 8), ("test_syn", 2)):
+        folder = tmp_path / "data" / "rain800" / split
+        folder.mkdir(parents=True)
+        for index in range(count):
+            photograph(128).save(folder / f"{index + 1}.jpg")
+    for split, count in (("train", 8), ("test", 2)):
+        for kind in ("degraded", "clean"):
+            folder = tmp_path / "data" / "own" / split / kind
+            folder.mkdir(parents=True)
+            for index in range(count):
+                photograph(64).save(folder / f"{index}.png")
+    return tmp_path / "data"

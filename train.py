@@ -1,0 +1,29 @@
+"""Train, score and look at one restorer, or sweep over many with -m.
+
+python train.py generator=unet depth=5 loss=lsgan dataset=rain
+python train.py generator=unet depth=1,2,3,4,5,6,7,8 -m
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # mistakes reach us as exceptions, to be put in words
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ir_lightning import mistakes
+from ir_lightning.run import run
+
+CONF = str(Path(__file__).parent / "conf")
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+def main(config: DictConfig) -> None:
+    run(config, asked=list(HydraConfig.get().overrides.task))
+
+
+if __name__ == "__main__":
+    sys.exit(mistakes.told(main, CONF))
