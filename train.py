@@ -14,16 +14,20 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ir_lightning import mistakes
+from ir_lightning.mistakes import Outcome
 from ir_lightning.run import run
 
 CONF = str(Path(__file__).parent / "conf")
+outcome = Outcome(CONF)
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(config: DictConfig) -> None:
-    run(config, asked=list(HydraConfig.get().overrides.task))
+    with outcome.told():
+        run(config, asked=list(HydraConfig.get().overrides.task))
 
 
 if __name__ == "__main__":
-    sys.exit(mistakes.told(main, CONF))
+    with outcome.told():
+        main()
+    sys.exit(outcome.code)

@@ -3,7 +3,8 @@
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -17,29 +18,34 @@ from ir_lightning.errors import DataError, UsageError
 FAILED, USAGE = 1, 2
 
 
-def told(main: Callable[[], object], conf: str) -> int:
-    """Call ``main``; say a mistake on stderr instead of showing a traceback.
+class Outcome:
+    """Says mistakes on stderr as they happen, and remembers the exit code.
 
     Args:
-        main: the program.
         conf: folder of the configuration, to suggest the key that was meant.
-
-    Returns:
-        0 when all went well, 2 for a request that cannot work, 1 for data that broke under way.
-        Any other exception is a bug, and passes.
     """
-    try:
-        main()
-    except (UsageError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {sentence(error, conf)}", file=sys.stderr)
-        return USAGE
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("interrupted: the same command continues from the last checkpoint", file=sys.stderr)
-        return FAILED
-    return 0
+
+    def __init__(self, conf: str) -> None:
+        self.conf = conf
+        self.code = 0
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Swallow a mistake after one sentence. Any other exception is a bug, and passes.
+
+        The exit code becomes 2 for a request that cannot work, 1 for data that broke under way.
+        In a sweep the other runs go on.
+        """
+        try:
+            yield
+        except (UsageError, HydraException, OmegaConfBaseException) as error:
+            self._tell(sentence(error, self.conf), USAGE)
+        except DataError as error:
+            self._tell(str(error), FAILED)
+
+    def _tell(self, text: str, code: int) -> None:
+        print(f"error: {text}", file=sys.stderr, flush=True)
+        self.code = self.code or code
 
 
 def sentence(error: Exception, conf: str) -> str:

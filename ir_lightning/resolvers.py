@@ -4,8 +4,11 @@ from omegaconf import OmegaConf
 
 from ir_lightning.networks.geometry import smallest_crop
 
-OmegaConf.register_new_resolver(
-    "smallest_crop",
-    lambda depth, at_least: max(smallest_crop(depth), at_least),
-    replace=True,
-)
+
+def register() -> None:
+    """Teach them to OmegaConf; needed once before a configuration is read."""
+    OmegaConf.register_new_resolver(
+        "smallest_crop",
+        lambda depth, at_least: max(smallest_crop(depth), at_least),
+        replace=True,
+    )

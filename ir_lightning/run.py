@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 
+from ir_lightning import resolvers
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.files import atomic_write
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.result import provenance, read_result, write_result
 
-console = Console()
+console = Console(highlight=False)
+resolvers.register()
 
 
 def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
         console.print(notice)
     known = read_result(run_dir)
     if known.get("status") == "finished" and known.get("config_hash") == digest and not config.rerun:
-        console.print(f"Finished already (rerun=true trains it again): {run_dir}")
+        console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
         show(known, run_dir)
         return known
     return _record(resolve(config), asked, digest, run_dir)
@@ -63,7 +65,7 @@ def _record(plain: dict[str, Any], asked: list[str], digest: str, run_dir: Path)
         write_result(run_dir, begun)
     except OSError as error:
         raise UsageError(f"The run directory {run_dir} cannot be written: {error.strerror}.") from None
-    console.print(f"Run directory: {run_dir}")
+    console.print(f"Run directory: {run_dir}", soft_wrap=True)
     start = time.monotonic()
     try:
         from ir_lightning.training import train  # torch takes seconds to import: only now
@@ -97,4 +99,4 @@ def show(result: dict[str, Any], run_dir: Path) -> None:
         gain = [float(restored[metric]) - float(degraded[metric]) for metric in ("psnr", "ssim")]
         table.add_row(protocol, "gain", f"{gain[0]:+.3f}", f"{gain[1]:+.4f}", end_section=True)
     console.print(table)
-    console.print(f"Pictures and scores: {run_dir}")
+    console.print(f"Pictures and scores: {run_dir}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The torch half of a run: build the objects, fit, test. Imported only once a run is worth it."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def train(config: dict[str, Any], run_dir: Path, digest: str) -> dict[str, Any]:
     Returns:
         The measured part of the result record.
     """
+    quiet()
     pl.seed_everything(config["seed"], verbose=False)
     system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
@@ -83,17 +85,25 @@ def new_trainer(
     return trainer
 
 
+def quiet() -> None:
+    """Silence advice that does not apply; warnings about the run itself still show."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # these batches cost little; data.workers is there
+        ".*smaller than the logging interval.*",  # the systems write their own curve
+        ".*LeafSpec.*",  # Lightning's own business with torch
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
 def fit(
     trainer: pl.Trainer, system: RestorationSystem, data: RestorationData, budget: dict[str, Any]
 ) -> None:
     """Train to the end of the budget; the last iteration is always validated and saved."""
-    with warnings.catch_warnings():
-        # Lightning's advice on workers does not know how cheap these batches are.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        if data.start < budget["iterations"]:
-            trainer.fit(system, data)
-        if budget["iterations"] % budget["checkpoint_every"]:
-            trainer.validate(system, data, verbose=False)
+    if data.start < budget["iterations"]:
+        trainer.fit(system, data)
+    if budget["iterations"] % budget["checkpoint_every"]:
+        trainer.validate(system, data, verbose=False)
 
 
 def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:

@@ -70,9 +70,9 @@ class TrainingPairs(Dataset[Pair]):
     def __getitem__(self, draw: Draw) -> Pair:
         epoch, index = draw
         # The order of an epoch is seeded with two numbers, its samples with three: never the same.
-        crop_seed, degradation_seed = np.random.default_rng(
-            [self.seed, epoch, index]
-        ).integers(2**31, size=2)
+        crop_seed, degradation_seed = np.random.default_rng([self.seed, epoch, index]).integers(
+            2**31, size=2
+        )
         sample = self.augment(self.source[index], int(crop_seed))
         return self.make(sample, int(degradation_seed))
 

@@ -224,6 +224,7 @@ def _held_out(scenes: set[str], fraction: float, seed: int) -> set[str]:
             f"A training set of {len(scenes)} scene cannot be cut in two; name a validation source."
         )
     count = min(max(1, round(fraction * len(scenes))), len(scenes) - 1)
+
     def digest(scene: str) -> bytes:
         return hashlib.sha256(f"{seed}:{scene}".encode()).digest()
 

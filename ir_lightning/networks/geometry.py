@@ -1,7 +1,47 @@
-"""Sizes that networks can carry, known without building them (and without torch)."""
+"""What can be said about the networks' shapes without building them, and without torch.
+
+The check before a run uses these numbers, and so do the networks themselves.
+"""
+
+from ir_lightning.errors import UsageError
 
 DEPTHS = range(1, 9)
 """Depths that a generator can have: numbers of down-and-up-sampling layers."""
+
+KERNEL = 4
+"""Edge of every PatchGAN convolution; its padding is 1."""
+
+
+def level_widths(depth: int, width: int) -> list[int]:
+    """Channels after each of ``depth`` down-samplings: w, 2w, 4w, 8w, 8w, ... (pix2pix)."""
+    return [width * min(2**level, 8) for level in range(depth)]
+
+
+def patch_strides(layers: int) -> list[int]:
+    """Strides of a PatchGAN of ``layers`` convolutions: 2, ..., 2, 1, 1 (pix2pix).
+
+    Raises:
+        UsageError: for fewer than two layers.
+    """
+    if layers < 2:
+        raise UsageError(f"discriminator.layers must be at least 2, not {layers}.")
+    return [2] * (layers - 2) + [1, 1]
+
+
+def smallest_image(layers: int) -> int:
+    """The smallest edge, in pixels, from which a PatchGAN of ``layers`` makes a logit."""
+    edge = 1
+    for stride in reversed(patch_strides(layers)):
+        edge = (edge - 1) * stride + KERNEL - 2
+    return edge
+
+
+def receptive_field(layers: int) -> int:
+    """Edge, in pixels, of the patch that one logit judges: 70 for the five layers of pix2pix."""
+    edge = 1
+    for stride in reversed(patch_strides(layers)):
+        edge = (edge - 1) * stride + KERNEL
+    return edge
 
 
 def smallest_crop(depth: int) -> int:

@@ -16,7 +16,7 @@ import torch
 import yaml
 from hydra.utils import get_object
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ir_lightning.build import build
@@ -41,7 +41,8 @@ def save_generator(
         config: plain, resolved values with a ``_target_``.
     """
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
-    weights = {name: t.detach().cpu().clone().contiguous() for name, t in generator.state_dict().items()}
+    state = generator.state_dict().items()
+    weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state}
     with atomic_write(Path(path), "wb") as file:
         file.write(save(weights, metadata={"generator": json.dumps(config)}))
 
@@ -136,8 +137,7 @@ def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             described = (file.metadata() or {}).get("generator")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return described and json.loads(described), weights
+        return described and json.loads(described), load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: the weights cannot be read ({error}).") from None
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from kornia.filters import filter2d, get_gaussian_kernel2d
+from kornia.filters import filter2d_separable, get_gaussian_kernel1d
 from torch import Tensor
 
 from ir_lightning.data.compositions.composition import Composition
@@ -46,6 +46,6 @@ class Noise(Composition):
             return draws.normal(channels, height, width)
         radius = math.ceil(3 * self.correlation)
         white = draws.normal(channels, height + 2 * radius, width + 2 * radius)
-        kernel = get_gaussian_kernel2d(2 * radius + 1, (self.correlation, self.correlation))
-        # A sum of independent numbers has the variance of the sum of the squared weights.
-        return filter2d(white, draws.place(kernel / kernel.norm()), padding="valid")
+        kernel = draws.place(get_gaussian_kernel1d(2 * radius + 1, self.correlation))
+        kernel = kernel / kernel.norm()  # a weighted sum's variance is that of its squared weights
+        return filter2d_separable(white, kernel, kernel, padding="valid")

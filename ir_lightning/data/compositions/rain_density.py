@@ -1,6 +1,7 @@
 """Light, medium or heavy rain, the composition of Rain1200."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ class RainDensity(Composition):
     """
 
     level: Range = (0.05, 0.95)
-    streaks: Streaks = field(default_factory=Streaks)
+    streaks: Streaks = field(default_factory=partial(Streaks, density=0.006, brightness=(0.4, 0.6)))
 
     def __post_init__(self) -> None:
         settle(self, level=(0, 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -44,7 +45,7 @@ class RainHaze(Composition):
     light: Range = (0.7, 1.0)
     distance: float = 150.0
     focal: float = 2262.0
-    streaks: Streaks = field(default_factory=Streaks)
+    streaks: Streaks = field(default_factory=partial(Streaks, brightness=(0.6, 1.0)))
 
     def __post_init__(self) -> None:
         settle(self, light=(0, 1), distance=(0, 1e5), focal=(0, 1e5))

@@ -39,9 +39,9 @@ class Streaks:
     """
 
     angle: Range = (-30.0, 30.0)
-    density: Range = (0.002, 0.008)
-    length: Range = (12.0, 30.0)
-    brightness: Range = (0.3, 0.8)
+    density: Range = (0.003, 0.006)
+    length: Range = (12.0, 28.0)
+    brightness: Range = (0.4, 0.6)
     scales: Sequence[float] = (1.0, 1.6, 2.5)
     spread: float = 2.0
 

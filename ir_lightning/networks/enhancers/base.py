@@ -1,0 +1,62 @@
+"""What every detail-enhancing module has in common.
+
+The smallest enhancer is one class::
+
+    class Widen(Enhancer):
+        def build(self, channels: int) -> Block:
+            return Block(2 * channels, nn.Conv2d(channels, 2 * channels, 3, padding=1))
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ir_lightning.errors import UsageError
+
+
+class Block(nn.Module):
+    """One built enhancer: (B, C, H, W) to (B, out_channels, H, W).
+
+    Args:
+        out_channels: what the encoder layer behind it will receive.
+        layers: applied one after the other; a subclass may override ``forward`` instead.
+    """
+
+    def __init__(self, out_channels: int, *layers: nn.Module) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(features)
+
+
+class Enhancer(ABC):
+    """A recipe for the blocks in front of encoder layers; a subclass only has to write ``build``.
+
+    Args:
+        positions: before which encoder layers a block stands, counted from 1, one number or
+            several (Fig. 13 of arXiv 2212.02198). The block at position 1 sees the degraded
+            image in [-1, 1], the block at position k the features of layer k - 1. It feeds
+            its encoder layer only: the skip connection stays the unenhanced feature.
+
+    Raises:
+        UsageError: if positions are missing, repeated or not whole numbers from 1.
+    """
+
+    def __init__(self, positions: int | Sequence[int] = (1,)) -> None:
+        self.positions = (positions,) if isinstance(positions, int) else tuple(positions)
+        whole = all(isinstance(k, int) and k >= 1 for k in self.positions)
+        if not (self.positions and whole and len(set(self.positions)) == len(self.positions)):
+            raise UsageError(
+                "enhancer.positions must be one or more different whole numbers from 1, "
+                f"not {positions!r}."
+            )
+
+    @abstractmethod
+    def build(self, channels: int) -> Block:
+        """A new block for (B, channels, H, W); called once for each position.
+
+        The generator draws the first weights of all convolutions in it.
+        """

@@ -1,0 +1,178 @@
+"""The training steps are eq. 16-18 in pix2pix's order: one G forward, a D step, a G step."""
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ir_lightning.losses.adversarial import LeastSquares, Vanilla
+from ir_lightning.losses.pixel import L1, MSE
+from ir_lightning.systems.adversarial import AdversarialSystem
+from ir_lightning.systems.recipe import Recipe
+from ir_lightning.systems.regression import RegressionSystem
+from ir_lightning.systems.schedule import ConstantThenLinear
+
+ITERATIONS = 6
+ADAM = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+
+
+class Generator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, degraded: Tensor) -> Tensor:
+        return torch.sigmoid(self.layer(degraded))
+
+
+class Discriminator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(6, 1, 3)
+        self.calls = 0
+
+    def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
+        self.calls += 1
+        return self.layer(torch.cat([degraded, image], dim=1))
+
+
+def recipe(gradient_clip: float | None = None) -> Recipe:
+    return Recipe(ADAM, ConstantThenLinear(0.5), ITERATIONS, 1, gradient_clip, ["rgb8"])
+
+
+def networks() -> tuple[Generator, Discriminator]:
+    torch.manual_seed(0)
+    return Generator(), Discriminator()
+
+
+def batches() -> list[dict[str, Any]]:
+    random = torch.Generator().manual_seed(1)
+    pairs = [torch.rand(2, 2, 3, 16, 16, generator=random) for _ in range(ITERATIONS)]
+    return [{"name": ["a", "b"], "degraded": pair[0], "clean": pair[1]} for pair in pairs]
+
+
+def fit(system: Any) -> None:
+    trainer = Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, accelerator="cpu",
+    )
+    trainer.fit(system, DataLoader(batches(), batch_size=None))
+
+
+def rate(iteration: int) -> float:
+    """pix2pix: constant for the first half, then a straight line to zero."""
+    return 2e-4 * min(1.0, 2 * (1 - iteration / ITERATIONS))
+
+
+def weights(network: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def bce(logits: Tensor, target: float) -> Tensor:
+    p = torch.sigmoid(logits)
+    return -(target * p.log() + (1 - target) * (1 - p).log()).mean()
+
+
+@pytest.mark.parametrize("kind", ["lsgan", "gan"])
+def test_adversarial_training_is_the_textbook_loop(kind: str) -> None:
+    g, d = networks()
+    g_adam, d_adam = ADAM(g.parameters()), ADAM(d.parameters())
+    for iteration, batch in enumerate(batches()):
+        x, y = batch["degraded"], batch["clean"]
+        for adam in (g_adam, d_adam):
+            adam.param_groups[0]["lr"] = rate(iteration)
+        fake = g(x)
+        real_logits, fake_logits = d(x, y), d(x, fake.detach())
+        if kind == "lsgan":  # eq. 17
+            d_loss = 0.5 * ((real_logits - 1) ** 2).mean() + 0.5 * (fake_logits**2).mean()
+        else:
+            d_loss = 0.5 * (bce(real_logits, 1) + bce(fake_logits, 0))
+        d_adam.zero_grad()
+        d_loss.backward()
+        d_adam.step()
+        verdict = d(x, fake)
+        adversarial = ((verdict - 1) ** 2).mean() if kind == "lsgan" else bce(verdict, 1)
+        # eq. 16 and 18, on pix2pix's [-1, 1]
+        g_loss = adversarial + 100 * ((2 * fake - 1) - (2 * y - 1)).abs().mean()
+        g_adam.zero_grad()
+        g_loss.backward()
+        g_adam.step()
+
+    generator, discriminator = networks()
+    adversarial_term = LeastSquares(weight=1.0) if kind == "lsgan" else Vanilla(weight=1.0)
+    terms = {"adversarial": adversarial_term, "l1": L1(weight=100.0)}
+    system = AdversarialSystem(generator, discriminator, terms, recipe())
+    fit(system)
+
+    assert system.iteration == ITERATIONS
+    torch.testing.assert_close(weights(generator), weights(g), rtol=0, atol=1e-6)
+    torch.testing.assert_close(weights(discriminator), weights(d), rtol=0, atol=1e-6)
+    assert discriminator.calls == 3 * ITERATIONS
+
+
+def test_regression_training_is_gradient_descent_on_the_weighted_sum() -> None:
+    g, _ = networks()
+    adam = ADAM(g.parameters())
+    for iteration, batch in enumerate(batches()):
+        adam.param_groups[0]["lr"] = rate(iteration)
+        error = 2 * (g(batch["degraded"]) - batch["clean"])
+        adam.zero_grad()
+        (3 * (error**2).mean() + 0.5 * error.abs().mean()).backward()
+        adam.step()
+
+    generator, _ = networks()
+    terms = {"mse": MSE(weight=3.0), "l1": L1(weight=0.5), "adversarial": None}
+    fit(RegressionSystem(generator, terms, recipe()))
+    torch.testing.assert_close(weights(generator), weights(g), rtol=0, atol=1e-6)
+
+
+def test_the_generator_step_leaves_no_gradient_in_the_discriminator() -> None:
+    generator, discriminator = networks()
+    terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
+    system = AdversarialSystem(generator, discriminator, terms, recipe())
+    gradients = []
+
+    class Watch(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            gradients.append([p.grad.clone() for p in discriminator.parameters() if p.grad is not None])
+
+    system.recipe = Recipe(
+        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, None, ["rgb8"]
+    )
+    fit(system)
+    after_d, after_g = gradients[0], gradients[1]
+    assert all(torch.equal(a, b) for a, b in zip(after_d, after_g, strict=True))
+    assert all(p.requires_grad for p in discriminator.parameters())
+
+
+def test_gradient_clipping_bounds_the_norm_of_each_network() -> None:
+    norms = []
+
+    class Watch(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            gradients = [p.grad for group in self.param_groups for p in group["params"]]
+            norms.append(torch.stack([g.norm() for g in gradients]).norm().item())
+
+    generator, discriminator = networks()
+    terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
+    watched = Recipe(
+        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, 0.25, ["rgb8"]
+    )
+    fit(AdversarialSystem(generator, discriminator, terms, watched))
+    assert len(norms) == 2 * ITERATIONS
+    assert max(norms) <= 0.2501
+    assert min(norms) > 0.2  # both gradients are larger than that here, so the bound was reached
+
+
+def test_the_rate_is_constant_and_then_falls_to_zero() -> None:
+    schedule = ConstantThenLinear(constant=0.5)
+    assert [schedule(p) for p in (0.0, 0.25, 0.49)] == [1.0, 1.0, 1.0]
+    assert schedule(0.75) == pytest.approx(0.5)
+    assert schedule(0.999) == pytest.approx(0.002)
+    assert ConstantThenLinear(constant=1.0)(0.99) == 1.0
+    with pytest.raises(ValueError, match=r"schedule\.constant"):
+        ConstantThenLinear(constant=2.0)

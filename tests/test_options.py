@@ -1,0 +1,37 @@
+"""Every option of every group composes, builds and trains for a step. They are found by globbing."""
+
+from pathlib import Path
+
+import pytest
+
+from ir_lightning.run import run
+from tests.conftest import CONF, SMALL, Compose
+
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}"
+    for path in CONF.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "scenes")
+)
+# What an option needs beside itself to be tried in a second.
+COMPANY = {
+    "budget=cpu": ["width=8", "budget.iterations=1", "budget.test_images=1"],
+    "budget=paper": ["width=8", "budget.iterations=1", "budget.epochs=null", "budget.test_images=1"],
+    "dataset=pairs": ["dataset.train_dir={data}/own/train", "dataset.test_dir={data}/own/test"],
+    "dataset=pairs_side_by_side": [
+        "dataset.train_dir={data}/rain800/training",
+        "dataset.test_dir={data}/rain800/test_syn",
+        "dataset.left=clean",
+    ],
+    "dataset=rain800": ["paths.data={data}"],
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_trains(option: str, composed: Compose, benchmarks: Path) -> None:
+    group = option.split("=")[0]
+    small = [entry for entry in SMALL if not entry.startswith(f"{group}=")]
+    company = [entry.format(data=benchmarks) for entry in COMPANY.get(option, [])]
+    result = run(composed(*small, "budget.test_images=1", option, *company), [option])
+    assert result["status"] == "finished"
+    assert result["iterations"] in (1, 2)
+    assert result["restored"]["psnr"] > 3

@@ -1,0 +1,66 @@
+"""What a person can get wrong ends in one sentence, exit code 2, and no second of torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Runs train.py as a user would, then says whether torch was imported on the way.
+PROGRAM = """
+import runpy, sys
+sys.argv = ["train.py", *sys.argv[1:]]
+try:
+    runpy.run_path("train.py", run_name="__main__")
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+def train(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generater=unet"], ["generater", "Did you mean 'generator'"]),
+        (["budget.iteration=3"], ["budget.iteration", "Did you mean 'budget.iterations'"]),
+        (["generator=resnet"], ["generator=resnet", "unet", "encoder_decoder"]),
+        (["dataset=fog"], ["dataset=fog", "haze"]),
+        (["depth=9"], ["depth=9", "1 to 8"]),
+        (["depth=6", "budget.crop=48"], ["depth=6", "48", "budget.crop=64"]),
+        (["enhancer=infoaccum", "enhancer.positions=[1,6]"], ["enhancer.positions", "6", "depth=5"]),
+        (["generator.norm=layer"], ["generator.norm", "layer", "instance"]),
+        (["loss=l1", "discriminator=patchgan"], ["discriminator=none", "loss=lsgan"]),
+        (["discriminator.layers=9"], ["discriminator.layers=9", "96"]),
+        (["budget.crop=1000"], ["budget.crop", "1000"]),
+        (["budget.iterations=0"], ["budget.iterations"]),
+        (["budget.batch=0"], ["budget.batch"]),
+        (["evaluation.protocols=[rgb9]"], ["rgb9", "rgb8", "y-matlab"]),
+        (["evaluation.weights=middle"], ["evaluation.weights", "best", "last"]),
+        (["dataset=rain800"], ["paths.data"]),
+        (["dataset=rain800", "paths.data=/nowhere"], ["/nowhere/rain800"]),
+        (["dataset=pairs"], ["dataset."]),
+        (["depth=[1"], ["depth=[1"]),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else None,
+)
+def test_a_mistake_is_one_sentence(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    done = train(f"paths.runs={tmp_path}", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.split()[-1] == "False", "torch was imported for a usage error"
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is written for a request that cannot work"
