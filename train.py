@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from ir_lightning.mistakes import Outcome
 from ir_lightning.run import run
 
-CONF = str(Path(__file__).parent / "conf")
+CONF = str(Path(__file__).resolve().parent / "conf")
 outcome = Outcome(CONF)
 
 

@@ -9,11 +9,11 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
+Item = TypeVar("Item")
 PROTOCOL_HELP = f"Scoring protocol: {' or '.join(protocol.name for protocol in PROTOCOLS)}."
 
 
@@ -80,7 +81,7 @@ def restore(
 
     restorer = load(run_or_weights, device.value, tile, overlap)
     broken = 0
-    for degraded, restored in track(jobs, "Restoring", console=stderr, transient=True):
+    for degraded, restored in progress(jobs, "Restoring"):
         try:
             image = restorer(read_pixels(degraded))
         except DataError as error:
@@ -107,7 +108,7 @@ def score(
     """Mean PSNR and SSIM of restored images; names are compared without their extensions."""
     chosen = protocol_named(protocol)
     pairs = _pairs(restored, clean)
-    rows = [_score(pairs[i], chosen) for i in track(range(len(pairs)), "Scoring", console=stderr)]
+    rows = [_score(pairs[i], chosen) for i in progress(range(len(pairs)), "Scoring")]
     psnr = sum(row[1] for row in rows) / len(rows)
     ssim = sum(row[2] for row in rows) / len(rows)
     if table is not None:
@@ -178,6 +179,12 @@ def _pairs(restored: Path, clean: Path) -> PairedFolders | list[Sample]:
             f"{clean_width} x {clean_height}; cut both to the same size."
         )
     return [Sample(restored.stem, read_image(clean), read_image(restored))]
+
+
+def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
+    """The items, with a bar on stderr where somebody looks at it."""
+    hidden = not stderr.is_terminal
+    return track(items, what, console=stderr, transient=True, disable=hidden)
 
 
 def _score(pair: Sample, protocol: Protocol) -> tuple[str, float, float]:

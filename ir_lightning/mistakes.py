@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -58,6 +58,8 @@ def sentence(error: Exception, conf: str) -> str:
         listed = re.search(r"Available options in '[^']*':\n(.*?)\nConfig search path", text, re.S)
         options = ", ".join(listed[1].split()) if listed else "none"
         return f"{group}={option}: there is no such option; choose from {options}."
+    if isinstance(error, OverrideParseException):
+        return f"The command line cannot be read: {text.splitlines()[0]}."
     return " ".join(line.strip() for line in text.splitlines() if "hydra.cc" not in line)
 
 

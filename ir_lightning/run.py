@@ -72,17 +72,25 @@ def _record(plain: dict[str, Any], asked: list[str], digest: str, run_dir: Path)
 
         measured = train(plain, run_dir, digest)
     except BaseException as error:
-        if not isinstance(error, UsageError | DataError | KeyboardInterrupt):
-            with atomic_write(run_dir / "failure.log") as file:
-                file.write(traceback.format_exc())
-        reason = f"{type(error).__name__}: {error}".strip(": ")
-        write_result(run_dir, begun | {"status": "failed", "reason": reason})
+        write_result(run_dir, begun | {"status": "failed", "reason": _reason(error, run_dir)})
         raise
     seconds = round(time.monotonic() - start, 1)
     result = begun | {"status": "finished", "seconds": seconds} | measured
     write_result(run_dir, result)
     show(result, run_dir)
     return result
+
+
+def _reason(error: BaseException, run_dir: Path) -> str:
+    """Why a run failed, in a line; a bug's traceback goes to ``failure.log``."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):  # Lightning turns the one into the other
+        console.print("Interrupted; the same command continues from the last checkpoint.")
+        return "interrupted"
+    if isinstance(error, UsageError | DataError):
+        return str(error)
+    with atomic_write(run_dir / "failure.log") as file:
+        file.write(traceback.format_exc())
+    return f"{type(error).__name__}: {error}"
 
 
 def show(result: dict[str, Any], run_dir: Path) -> None:

@@ -13,8 +13,8 @@ def restore_tiled(
 ) -> Tensor:
     """Restore an image tile by tile; only one tile at a time passes through ``restore``.
 
-    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other. An image
-    that fits into one tile is restored by one plain call.
+    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other. An
+    image that fits into one tile is restored by one plain call.
 
     Args:
         restore: (B, 3, h, w) to the same size, for h, w <= tile.
@@ -32,14 +32,14 @@ def restore_tiled(
     height, width = degraded.shape[-2:]
     if height <= tile and width <= tile:
         return restore(degraded).to(degraded)
-    restored = torch.zeros_like(degraded)
+    restored = torch.zeros_like(degraded, dtype=torch.float64)  # many small parts add up in it
     columns = _fades(width, tile, overlap)
     for top, row_fade in _fades(height, tile, overlap):
         for left, column_fade in columns:
             window = (..., slice(top, top + len(row_fade)), slice(left, left + len(column_fade)))
-            fade = (row_fade[:, None] * column_fade).to(degraded)
-            restored[window] += restore(degraded[window]).to(degraded) * fade
-    return restored
+            fade = (row_fade[:, None] * column_fade).to(restored)
+            restored[window] += restore(degraded[window]).to(restored) * fade
+    return restored.to(degraded)
 
 
 def check_tiles(tile: int, overlap: int) -> None:

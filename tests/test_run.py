@@ -98,14 +98,17 @@ def test_a_run_that_was_cut_off_continues_to_the_same_end(
 
     def pulled_plug(self: AdversarialSystem, batch: Any, index: int) -> None:
         if self.iteration == 5:
-            raise KeyboardInterrupt
+            raise RuntimeError("power cut")
         step(self, batch, index)
 
     monkeypatch.setattr(AdversarialSystem, "training_step", pulled_plug)
     cut = composed(*SMALL, *budget, f"run_dir={tmp_path}/cut")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RuntimeError):
         run(cut, [])
-    assert json.loads((tmp_path / "cut" / "result.json").read_text())["status"] == "failed"
+    record = json.loads((tmp_path / "cut" / "result.json").read_text())
+    assert record["status"] == "failed"
+    assert record["reason"] == "RuntimeError: power cut"
+    assert "pulled_plug" in (tmp_path / "cut" / "failure.log").read_text()
     monkeypatch.undo()
     run(cut, [])
 

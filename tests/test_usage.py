@@ -50,8 +50,8 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["evaluation.weights=middle"], ["evaluation.weights", "best", "last"]),
         (["dataset=rain800"], ["paths.data"]),
         (["dataset=rain800", "paths.data=/nowhere"], ["/nowhere/rain800"]),
-        (["dataset=pairs"], ["dataset."]),
-        (["depth=[1"], ["depth=[1"]),
+        (["dataset=pairs"], ["dataset.train_dir"]),
+        (["depth=[1"], ["cannot be read", "[1"]),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else None,
 )

@@ -44,9 +44,19 @@ class Concat:
         source, local = self._locate(index)
         return source.name(local)
 
+    def size(self, index: int) -> tuple[int, int]:
+        source, local = self._locate(index)
+        return source.size(local)
+
     def scene(self, index: int) -> str:
         source, local = self._locate(index)
         return source.scene(local)
+
+    def check(self) -> None:
+        """Check the sources that can be checked, as if each stood alone."""
+        for source in self.sources:
+            if hasattr(source, "check"):
+                source.check()
 
     def _locate(self, index: int) -> tuple[Source, int]:
         if not 0 <= index < len(self):

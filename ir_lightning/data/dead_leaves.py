@@ -74,6 +74,11 @@ class DeadLeaves:
             raise IndexError(index)
         return f"leaves-{self.seed}-{index}"
 
+    def size(self, index: int) -> tuple[int, int]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return self.height, self.width
+
     def scene(self, index: int) -> str:
         return self.name(index)
 

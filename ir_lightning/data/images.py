@@ -35,7 +35,7 @@ FORMATS = {
 WITH_ALPHA = {"PNG", "TIFF", "WEBP"}
 QUALITY: dict[str, dict[str, int | bool]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},
 }
 
 
@@ -43,7 +43,8 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     """Read a file as (H, W, 3) uint8 RGB, upright (EXIF rotation is applied).
 
     Grey becomes three equal channels, a palette its colours, CMYK the RGB that Pillow makes of it.
-    Alpha is dropped: the colours are those stored under it. Of 16-bit values the high byte is kept.
+    Alpha is dropped: the colours are those stored under it. 16-bit values are scaled to 8 bits, to
+    within one level.
 
     Raises:
         DataError: the file is missing, empty, truncated, no image, larger than Pillow's limit
@@ -163,15 +164,19 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
 
 def _orientation(picture: Pillow.Image) -> int:
     """EXIF orientation, 1..8; 1 is upright, 5 and above swap height and width."""
-    # Asked for EXIF, Pillow decodes a whole PNG in case some stands behind the pixels.
-    if picture.format == "PNG" and "exif" not in picture.info:
+    # Pillow turns a TIFF itself. Asked for EXIF, it decodes a whole PNG in case some stands behind
+    # the pixels, which no header tells.
+    if picture.format == "TIFF" or (picture.format == "PNG" and "exif" not in picture.info):
         return 1
-    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except SyntaxError:  # what stands there is no EXIF, and says nothing about the pixels
+        return 1
     return orientation if orientation in range(1, 9) else 1
 
 
 def _eight_bit(picture: Pillow.Image) -> Pixels:
-    """Pixels of a loaded picture; 16-bit RGB has lost its low bytes in Pillow already."""
+    """Pixels of a loaded picture; 16-bit RGB became 8-bit in Pillow already."""
     if picture.mode in {"L", "RGB", "RGBA"}:
         return np.array(picture)
     if picture.mode.startswith("I"):

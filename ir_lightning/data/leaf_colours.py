@@ -32,12 +32,13 @@ def paint(rng: np.random.Generator, leaf: NDArray[np.integer], colours: Floats) 
         colours: (leaves, 3), RGB in [0, 1].
     """
     count = len(colours)
-    y, x = np.indices(leaf.shape, np.int32, sparse=True)
+    y = np.arange(leaf.shape[0], dtype=np.int32)[:, None]
+    x = np.arange(leaf.shape[1], dtype=np.int32)
     turn, phase = rng.uniform(0, 2 * np.pi, (2, count))
     frequency = 2 * np.pi / rng.uniform(100, 1000, count)
-    wave_x, wave_y = (frequency * np.cos(turn)), (frequency * np.sin(turn))
-    depth_of_shade = rng.uniform(0, 0.3, count)
-    shade = _at(depth_of_shade, leaf) * np.sin(
+    wave_x, wave_y = frequency * np.cos(turn), frequency * np.sin(turn)
+    contrast = rng.uniform(0, 0.3, count)
+    shade = _at(contrast, leaf) * np.sin(
         _at(wave_x, leaf) * x + _at(wave_y, leaf) * y + _at(phase, leaf)
     )
     from_x, from_y = rng.integers(0, TILE, (2, count), np.int32)

@@ -84,6 +84,10 @@ class PairedFolders:
         """The degraded file's stem."""
         return self._degraded[index].stem
 
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the degraded image, from its header."""
+        return image_size(self._degraded[index])
+
     def scene(self, index: int) -> str:
         """The clean file's stem: all degraded versions of one clean image are one scene."""
         return self._clean[index].stem
@@ -147,6 +151,11 @@ class SideBySide:
         """The file's stem."""
         return self._files[index].stem
 
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of one half, from the file's header."""
+        height, width = image_size(self._files[index])
+        return height, width // 2
+
     def scene(self, index: int) -> str:
         """The file's stem: nothing but the file says which pictures show one scene."""
         return self._files[index].stem
@@ -207,6 +216,10 @@ class Part:
     def name(self, index: int) -> str:
         """The name in the whole source."""
         return self._source.name(self._indices[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) in the whole source."""
+        return self._source.size(self._indices[index])
 
     def scene(self, index: int) -> str:
         """The scene in the whole source."""

@@ -72,6 +72,10 @@ class Photographs:
         name = self._photograph_name(index)
         return name if self.draws == 1 else f"{name}-{index % self.draws + 1}"
 
+    def size(self, index: int) -> tuple[int, int]:
+        with Picture.open(_folder() / FILES[self._photograph_name(index)]) as picture:
+            return picture.height, picture.width
+
     def scene(self, index: int) -> str:
         return self._photograph_name(index).removesuffix("_left").removesuffix("_right")
 

@@ -40,6 +40,10 @@ class Source(Protocol):
         """A name that is unique in the source, without reading the image."""
         ...
 
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width), without decoding the image."""
+        ...
+
     def scene(self, index: int) -> str:
         """What must not stand on both sides of a split: images of one scene share this key."""
         ...

@@ -13,7 +13,8 @@ from torch import Tensor
 from ir_lightning.errors import UsageError
 
 PEAK = 255.0
-WINDOW = [math.exp(-(offset**2) / (2 * 1.5**2)) for offset in range(-5, 6)]
+GAUSSIAN = [math.exp(-(offset**2) / (2 * 1.5**2)) for offset in range(-5, 6)]
+WINDOW = [value / sum(GAUSSIAN) for value in GAUSSIAN]
 MARGIN = len(WINDOW) - 1  # the SSIM map is so many rows and columns smaller than the image
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 BAND_ROWS = 32  # bounds the memory, and keeps a band in the processor's cache
@@ -65,7 +66,7 @@ def _blur(maps: Tensor) -> Tensor:
         length = maps.shape[axis] - MARGIN
         blurred = torch.zeros_like(maps.narrow(axis, 0, length))
         for shift, weight in enumerate(WINDOW):
-            blurred.add_(maps.narrow(axis, shift, length), alpha=weight / sum(WINDOW))
+            blurred.add_(maps.narrow(axis, shift, length), alpha=weight)
         maps = blurred
     return maps
 

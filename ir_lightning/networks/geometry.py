@@ -8,8 +8,22 @@ from ir_lightning.errors import UsageError
 DEPTHS = range(1, 9)
 """Depths that a generator can have: numbers of down-and-up-sampling layers."""
 
+NORMS = ("instance", "batch", "none")
+"""Names of the normalisation layers."""
+
+LEVELS = ("top", "all")
+"""Which decoder layers an upsampler serves."""
+
 KERNEL = 4
 """Edge of every PatchGAN convolution; its padding is 1."""
+
+
+def smallest_crop(depth: int) -> int:
+    """Side in pixels of the smallest image that ``depth`` halvings leave something of: 2^depth.
+
+    A generator pads smaller ones, but then trains on padding.
+    """
+    return int(2**depth)
 
 
 def level_widths(depth: int, width: int) -> list[int]:
@@ -42,11 +56,3 @@ def receptive_field(layers: int) -> int:
     for stride in reversed(patch_strides(layers)):
         edge = (edge - 1) * stride + KERNEL
     return edge
-
-
-def smallest_crop(depth: int) -> int:
-    """Side in pixels of the smallest image that ``depth`` halvings leave something of: 2^depth.
-
-    A generator pads smaller ones, but then trains on padding.
-    """
-    return int(2**depth)

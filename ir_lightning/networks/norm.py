@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.geometry import NORMS
 
 Norm = Callable[[int], nn.Module]
 """Builds the layer for a number of channels."""
@@ -29,7 +30,7 @@ class BatchNorm(nn.BatchNorm2d):
         return features if is_point(features) else super().forward(features)
 
 
-NORMS: dict[str, Norm] = {"instance": InstanceNorm, "batch": BatchNorm, "none": nn.Identity}
+LAYERS: dict[str, Norm] = dict(zip(NORMS, (InstanceNorm, BatchNorm, nn.Identity), strict=True))
 
 
 def norm_named(name: str, key: str) -> Norm:
@@ -38,6 +39,6 @@ def norm_named(name: str, key: str) -> Norm:
     Raises:
         UsageError: if there is no such norm.
     """
-    if name not in NORMS:
+    if name not in LAYERS:
         raise UsageError(f"{key} must be one of {', '.join(NORMS)}, not {name!r}.")
-    return NORMS[name]
+    return LAYERS[name]

@@ -1,15 +1,17 @@
 """What cannot work is refused here, in words, before torch is imported or a GPU is taken."""
 
 import math
+import re
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from ir_lightning.build import build
 from ir_lightning.data.source import Source
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.geometry import DEPTHS, smallest_crop, smallest_image
+from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.networks.geometry import DEPTHS, LEVELS, NORMS, smallest_crop, smallest_image
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,6 +31,8 @@ def check(config: DictConfig) -> tuple[DictConfig, list[str]]:
     _check_networks(plain)
     sources = {split: build(plain["dataset"][split], f"dataset.{split}") for split in SPLITS}
     _check_sources(sources)
+    notices += _check_crops(sources["train"], plain)
+    _check_choices(plain)
     _settle_budget(config, plain, len(sources["train"]))
     return config, notices
 
@@ -39,12 +43,19 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     Raises:
         UsageError: a value that must be given is missing, or a reference leads nowhere.
     """
+    if config.paths.data is None and "${paths.data}" in OmegaConf.to_yaml(config.dataset):
+        raise UsageError(
+            f"dataset={config.dataset.name} lies in the folder of the benchmarks, which is not "
+            "known: give paths.data=FOLDER, or set the environment variable IR_LIGHTNING_DATA."
+        )
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    except MissingMandatoryValue as error:
-        raise UsageError(f"{error.full_key} has no value: set {error.full_key}=...") from None
-    except (InterpolationResolutionError, OmegaConfBaseException) as error:
-        raise UsageError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    except OmegaConfBaseException as error:
+        text = str(error).splitlines()[0]
+        missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", text)
+        if missing:
+            raise UsageError(f"{missing[1]} has no value: give {missing[1]}=...") from None
+        raise UsageError(f"{error.full_key}: {text}") from None
     return plain
 
 
@@ -95,6 +106,39 @@ def _check_sources(sources: dict[str, Source]) -> None:
             raise UsageError(f"dataset.{split} has no images.")
         if hasattr(source, "check"):
             source.check()
+
+
+def _check_crops(train: Source, plain: dict[str, Any]) -> list[str]:
+    crop = plain["budget"]["crop"]
+    sizes = [train.size(index) for index in range(len(train))]
+    small = [index for index, size in enumerate(sizes) if min(size) < crop]
+    if not small:
+        return []
+    height, width = sizes[small[0]]
+    if plain["dataset"]["small_images"] == "refuse":
+        raise UsageError(
+            f"budget.crop={crop} is larger than {len(small)} of {len(train)} training images "
+            f"({train.name(small[0])} is {width} x {height}): lower it, or set "
+            "dataset.small_images=pad to pad them by reflection."
+        )
+    return [f"{len(small)} of {len(train)} training images are smaller than the crop: padded."]
+
+
+def _check_choices(plain: dict[str, Any]) -> None:
+    choices = {
+        "dataset.small_images": (plain["dataset"]["small_images"], ("pad", "refuse")),
+        "evaluation.weights": (plain["evaluation"]["weights"], ("best", "last")),
+        "task.input": (plain["task"]["input"], ("degraded", "clean")),
+        "generator.norm": (plain["generator"].get("norm", "none"), NORMS),
+        "upsampler.levels": (plain["upsampler"].get("levels", "all"), LEVELS),
+    }
+    for key, (value, options) in choices.items():
+        if value not in options:
+            raise UsageError(f"{key}={value} is no choice: take {' or '.join(options)}.")
+    if not plain["evaluation"]["protocols"]:
+        raise UsageError("evaluation.protocols is empty: name at least one, such as [rgb8].")
+    for name in plain["evaluation"]["protocols"]:
+        protocol_named(name)
 
 
 def _settle_budget(config: DictConfig, plain: dict[str, Any], images: int) -> None:

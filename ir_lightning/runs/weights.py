@@ -47,7 +47,7 @@ def save_generator(
         file.write(save(weights, metadata={"generator": json.dumps(config)}))
 
 
-def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device) -> nn.Module:
+def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device | str) -> nn.Module:
     """Build the generator of a run directory or weights file and load its weights.
 
     The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
@@ -65,7 +65,7 @@ def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device)
     if config is None:
         config = _config_beside(path)
     refuse_untrusted(config, path)
-    generator = build(config, f"{path}: generator")
+    generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
     if not isinstance(generator, nn.Module):
         raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
     try:

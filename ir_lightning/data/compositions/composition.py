@@ -7,15 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ir_lightning.data.compositions.draws import Draws
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.errors import UsageError
 
 
 class Composition(ABC):
     """Turns clean images into degraded ones: ``composition(clean, depth, seed=7)``.
 
-    A subclass is a frozen dataclass of physical parameters. One given as a range ``[low, high]``
-    is drawn anew for every image; a single number holds for all of them.
+    The constructor of a subclass takes physical parameters. One that is given as a range
+    ``[low, high]`` is drawn anew for every image; a single number holds for all of them.
     """
 
     needs_depth: ClassVar[bool] = False
@@ -31,7 +31,7 @@ class Composition(ABC):
         Args:
             clean: (B, C, H, W), floating point in [0, 1], on any device.
             depth: (B, 1, H, W), relative depth: 0 = nearest, 1 = farthest point of the scene.
-                Ignored by models that need none.
+                Without effect on models that need none.
             seed: one number s >= 0, for which image b draws from the seed (s, b), or a sequence
                 of B numbers, one for each image. For a single image ``s`` and ``[s]`` are equal.
 
@@ -46,22 +46,22 @@ class Composition(ABC):
             raise ValueError(f"clean must be (B, C, H, W) floats, not {clean.dtype} {clean.shape}")
         # Half precision is too coarse to compute in: 1 - exp(-x) of a small x would be zero.
         image = clean.float() if clean.itemsize < 4 else clean
-        degraded = self.compose(image, self._distance(image, depth), Draws(seed, image))
+        degraded = self.compose(Scene(image, self._distance(image, depth), seed))
         return degraded.clamp(0, 1).to(clean.dtype)
 
     @abstractmethod
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        """The model's equation, before clamping. ``depth`` is 0 for models that need none."""
+    def compose(self, scene: Scene) -> Tensor:
+        """(B, C, H, W): the model's equation, before clamping."""
 
     def _distance(self, image: Tensor, depth: Tensor | None) -> Tensor:
-        if not self.needs_depth:
-            return torch.zeros_like(image[:, :1])
+        near = torch.zeros_like(image[:, :1])
         if depth is None:
-            raise UsageError(
-                f"The composition model {type(self).__name__} needs the depth of each scene, but "
-                "these images have none; give images with depth or choose noise or rain instead."
-            )
-        expected = torch.Size((image.shape[0], 1, *image.shape[2:]))
-        if depth.shape != expected:
-            raise ValueError(f"depth must be {expected} for these images, not {depth.shape}")
-        return depth.to(image)
+            if self.needs_depth:
+                raise UsageError(
+                    f"The composition model {type(self).__name__} needs the depth of each scene, "
+                    "but these images have none; give it with them, or choose noise or rain."
+                )
+            return near
+        if depth.shape != near.shape:
+            raise ValueError(f"depth must be {near.shape} for these images, not {depth.shape}")
+        return depth.to(near)

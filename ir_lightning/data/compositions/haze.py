@@ -1,17 +1,15 @@
 """Haze, the composition of RESIDE."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from ir_lightning.data.compositions.atmosphere import transmission, veil
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, fixed, interval
+from ir_lightning.data.compositions.scene import Scene
 
 
-@dataclass(frozen=True)
 class Haze(Composition):
     """Atmospheric scattering: I = J t + A (1 - t), t = exp(-beta d).
 
@@ -26,13 +24,13 @@ class Haze(Composition):
 
     needs_depth: ClassVar[bool] = True
 
-    beta: Range = (0.6, 1.8)
-    light: Range = (0.7, 1.0)
-    distance: float = 2.0
+    def __init__(
+        self, beta: Range = (0.6, 1.8), light: Range = (0.7, 1.0), distance: float = 2.0
+    ) -> None:
+        self.beta = interval("beta", beta, 0, 100)
+        self.light = interval("light", light, 0, 1)
+        self.distance = fixed("distance", distance, 0, 1000)
 
-    def __post_init__(self) -> None:
-        settle(self, beta=(0, 100), light=(0, 1), distance=(0, 1000))
-
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        beta, light = draws.uniform(self.beta), draws.uniform(self.light)
-        return veil(clean, transmission(self.distance * depth, beta), light)
+    def compose(self, scene: Scene) -> Tensor:
+        beta, light = scene.uniform(self.beta), scene.uniform(self.light)
+        return veil(scene.clean, transmission(self.distance * scene.depth, beta), light)

@@ -1,6 +1,5 @@
 """Rain behind its own veil, the composition of Outdoor-Rain."""
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from kornia.filters import gaussian_blur2d
@@ -8,14 +7,13 @@ from torch import Tensor
 
 from ir_lightning.data.compositions.atmosphere import transmission, veil
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, interval
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.data.compositions.streaks import Streaks
 
 BLUR_WINDOW = 9
 
 
-@dataclass(frozen=True)
 class HeavyRain(Composition):
     """Streaks that the air veils: I = T (J + S_1 + ... + S_n) + (1 - T) A, T = exp(-beta d).
 
@@ -27,24 +25,28 @@ class HeavyRain(Composition):
         beta: attenuation per unit of relative depth.
         light: atmospheric light A, gray, in parts of full scale.
         blur: standard deviation in pixels of the blur of J, at most 2; 0 leaves J sharp.
-        streaks: the layers S_i.
+        streaks: the layers S_i; None for the default rain.
     """
 
     needs_depth: ClassVar[bool] = True
 
-    beta: Range = (3.0, 4.2)
-    light: Range = (0.3, 0.9)
-    blur: Range = (0.0, 1.0)
-    streaks: Streaks = field(default_factory=Streaks)
+    def __init__(
+        self,
+        beta: Range = (3.0, 4.2),
+        light: Range = (0.3, 0.9),
+        blur: Range = (0.0, 1.0),
+        streaks: Streaks | None = None,
+    ) -> None:
+        self.beta = interval("beta", beta, 0, 100)
+        self.light = interval("light", light, 0, 1)
+        self.blur = interval("blur", blur, 0, 2)
+        self.streaks = streaks or Streaks()
 
-    def __post_init__(self) -> None:
-        settle(self, beta=(0, 100), light=(0, 1), blur=(0, 2))
+    def compose(self, scene: Scene) -> Tensor:
+        beta, light = scene.uniform(self.beta), scene.uniform(self.light)
+        rainy = self._blurred(scene) + self.streaks.layers(scene).sum(1, keepdim=True)
+        return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)
 
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        beta, light = draws.uniform(self.beta), draws.uniform(self.light)
-        rainy = self._blurred(clean, draws) + self.streaks.layers(draws).sum(1, keepdim=True)
-        return veil(rainy.clamp(max=1), transmission(depth, beta), light)
-
-    def _blurred(self, clean: Tensor, draws: Draws) -> Tensor:
-        sigma = draws.uniform(self.blur).clamp(min=1e-3).view(-1, 1).expand(-1, 2)
-        return gaussian_blur2d(clean, BLUR_WINDOW, sigma, border_type="replicate")
+    def _blurred(self, scene: Scene) -> Tensor:
+        sigma = scene.numbers(self.blur).clamp(min=1e-3)[:, None].expand(-1, 2)
+        return gaussian_blur2d(scene.clean, BLUR_WINDOW, sigma, border_type="replicate")

@@ -1,17 +1,15 @@
 """Camera noise."""
 
 import math
-from dataclasses import dataclass
 
-from kornia.filters import filter2d_separable, get_gaussian_kernel1d
+from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d
 from torch import Tensor
 
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, fixed, interval
+from ir_lightning.data.compositions.scene import Scene
 
 
-@dataclass(frozen=True)
 class Noise(Composition):
     """Linear additive noise that grows with the signal: y = x + n, n ~ N(0, shot x + read^2).
 
@@ -28,24 +26,27 @@ class Noise(Composition):
             with; 0 leaves it white.
     """
 
-    shot: Range = (0.002, 0.02)
-    read: Range = (0.01, 0.05)
-    correlation: float = 0.5
+    def __init__(
+        self, shot: Range = (0.002, 0.02), read: Range = (0.01, 0.05), correlation: float = 0.5
+    ) -> None:
+        self.shot = interval("shot", shot, 0, 1)
+        self.read = interval("read", read, 0, 1)
+        self.correlation = fixed("correlation", correlation, 0, 10)
 
-    def __post_init__(self) -> None:
-        settle(self, shot=(0, 1), read=(0, 1), correlation=(0, 10))
+    def compose(self, scene: Scene) -> Tensor:
+        shot, read = scene.uniform(self.shot), scene.uniform(self.read)
+        return scene.clean + self._unit_noise(scene) * (shot * scene.clean + read**2).sqrt()
 
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        shot, read = draws.uniform(self.shot), draws.uniform(self.read)
-        return clean + self._unit_noise(draws) * (shot * clean + read**2).sqrt()
-
-    def _unit_noise(self, draws: Draws) -> Tensor:
+    def _unit_noise(self, scene: Scene) -> Tensor:
         """(B, C, H, W): Gaussian, of mean 0 and variance 1 at every pixel."""
-        channels, height, width = draws.image.shape[1:]
+        channels, height, width = scene.clean.shape[1:]
         if self.correlation == 0:
-            return draws.normal(channels, height, width)
+            return scene.normal(channels, height, width)
         radius = math.ceil(3 * self.correlation)
-        white = draws.normal(channels, height + 2 * radius, width + 2 * radius)
-        kernel = draws.place(get_gaussian_kernel1d(2 * radius + 1, self.correlation))
-        kernel = kernel / kernel.norm()  # a weighted sum's variance is that of its squared weights
-        return filter2d_separable(white, kernel, kernel, padding="valid")
+        size = 2 * radius + 1
+        white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
+        smooth = gaussian_blur2d(white, size, (self.correlation, self.correlation))
+        # A weighted sum of independent numbers has the variance of its squared weights, and the
+        # weights of two dimensions are the products of those of one.
+        deviation = get_gaussian_kernel1d(size, self.correlation).square().sum().item()
+        return smooth[..., radius:-radius, radius:-radius] / deviation

@@ -1,42 +1,48 @@
-"""Physical parameters: a number for all images, or a range from which each image draws."""
+"""Physical parameters: one number, or a range from which each image draws."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from ir_lightning.errors import UsageError
 
 Range = float | Sequence[float]
 """A fixed number, or [low, high]."""
 
+Interval = tuple[float, float]
 
-def bounds(value: Range) -> tuple[float, float]:
-    """Lowest and highest value of a parameter."""
-    if isinstance(value, int | float):
-        return float(value), float(value)
-    low, high = value
+
+def interval(name: str, value: Range, smallest: float, largest: float) -> Interval:
+    """Lowest and highest value of a parameter that images may draw.
+
+    Args:
+        name: of the parameter, for the message.
+        value: as the user gave it.
+        smallest, largest: the legal values.
+
+    Raises:
+        UsageError: neither a number nor [low, high], or beyond the legal values.
+    """
+    try:
+        low, high = (value, value) if isinstance(value, int | float) else value
+        legal = smallest <= low <= high <= largest
+    except (TypeError, ValueError):
+        legal = False
+    if not legal:
+        raise UsageError(
+            f"The composition's {name} = {value} is not possible; give a number, or a range "
+            f"[low, high], between {smallest:g} and {largest:g}."
+        )
     return float(low), float(high)
 
 
-def settle(model: Any, **limits: tuple[float, float]) -> None:
-    """Check the named parameters of a frozen dataclass and store them as plain numbers.
-
-    Args:
-        model: the object that is being constructed.
-        limits: for each parameter the smallest and largest legal value.
+def fixed(name: str, value: float, smallest: float, largest: float) -> float:
+    """A parameter that all images share.
 
     Raises:
-        UsageError: a parameter is neither a number nor [low, high], or is outside its limits.
+        UsageError: not one number, or beyond the legal values.
     """
-    for name, (smallest, largest) in limits.items():
-        value = getattr(model, name)
-        try:
-            low, high = bounds(value)
-        except (TypeError, ValueError):
-            low, high = math.nan, math.nan
-        if not smallest <= low <= high <= largest:
-            raise UsageError(
-                f"{type(model).__name__}: {name} = {value} is not possible; give a number or "
-                f"[low, high] between {smallest:g} and {largest:g}."
-            )
-        object.__setattr__(model, name, low if low == high else (low, high))
+    if not (isinstance(value, int | float) and smallest <= value <= largest):
+        raise UsageError(
+            f"The composition's {name} = {value} is not possible; give one number between "
+            f"{smallest:g} and {largest:g}."
+        )
+    return float(value)

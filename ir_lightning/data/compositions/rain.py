@@ -1,15 +1,12 @@
 """Rain streaks, the composition of Rain800."""
 
-from dataclasses import dataclass, field
-
 from torch import Tensor
 
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.data.compositions.streaks import Streaks
 
 
-@dataclass(frozen=True)
 class Rain(Composition):
     """Linear additive rain: O = J + S, with S the sum of the streak layers.
 
@@ -17,10 +14,11 @@ class Rain(Composition):
     (ID-CGAN, Rain800), arXiv 1701.05957. Drop sizes, directions and intensities vary per image.
 
     Args:
-        streaks: the rain that is added.
+        streaks: the rain that is added; None for the default rain.
     """
 
-    streaks: Streaks = field(default_factory=Streaks)
+    def __init__(self, streaks: Streaks | None = None) -> None:
+        self.streaks = streaks or Streaks()
 
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        return clean + self.streaks.layers(draws).sum(1, keepdim=True)
+    def compose(self, scene: Scene) -> Tensor:
+        return scene.clean + self.streaks.layers(scene).sum(1, keepdim=True)

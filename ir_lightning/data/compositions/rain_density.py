@@ -1,13 +1,10 @@
 """Light, medium or heavy rain, the composition of Rain1200."""
 
-from dataclasses import dataclass, field
-from functools import partial
-
 from torch import Tensor
 
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, interval
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.data.compositions.streaks import Streaks
 
 LIGHT = (0.05, 0.35)
@@ -15,7 +12,6 @@ MEDIUM = (0.35, 0.65)
 HEAVY = (0.65, 0.95)
 
 
-@dataclass(frozen=True)
 class RainDensity(Composition):
     """Density-aware additive rain: O = J + S, with S as dense as the image's noise level.
 
@@ -28,15 +24,13 @@ class RainDensity(Composition):
 
     Args:
         level: noise level; give one of the three ranges for rain of one class.
-        streaks: the rain at level 1.
+        streaks: the rain at level 1; None for the default rain.
     """
 
-    level: Range = (0.05, 0.95)
-    streaks: Streaks = field(default_factory=partial(Streaks, density=0.006, brightness=(0.4, 0.6)))
+    def __init__(self, level: Range = (0.05, 0.95), streaks: Streaks | None = None) -> None:
+        self.level = interval("level", level, 0, 1)
+        self.streaks = streaks or Streaks(density=0.006)
 
-    def __post_init__(self) -> None:
-        settle(self, level=(0, 1))
-
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        amount = draws.numbers(self.level)
-        return clean + self.streaks.layers(draws, amount).sum(1, keepdim=True)
+    def compose(self, scene: Scene) -> Tensor:
+        amount = scene.numbers(self.level)
+        return scene.clean + self.streaks.layers(scene, amount).sum(1, keepdim=True)

@@ -1,8 +1,6 @@
 """Near rain and far fog, the composition of RainCityscapes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,13 +8,15 @@ from torch import Tensor
 
 from ir_lightning.data.compositions.atmosphere import transmission
 from ir_lightning.data.compositions.composition import Composition
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, fixed, interval
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.data.compositions.streaks import Streaks
 from ir_lightning.errors import UsageError
 
+RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
+"""The weather of RainCityscapes, from its file names: drizzle, rain, downpour."""
 
-@dataclass(frozen=True)
+
 class RainHaze(Composition):
     """Depth-aware rain: O = I (1 - R - A) + R + A0 A.
 
@@ -32,38 +32,37 @@ class RainHaze(Composition):
         light: atmospheric light A0, gray, in parts of full scale.
         distance: metres to the farthest point of a scene (relative depth 1).
         focal: focal length f in pixels (Cityscapes: 2262).
-        streaks: R_pattern, the rain at distance zero.
+        streaks: R_pattern, the rain at distance zero; None for the default rain.
     """
 
     needs_depth: ClassVar[bool] = True
 
-    weather: Sequence[Sequence[float]] = (
-        (0.01, 0.005, 0.01),
-        (0.02, 0.01, 0.005),
-        (0.03, 0.015, 0.002),
-    )
-    light: Range = (0.7, 1.0)
-    distance: float = 150.0
-    focal: float = 2262.0
-    streaks: Streaks = field(default_factory=partial(Streaks, brightness=(0.6, 1.0)))
-
-    def __post_init__(self) -> None:
-        settle(self, light=(0, 1), distance=(0, 1e5), focal=(0, 1e5))
-        triples = tuple(tuple(float(number) for number in triple) for triple in self.weather)
-        legal = [len(t) == 3 and t[0] >= t[1] >= 0 and t[2] >= 0 for t in triples]
-        if not (triples and all(legal)):
+    def __init__(
+        self,
+        weather: Sequence[Sequence[float]] = RAIN_CITYSCAPES,
+        light: Range = (0.7, 1.0),
+        distance: float = 150.0,
+        focal: float = 2262.0,
+        streaks: Streaks | None = None,
+    ) -> None:
+        self.weather = [[float(number) for number in triple] for triple in weather]
+        self.light = interval("light", light, 0, 1)
+        self.distance = fixed("distance", distance, 0, 1e5)
+        self.focal = fixed("focal", focal, 0, 1e5)
+        self.streaks = streaks or Streaks(brightness=(0.6, 1.0))
+        legal = [len(t) == 3 and t[0] >= t[1] >= 0 and t[2] >= 0 for t in self.weather]
+        if not (legal and all(legal)):
             raise UsageError(
-                f"RainHaze: weather = {self.weather} is not possible; give a list of "
+                f"The composition's weather = {self.weather} is not possible; give a list of "
                 "[alpha, beta, drop radius] with alpha >= beta >= 0."
             )
-        object.__setattr__(self, "weather", triples)
 
-    def compose(self, clean: Tensor, depth: Tensor, draws: Draws) -> Tensor:
-        alpha, beta, radius = draws.choice(self.weather)
-        light = draws.uniform(self.light)
-        pattern = self.streaks.layers(draws).sum(1, keepdim=True).clamp(max=1)
-        metres = self.distance * depth
+    def compose(self, scene: Scene) -> Tensor:
+        alpha, beta, radius = scene.choice(self.weather)
+        light = scene.uniform(self.light)
+        pattern = self.streaks.layers(scene).sum(1, keepdim=True).clamp(max=1)
+        metres = self.distance * scene.depth
         nearest = 2 * self.focal * radius
         rain = pattern * transmission(torch.maximum(nearest, metres), alpha)
         fog = 1 - transmission(metres, beta)
-        return clean * (1 - rain - fog) + rain + light * fog
+        return scene.clean * (1 - rain - fog) + rain + light * fog

@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ir_lightning.data.compositions.draws import Draws
-from ir_lightning.data.compositions.parameters import Range, settle
+from ir_lightning.data.compositions.parameters import Range, fixed, interval
+from ir_lightning.data.compositions.scene import Scene
 from ir_lightning.errors import UsageError
 
 RAMP = (0.0, 0.08, 0.16, 0.24)
 """Where a segment's brightness rises, in parts of its length; it falls likewise at its end."""
 
 
-@dataclass(frozen=True)
 class Streaks:
     """Layers of falling rain, each the same process seen at another distance.
 
@@ -38,53 +36,51 @@ class Streaks:
         spread: largest deviation of a layer's angle from the image's, in degrees.
     """
 
-    angle: Range = (-30.0, 30.0)
-    density: Range = (0.003, 0.006)
-    length: Range = (12.0, 28.0)
-    brightness: Range = (0.4, 0.6)
-    scales: Sequence[float] = (1.0, 1.6, 2.5)
-    spread: float = 2.0
-
-    def __post_init__(self) -> None:
-        settle(
-            self,
-            angle=(-90, 90),
-            density=(0, 1),
-            length=(1, 500),
-            brightness=(0, 1),
-            spread=(0, 90),
-        )
-        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
+    def __init__(
+        self,
+        angle: Range = (-30.0, 30.0),
+        density: Range = (0.003, 0.006),
+        length: Range = (12.0, 28.0),
+        brightness: Range = (0.4, 0.6),
+        scales: Sequence[float] = (1.0, 1.6, 2.5),
+        spread: float = 2.0,
+    ) -> None:
+        self.angle = interval("angle", angle, -90, 90)
+        self.density = interval("density", density, 0, 1)
+        self.length = interval("length", length, 1, 500)
+        self.brightness = interval("brightness", brightness, 0, 1)
+        self.spread = fixed("spread", spread, 0, 90)
+        self.scales = [float(scale) for scale in scales]
         if not self.scales or min(self.scales) <= 0:
             raise UsageError(
-                f"Streaks: scales = {self.scales} is not possible; give one positive "
+                f"The streaks' scales = {self.scales} are not possible; give one positive "
                 "magnification for each layer, such as [1, 1.6, 2.5]."
             )
 
-    def layers(self, draws: Draws, amount: Tensor | None = None) -> Tensor:
+    def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
         """Draw the rain of a batch.
 
         Args:
-            draws: the images' generators.
+            scene: the images to rain on; they give the size and the generators.
             amount: (B,), multiplies the density of each image.
 
         Returns:
             (B, layers, H, W), not negative; the same for all colour channels.
         """
-        angle = draws.uniform(self.angle)
-        brightness = draws.uniform(self.brightness)
-        density = draws.numbers(self.density) * (1 if amount is None else amount)
-        length = draws.numbers(self.length)
-        size = draws.image.shape[2:]
+        angle = scene.uniform(self.angle)
+        brightness = scene.uniform(self.brightness)
+        density = scene.numbers(self.density) * (1 if amount is None else amount)
+        length = scene.numbers(self.length)
+        size = scene.clean.shape[2:]
         layers = []
         for scale in self.scales:
-            tilt = angle + draws.uniform((-self.spread, self.spread))
+            tilt = angle + scene.uniform((-self.spread, self.spread))
             side = math.ceil(math.hypot(*size) / scale) + 3
             edges = [
                 _edges(generator, side, float(drops), float(pixels))
-                for generator, drops, pixels in zip(draws.generators, density, length, strict=True)
+                for generator, drops, pixels in zip(scene.generators, density, length, strict=True)
             ]
-            segments = draws.place(torch.stack(edges)).cumsum(2).clamp(min=0)
+            segments = scene.place(torch.stack(edges)).cumsum(2).clamp(min=0)
             layers.append(_turn(segments[:, None], tilt, scale, size))
         return brightness * torch.cat(layers, 1)
 

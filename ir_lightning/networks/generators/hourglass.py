@@ -73,7 +73,8 @@ class Hourglass(nn.Module, ABC):
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]
         image = pad_to_multiple(degraded, 2**self.depth) * 2 - 1
-        restored = self.decode(self.encode(image))
+        # Back in the image's precision first: in bf16 the last sum would round to 1/256.
+        restored = self.decode(self.encode(image)).to(degraded.dtype)
         return (restored[..., :height, :width] + 1) / 2
 
     def encode(self, image: Tensor) -> list[Tensor]:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import nn
 
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.geometry import LEVELS
 
 
 class Upsampler(ABC):
@@ -19,7 +20,7 @@ class Upsampler(ABC):
     """
 
     def __init__(self, levels: str = "all") -> None:
-        if levels not in ("top", "all"):
+        if levels not in LEVELS:
             raise UsageError(f"upsampler.levels must be top or all, not {levels!r}.")
         self.levels = levels
 

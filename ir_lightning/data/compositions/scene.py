@@ -1,4 +1,4 @@
-"""Random numbers for a batch, in which every image has a generator of its own."""
+"""A batch of clean images, each with a depth and a random generator of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,37 +7,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ir_lightning.data.compositions.parameters import Range, bounds
+from ir_lightning.data.compositions.parameters import Interval
 
 
-class Draws:
-    """One seeded generator per image.
+class Scene:
+    """What a composition model works on.
 
-    All numbers are drawn on the CPU in float32 and then moved, so every device and type gets the
-    same ones.
+    All random numbers are drawn on the CPU in float32 and then moved, so every device and type
+    gets the same ones.
 
     Args:
+        clean: (B, C, H, W) in [0, 1].
+        depth: (B, 1, H, W), relative depth in [0, 1].
         seed: a number s, for which image b draws from (s, b), or one number for each image.
-        image: (B, C, H, W); the numbers get its type and device.
 
     Raises:
         ValueError: not one seed for each image, or a negative one.
     """
 
-    def __init__(self, seed: int | Sequence[int], image: Tensor) -> None:
-        batch = image.shape[0]
+    def __init__(self, clean: Tensor, depth: Tensor, seed: int | Sequence[int]) -> None:
+        batch = clean.shape[0]
         keys: Any = [(seed, b) for b in range(batch)] if np.ndim(seed) == 0 else seed
         if len(keys) != batch:
             raise ValueError(f"{len(keys)} seeds for a batch of {batch} images; give one for each")
+        self.clean = clean
+        self.depth = depth
         self.generators = [_generator(key) for key in keys]
-        self.image = image
 
-    def numbers(self, interval: Range) -> Tensor:
+    def numbers(self, interval: Interval) -> Tensor:
         """(B,), float32 on the CPU: for each image one number of the interval."""
-        low, high = bounds(interval)
+        low, high = interval
         return low + (high - low) * torch.cat([torch.rand(1, generator=g) for g in self.generators])
 
-    def uniform(self, interval: Range) -> Tensor:
+    def uniform(self, interval: Interval) -> Tensor:
         """(B, 1, 1, 1): the same, ready to be multiplied with the images."""
         return self.place(self.numbers(interval)).view(-1, 1, 1, 1)
 
@@ -53,7 +55,7 @@ class Draws:
 
     def place(self, numbers: Tensor) -> Tensor:
         """The numbers in the images' type, on the images' device."""
-        return numbers.to(self.image)
+        return numbers.to(self.clean)
 
 
 def _generator(key: int | tuple[int, int]) -> torch.Generator:

@@ -1,0 +1,332 @@
+"""Pairs are found by name, mistakes are named, and no scene stands on both sides of a split."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from ir_lightning.build import build
+from ir_lightning.data.images import read_image, write_image
+from ir_lightning.data.pairs import PairedFolders, Part, SideBySide
+from ir_lightning.data.source import Sample, Source
+from ir_lightning.errors import DataError, UsageError
+from tests.conftest import Compose
+
+Fill = Callable[[str, list[str]], Path]
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    """``fill("clean", ["1.png"])`` makes a folder of small images, no two alike."""
+    random = np.random.default_rng(0)
+
+    def make(folder: str, names: list[str]) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in names:
+            write_image(
+                tmp_path / folder / name, random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            )
+        return tmp_path / folder
+
+    return make
+
+
+def partners(source: PairedFolders) -> list[tuple[str, str]]:
+    return [(source.name(i), source.scene(i)) for i in range(len(source))]
+
+
+def test_equal_stems_are_pairs_whatever_the_extension(fill: Fill) -> None:
+    names = ["2.png", "10.png", "1.png"]
+    source = PairedFolders(fill("rain", names), fill("gt", ["1.bmp", "2.bmp", "10.bmp"]))
+    assert partners(source) == [("1", "1"), ("2", "2"), ("10", "10")]
+
+
+def test_a_sample_holds_both_images_the_right_way_round(fill: Fill, tmp_path: Path) -> None:
+    source = PairedFolders(fill("rain", ["1.png"]), fill("gt", ["1.png"]))
+    clean, degraded = np.full((2, 6, 8, 3), [[[[10]]], [[[200]]]], np.uint8)
+    write_image(tmp_path / "gt" / "1.png", clean)
+    write_image(tmp_path / "rain" / "1.png", degraded)
+    sample = source[0]
+    assert isinstance(sample, Sample)
+    assert sample.name == "1"
+    assert sample.clean.max() == 10
+    assert sample.degraded is not None
+    assert sample.degraded.min() == 200
+
+
+def test_the_prefix_pairs_many_with_one(fill: Fill) -> None:
+    hazy = fill("hazy", ["1400_1.png", "1400_10.png", "1401_2_0.9.png", "1402.png"])
+    source = PairedFolders(hazy, fill("gt", ["1400.png", "1401.png", "1402.png"]), rule="prefix")
+    assert partners(source) == [
+        ("1400_1", "1400"),
+        ("1400_10", "1400"),
+        ("1401_2_0.9", "1401"),
+        ("1402", "1402"),
+    ]
+
+
+def test_a_regular_expression_finds_the_clean_stem(fill: Fill) -> None:
+    names = [f"aachen_00000{i}_leftImg8bit_rain_alpha_0.0{i}.png" for i in (1, 2)]
+    clean = fill("gt", ["aachen_000001_leftImg8bit.png", "aachen_000002_leftImg8bit.png"])
+    source = PairedFolders(fill("rain", names), clean, "regex", r"^(.+?)_rain_alpha_")
+    assert [scene for _, scene in partners(source)] == [
+        path.stem for path in sorted(clean.iterdir())
+    ]
+
+
+def test_unpaired_images_are_named_and_counted(fill: Fill) -> None:
+    rain = fill("rain", ["1.png", "2.png", "3.png", "4.png", "5.png"])
+    clean = fill("gt", ["1.png"])
+    with pytest.raises(UsageError, match=r"^4 unpaired: .*2\.png, .*3\.png, .*4\.png, \.\.\. .*gt"):
+        PairedFolders(rain, clean)
+    fill("gt", ["2.png", "3.png", "4.png", "5.png", "6.png"])
+    with pytest.raises(UsageError, match=r"^1 unpaired: .*gt/6\.png has no degraded .*rain"):
+        PairedFolders(rain, clean)
+    with pytest.raises(UsageError, match=r"^5 unpaired: .*rain/1\.png"):
+        PairedFolders(rain, clean, "regex", r"^(\d+)_rain$")
+
+
+def test_ambiguous_names_are_refused(fill: Fill) -> None:
+    twice, once = fill("twice", ["1.png", "1.bmp"]), fill("once", ["1.png"])
+    for folders in ((twice, once), (once, twice)):
+        with pytest.raises(UsageError, match=r"1\.bmp and 1\.png differ only in their extension"):
+            PairedFolders(*folders)
+    with pytest.raises(UsageError, match="differ only"):
+        SideBySide(twice, left="clean")
+
+
+@pytest.mark.parametrize(
+    ("rule", "pattern", "words"),
+    [
+        ("suffix", None, "rule=suffix.*stem, prefix, regex"),
+        ("regex", None, "pattern"),
+        ("stem", "(.+)", "pattern"),
+        ("regex", "(", r"pattern=\(: no valid regular expression"),
+        ("regex", ".+", "0 groups"),
+        ("regex", "(a)(b)", "2 groups"),
+    ],
+)
+def test_rules_that_cannot_work(rule: str, pattern: str | None, words: str, fill: Fill) -> None:
+    folders = fill("rain", ["1.png"]), fill("gt", ["1.png"])
+    with pytest.raises(UsageError, match=words):
+        PairedFolders(*folders, rule, pattern)
+
+
+def test_missing_and_empty_folders_are_refused(fill: Fill, tmp_path: Path) -> None:
+    full, empty = fill("full", ["1.png"]), fill("empty", [])
+    for make in (
+        lambda folder: PairedFolders(folder, full),
+        lambda folder: PairedFolders(full, folder),
+        lambda folder: SideBySide(folder, "clean"),
+    ):
+        with pytest.raises(UsageError, match="empty: no images"):
+            make(empty)
+        with pytest.raises(UsageError, match="absent: no such folder"):
+            make(tmp_path / "absent")
+
+
+def test_sizes_that_differ_inside_a_pair(fill: Fill) -> None:
+    source = PairedFolders(*(fill(f, ["1.png", "2.png", "3.png"]) for f in ("hazy", "gt")))
+    source.check()
+    for name in ("2.png", "3.png"):
+        write_image(fill("gt", []) / name, np.zeros((10, 12, 3), np.uint8))
+    with pytest.raises(DataError, match=r"2\.png is 8 x 6 pixels.*2\.png is 12 x 10"):
+        source[1]
+    with pytest.raises(UsageError, match=r"hazy/2\.png is 8 x 6 .*1 more such file"):
+        source.check()
+
+
+def test_an_unreadable_header_is_found_before_training(fill: Fill) -> None:
+    folders = fill("hazy", ["1.png", "2.png"]), fill("gt", ["1.png", "2.png"])
+    (folders[1] / "2.png").write_bytes(b"")
+    for source in (PairedFolders(*folders), SideBySide(folders[1], "clean")):
+        with pytest.raises(UsageError, match=r"gt/2\.png.*empty"):
+            source.check()
+
+
+@pytest.mark.parametrize("left", ["clean", "degraded"])
+def test_one_picture_holds_both_halves(left: str, tmp_path: Path) -> None:
+    picture = np.zeros((4, 10, 3), np.uint8)
+    picture[:, 5:] = 255
+    write_image(tmp_path / "1.png", picture)
+    sample = SideBySide(tmp_path, left=left)[0]
+    assert sample.degraded is not None
+    on_the_left, on_the_right = (
+        (sample.clean, sample.degraded) if left == "clean" else (sample.degraded, sample.clean)
+    )
+    assert on_the_left.shape == on_the_right.shape == (4, 5, 3)
+    assert on_the_left.max() == 0
+    assert on_the_right.min() == 255
+
+
+def test_a_picture_of_odd_width_is_named(fill: Fill) -> None:
+    folder = fill("both", ["1.png", "2.png"])
+    write_image(folder / "2.png", np.zeros((4, 9, 3), np.uint8))
+    source = SideBySide(folder, left="clean")
+    with pytest.raises(DataError, match=r"2\.png: 9 pixels wide"):
+        source[1]
+    with pytest.raises(UsageError, match=r"2\.png: 9 pixels wide"):
+        source.check()
+
+
+def test_the_left_half_must_be_said(fill: Fill) -> None:
+    with pytest.raises(UsageError, match=r"left=rainy.*clean or degraded"):
+        SideBySide(fill("both", ["1.png"]), left="rainy")
+
+
+class Scenes:
+    """A source of ``count`` images, ``shots`` of each scene."""
+
+    def __init__(self, count: int, shots: int) -> None:
+        self.keys = [f"scene{i // shots}" for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(self.name(index), np.full((1, 1, 3), index, np.uint8))
+
+    def name(self, index: int) -> str:
+        return f"image{index}"
+
+    def scene(self, index: int) -> str:
+        return self.keys[index]
+
+
+def parts(source: Scenes, **options: float) -> tuple[Part, Part]:
+    return Part(source, "train", **options), Part(source, "validation", **options)
+
+
+def test_a_split_keeps_scenes_whole_and_loses_nothing() -> None:
+    source = Scenes(200, shots=5)
+    train, validation = parts(source, fraction=0.25)
+    names = [[part.name(i) for i in range(len(part))] for part in (train, validation)]
+    scenes = [{part.scene(i) for i in range(len(part))} for part in (train, validation)]
+    assert sorted(names[0] + names[1]) == sorted(f"image{i}" for i in range(200))
+    assert not scenes[0] & scenes[1]
+    assert len(scenes[1]) == 10
+    for part in (train, validation):
+        for index in (0, len(part) - 1):
+            assert part[index].name == part.name(index) == f"image{part[index].clean[0, 0, 0]}"
+
+
+def test_a_split_is_decided_by_scene_keys_and_seed_alone() -> None:
+    def held_out(source: Scenes, seed: int) -> set[str]:
+        validation = Part(source, "validation", fraction=0.2, seed=seed)
+        return {validation.scene(i) for i in range(len(validation))}
+
+    source, reversed_source = Scenes(100, shots=2), Scenes(100, shots=2)
+    reversed_source.keys.reverse()
+    assert held_out(source, 0) == held_out(reversed_source, 0)
+    assert held_out(source, 0) != held_out(source, 1)
+    # A split that changed with the version of the program would leak into a continued experiment.
+    assert held_out(Scenes(20, shots=2), 0) == {"scene8", "scene9"}
+
+
+@pytest.mark.parametrize(
+    ("scenes", "fraction", "expected"), [(2, 0.01, 1), (2, 0.99, 1), (40, 0.05, 2)]
+)
+def test_both_parts_have_at_least_one_scene(scenes: int, fraction: float, expected: int) -> None:
+    train, validation = parts(Scenes(scenes, shots=1), fraction=fraction)
+    assert (len(train), len(validation)) == (scenes - expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "part", "fraction", "words"),
+    [
+        (5, "test", 0.1, "part=test"),
+        (5, "train", 0.0, "fraction=0.0"),
+        (5, "train", 1.0, "fraction=1.0"),
+        (1, "train", 0.5, "1 scene"),
+    ],
+)
+def test_splits_that_cannot_work(scenes: int, part: str, fraction: float, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Part(Scenes(scenes, shots=1), part, fraction)
+
+
+def test_degraded_versions_of_one_clean_image_stay_together(fill: Fill) -> None:
+    hazy = fill("hazy", [f"{i}_{k}.png" for i in range(10) for k in range(3)])
+    source = PairedFolders(hazy, fill("gt", [f"{i}.png" for i in range(10)]), rule="prefix")
+    validation = Part(source, "validation", fraction=0.1)
+    assert len(validation) == 3
+    assert len({validation.scene(i) for i in range(3)}) == 1
+
+
+def test_a_part_is_checked_through_its_source(fill: Fill) -> None:
+    folder = fill("both", ["1.png", "2.png"])
+    train, validation = (
+        Part(SideBySide(folder, "clean"), part) for part in ("train", "validation")
+    )
+    train.check()
+    write_image(folder / "2.png", np.zeros((4, 9, 3), np.uint8))
+    for part in (train, validation):
+        with pytest.raises(UsageError, match=r"2\.png"):
+            part.check()
+    Part(Scenes(4, shots=1), "train").check()  # a source without files has nothing to check
+
+
+def sources(config: DictConfig) -> dict[str, Source]:
+    plain = OmegaConf.to_container(config.dataset, resolve=True)
+    assert isinstance(plain, dict)
+    return {split: build(plain[split], split) for split in ("train", "validation", "test")}
+
+
+def test_rain800_is_read_with_the_clean_half_on_the_left(
+    composed: Compose, fill: Fill, tmp_path: Path
+) -> None:
+    picture = np.zeros((4, 10, 3), np.uint8)
+    picture[:, 5:] = 255
+    for split, count in (("training", 40), ("test_syn", 3)):
+        (tmp_path / "rain800").mkdir(exist_ok=True)
+        folder = fill(f"rain800/{split}", [])
+        for index in range(count):
+            write_image(folder / f"{index}.png", picture)
+    found = sources(composed("dataset=rain800", f"paths.data={tmp_path}"))
+    assert {split: len(source) for split, source in found.items()} == {
+        "train": 38,
+        "validation": 2,
+        "test": 3,
+    }
+    for source in found.values():
+        sample = source[0]
+        assert sample.degraded is not None
+        assert (sample.clean.max(), sample.degraded.min()) == (0, 255)
+    train, validation = ({s.name(i) for i in range(len(s))} for s in list(found.values())[:2])
+    assert not train & validation
+
+
+def test_pairs_of_any_folder_names_and_rule(composed: Compose, fill: Fill, tmp_path: Path) -> None:
+    for split, count in (("train", 5), ("test", 2)):
+        (tmp_path / split).mkdir()
+        fill(f"{split}/hazy", [f"{i}_{k}.png" for i in range(count) for k in range(3)])
+        fill(f"{split}/gt", [f"{i}.png" for i in range(count)])
+    found = sources(
+        composed(
+            "dataset=pairs",
+            f"dataset.train_dir={tmp_path}/train",
+            f"dataset.test_dir={tmp_path}/test",
+            "dataset.degraded=hazy",
+            "dataset.clean=gt",
+            "dataset.rule=prefix",
+        )
+    )
+    assert [len(source) for source in found.values()] == [12, 3, 6]
+    regex = ["dataset.rule=regex", 'dataset.pattern="^([0-9]+)_[0-9]$"']
+    folders = [f"dataset.{s}_dir={tmp_path}/{s}" for s in ("train", "test")]
+    names = ["dataset.degraded=hazy", "dataset.clean=gt"]
+    assert len(sources(composed("dataset=pairs", *folders, *names, *regex))["test"]) == 6
+
+
+def test_side_by_side_pictures_of_ones_own(composed: Compose, fill: Fill, tmp_path: Path) -> None:
+    fill("train", ["1.png", "2.png"])
+    fill("test", ["1.png"])
+    folders = [f"dataset.{split}_dir={tmp_path}/{split}" for split in ("train", "test")]
+    for left in ("clean", "degraded"):
+        found = sources(composed("dataset=pairs_side_by_side", *folders, f"dataset.left={left}"))
+        assert [len(source) for source in found.values()] == [1, 1, 1]
+        half = read_image(tmp_path / "test" / "1.png")[:, :4]
+        sample = found["test"][0]
+        assert np.array_equal(sample.clean if left == "clean" else sample.degraded, half)

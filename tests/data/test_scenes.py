@@ -1,0 +1,357 @@
+"""The clean scenes: what they show, what they know of depth, and how they are split."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from ir_lightning.data import dead_leaves
+from ir_lightning.data.concat import Concat
+from ir_lightning.data.dead_leaves import DeadLeaves
+from ir_lightning.data.depth import filled, from_disparity, ground_plane, right_view
+from ir_lightning.data.photographs import FILES, Photographs, motorcycle_disparity
+from ir_lightning.data.source import Sample, Source
+from ir_lightning.errors import UsageError
+
+CONF = Path(__file__).parents[2] / "conf"
+DATASETS = ["noise", "haze", "rain", "rain_density", "rain_haze", "heavy_rain"]
+CALIBRATION = 31.086  # of the motorcycle's cameras, as scikit-image documents it
+
+
+def samples(source: Source) -> list[Sample]:
+    return [source[index] for index in range(len(source))]
+
+
+# Photographs.
+
+
+def test_photographs_are_those_of_scikit_image() -> None:
+    source = Photographs(["chelsea", "coffee", "rocket", "motorcycle_right"])
+    left, right, _ = skimage.data.stereo_motorcycle()
+    expected = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.rocket(), right]
+    for sample, image in zip(samples(source), expected, strict=True):
+        assert np.array_equal(sample.clean, image)
+        assert sample.clean.dtype == np.uint8
+    assert np.array_equal(Photographs(["motorcycle_left"])[0].clean, left)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_photograph_has_a_relative_depth(name: str) -> None:
+    sample = Photographs([name])[0]
+    assert sample.name == name
+    assert sample.degraded is None
+    assert sample.depth is not None
+    assert sample.depth.dtype == np.float32
+    assert sample.depth.shape == sample.clean.shape[:2]
+    assert (sample.depth.min(), sample.depth.max()) == (0, 1)
+
+
+def test_draws_repeat_a_photograph_under_other_names() -> None:
+    source = Photographs(["chelsea", "coffee"], draws=3)
+    names = [source.name(i) for i in range(len(source))]
+    assert names == ["chelsea-1", "chelsea-2", "chelsea-3", "coffee-1", "coffee-2", "coffee-3"]
+    assert names == [sample.name for sample in samples(source)]
+    assert [source.scene(i) for i in range(6)] == ["chelsea"] * 3 + ["coffee"] * 3
+    assert np.array_equal(source[0].clean, source[2].clean)
+    assert source[3].clean.shape == (400, 600, 3)
+
+
+def test_the_two_views_of_the_motorcycle_are_one_scene() -> None:
+    source = Photographs(["motorcycle_left", "motorcycle_right"])
+    assert source.scene(0) == source.scene(1)
+
+
+def test_unknown_photographs_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"'lena'.*astronaut.*rocket"):
+        Photographs(["chelsea", "lena"])
+    with pytest.raises(UsageError, match="draws = 0"):
+        Photographs(["chelsea"], draws=0)
+    with pytest.raises(UsageError, match="at least one name"):
+        Photographs([])
+
+
+# Depth.
+
+
+def test_the_motorcycle_s_depth_is_that_of_its_disparity() -> None:
+    disparity = motorcycle_disparity()
+    depth = Photographs(["motorcycle_left"])[0].depth
+    assert depth is not None
+    known = np.isfinite(disparity)
+    assert 0.9 < known.mean() < 0.95
+    # Distance is focal length * baseline / (disparity + offset); the factor cancels.
+    distance = 994.978 * 193.001 / (disparity[known].astype(np.float64) + CALIBRATION)
+    relative = (distance - distance.min()) / (distance.max() - distance.min())
+    np.testing.assert_allclose(depth[known], relative, atol=1e-5)
+    order = np.argsort(disparity[known])
+    assert (np.diff(depth[known][order]) <= 0).all()
+
+
+def test_unknown_disparities_take_the_background_beside_them() -> None:
+    inf = np.inf
+    disparity = np.array([[inf, 9, inf, inf, 4, inf], [inf] * 6, [2, inf, 7, 7, 7, 7]], np.float32)
+    expected = [[9, 9, 4, 4, 4, 4], [2, 2, 2, 2, 2, 2], [2, 2, 7, 7, 7, 7]]
+    assert np.array_equal(filled(disparity), expected)
+
+
+def test_the_right_camera_sees_near_points_farther_left_and_before_the_others() -> None:
+    disparity = np.array([[1, 1, 1, 3, 3, 1, np.inf]], np.float32)
+    # Columns 3 and 4 move to 0 and 1 and hide what 1 and 2 bring there; 5 moves to 4.
+    expected = [[3, 3, np.nan, np.nan, 1, np.nan, np.nan]]
+    assert np.array_equal(right_view(disparity), expected, equal_nan=True)
+
+
+def test_the_right_view_s_disparity_leads_back_to_the_left_photograph() -> None:
+    views = samples(Photographs(["motorcycle_left", "motorcycle_right"]))
+    left, right = (view.clean for view in views)
+    disparity = right_view(motorcycle_disparity())
+    rows, columns = np.nonzero(np.isfinite(disparity))
+    source = np.rint(columns + disparity[rows, columns]).astype(int)
+    inside = source < left.shape[1]
+    rows, columns, source = rows[inside], columns[inside], source[inside]
+    here = right[rows, columns].astype(float)
+    matched = np.abs(here - left[rows, source]).mean()
+    unmoved = np.abs(here - left[rows, columns]).mean()
+    wrong_way = np.abs(here - left[rows, np.maximum(2 * columns - source, 0)]).mean()
+    assert matched < 0.4 * min(unmoved, wrong_way)
+    depth = Photographs(["motorcycle_right"])[0].depth
+    assert depth is not None
+    assert np.corrcoef(depth[rows, columns], 1 / (disparity[rows, columns] + CALIBRATION))[
+        0, 1
+    ] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_flat_disparity_is_a_flat_depth() -> None:
+    assert not from_disparity(np.full((3, 4), 5, np.float32), 1.0).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (300, 200)], ids=str)
+def test_the_made_up_depth_rises_smoothly_to_the_horizon(size: tuple[int, int]) -> None:
+    depth = ground_plane(*size, seed=1)
+    assert depth.shape == size
+    assert np.array_equal(depth, ground_plane(*size, seed=1))
+    if size == (300, 200):
+        assert (depth[-30:] < 0.2).all()
+        assert depth[:100].mean() > 0.5
+        assert max(np.abs(np.diff(depth, axis=axis)).max() for axis in (0, 1)) < 0.05
+        assert not np.array_equal(depth, ground_plane(*size, seed=2))
+
+
+# Dead leaves.
+
+
+def test_the_radii_follow_the_scale_invariant_law() -> None:
+    radius = np.sort(dead_leaves.radii(np.random.default_rng(0), 20_000, 3, 60))
+    # The integral of r^-3 from 3 to r, as a part of that from 3 to 60.
+    expected = (3**-2 - radius**-2) / (3**-2 - 60**-2)
+    measured = np.arange(1, 20_001) / 20_000
+    assert np.abs(expected - measured).max() < 1.6 / np.sqrt(20_000)  # Kolmogorov and Smirnov
+
+
+@pytest.fixture(scope="module")
+def leaves() -> Iterator[DeadLeaves]:
+    yield DeadLeaves(count=6, size=256, seed=3)
+    dead_leaves._scene.cache_clear()
+
+
+def test_dead_leaves_have_the_power_spectrum_of_photographs(leaves: DeadLeaves) -> None:
+    y, x = np.indices((256, 256)) - 128
+    ring = np.hypot(y, x).round().astype(int)
+    window = np.outer(np.hanning(256), np.hanning(256))
+    gray = np.stack([sample.clean.mean(2) / 255 for sample in samples(leaves)])
+    spectrum = np.fft.fft2((gray - gray.mean()) * window)
+    power = np.fft.fftshift((np.abs(spectrum) ** 2).mean(0))
+    frequency = np.arange(4, 65)
+    mean_power = [power[ring == f].mean() for f in frequency]
+    slope, _ = np.polyfit(np.log(frequency), np.log(mean_power), 1)
+    print("SLOPE", slope)
+    assert -3.2 < slope < -1.8  # photographs: about -2, from -1.5 to -3
+
+
+def test_dead_leaves_are_coloured_like_a_scene_and_not_flat(leaves: DeadLeaves) -> None:
+    for sample in samples(leaves):
+        channels = sample.clean.reshape(-1, 3).T / 255
+        assert np.corrcoef(channels)[0, 1:].min() > 0.5
+        assert channels.std() > 0.1
+        still = (np.diff(sample.clean.astype(int), axis=1) == 0).all(2)
+        assert still.mean() < 0.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (40, 90), (64, 64)], ids=str)
+def test_leaves_cover_the_frame(size: tuple[int, int]) -> None:
+    labels = dead_leaves.scatter(np.random.default_rng(0), *size, 4.0, 20.0)
+    assert labels.shape == size
+    assert labels.min() >= 0
+
+
+def test_a_leaf_is_seen_where_no_earlier_leaf_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    thrown: list[np.ndarray] = []
+    draw = dead_leaves.outlines
+
+    def recording(*args: Any) -> dead_leaves.Labels:
+        outline = draw(*args)
+        thrown.extend(outline)
+        return outline
+
+    monkeypatch.setattr(dead_leaves, "outlines", recording)
+    labels = dead_leaves.scatter(np.random.default_rng(1), 40, 40, 5.0, 20.0)
+    compared = 0
+    for y, x in np.ndindex(labels.shape):
+        inside = [
+            cv2.pointPolygonTest(outline, (float(x), float(y)), measureDist=True)
+            for outline in thrown[: labels[y, x] + 1]
+        ]
+        if np.abs(inside).min() > 1.5:  # away from the edges, where rasterisers differ
+            compared += 1
+            assert np.argmax(np.array(inside) > 0) == labels[y, x]
+    assert compared > 200
+
+
+def test_the_depth_is_the_order_of_occlusion(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.repeat(np.repeat(np.array([[2, 7], [7, 900]], np.int32), 8, 0), 8, 1)
+    monkeypatch.setattr(dead_leaves, "scatter", lambda *_: labels)
+    depth = DeadLeaves(count=1, size=8, seed=123)[0].depth
+    dead_leaves._scene.cache_clear()
+    assert depth is not None
+    assert depth.dtype == np.float32
+    assert np.array_equal(np.unique(depth), [0, 0.5, 1])
+    assert np.array_equal(depth[::7, ::7], [[0, 0.5], [0.5, 1]])
+
+
+def test_a_scene_is_a_function_of_seed_and_index(leaves: DeadLeaves) -> None:
+    first = leaves[4]
+    dead_leaves._scene.cache_clear()
+    again = DeadLeaves(count=100, size=(256, 256), seed=3)[4]
+    assert np.array_equal(first.clean, again.clean)
+    assert first.depth is not None
+    assert again.depth is not None
+    assert np.array_equal(first.depth, again.depth)
+    assert not np.array_equal(first.clean, leaves[5].clean)
+    assert not np.array_equal(first.clean, DeadLeaves(count=5, size=256, seed=4)[4].clean)
+
+
+def test_leaves_of_any_shape() -> None:
+    for size in [(1, 1), (3, 5), (20, 70)]:
+        sample = DeadLeaves(count=1, size=size)[0]
+        assert sample.clean.shape == (*size, 3)
+        assert sample.depth is not None
+        assert sample.depth.shape == size
+    with pytest.raises(UsageError, match="size = 0"):
+        DeadLeaves(count=1, size=0)
+    with pytest.raises(UsageError, match=r"radius = \[9, 3\]"):
+        DeadLeaves(count=1, radius=[9, 3])
+
+
+# All sources.
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Photographs(["chelsea"], draws=2),
+        DeadLeaves(count=2, size=16),
+        Concat({"a": Photographs(["chelsea"]), "b": DeadLeaves(count=1, size=16)}),
+    ],
+    ids=["photographs", "dead leaves", "concat"],
+)
+def test_a_source_ends_and_cannot_be_written_into(source: Source) -> None:
+    assert len(source) == len(samples(source)) == 2
+    for index in (-1, 2):
+        for ask in (source.__getitem__, source.name, source.size, source.scene):
+            with pytest.raises(IndexError):
+                ask(index)
+    for index in range(2):
+        assert source.size(index) == source[index].clean.shape[:2]
+    sample, untouched = source[1], source[1].clean.copy()
+    assert sample.depth is not None
+    sample.clean[:] = 0
+    sample.depth[:] = 0
+    assert np.array_equal(source[1].clean, untouched)
+    assert np.any(source[1].depth)
+
+
+def test_concat_lines_its_sources_up() -> None:
+    cats, cups = Photographs(["chelsea"], draws=2), Photographs(["coffee"])
+    both = Concat({"cats": cats, "cups": cups})
+    assert [both.name(i) for i in range(3)] == ["chelsea-1", "chelsea-2", "coffee"]
+    assert [both.scene(i) for i in range(3)] == ["chelsea", "chelsea", "coffee"]
+    assert [sample.name for sample in samples(both)] == ["chelsea-1", "chelsea-2", "coffee"]
+    assert np.array_equal(both[2].clean, cups[0].clean)
+
+
+def test_concat_checks_what_can_be_checked() -> None:
+    class Broken(Photographs):
+        def check(self) -> None:
+            raise UsageError("broken.png is broken.")
+
+    Concat({"good": Photographs(["coffee"])}).check()
+    with pytest.raises(UsageError, match=r"broken\.png"):
+        Concat({"good": Photographs(["coffee"]), "bad": Broken(["chelsea"])}).check()
+
+
+def test_concat_refuses_two_samples_of_one_name() -> None:
+    with pytest.raises(UsageError, match=r"'coffee'.*sources\.one.*sources\.two"):
+        Concat({"one": Photographs(["coffee"]), "two": Photographs(["chelsea", "coffee"])})
+
+
+def test_sources_import_neither_torch_nor_scikit_image() -> None:
+    program = (
+        "import sys; import ir_lightning.data.photographs as p; import ir_lightning.data.concat; "
+        "import ir_lightning.data.dead_leaves; p.Photographs(['chelsea'])[0]; "
+        "print(sorted({'torch', 'skimage', 'scipy', 'pooch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# The data sets of the configuration.
+
+
+def dataset(name: str, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(overrides=[f"+dataset={name}", *overrides]).dataset
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_is_what_the_data_module_expects(name: str) -> None:
+    config = dataset(name)
+    splits = {"train", "validation", "test"}
+    assert set(config) == {"name", "crop", "small_images", "composition", *splits}
+    assert config.name == name
+    assert config.crop == (512 if name == "rain_haze" else 256)
+    train = instantiate(config.train)
+    small = any(min(train.size(i)) < config.crop for i in range(len(train)))
+    assert config.small_images == ("pad" if small else "refuse")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_no_scene_stands_on_two_sides_of_a_split(name: str) -> None:
+    config = dataset(name)
+    sides = {side: instantiate(config[side]) for side in ("train", "validation", "test")}
+    scenes = {side: {source.scene(i) for i in range(len(source))} for side, source in sides.items()}
+    for one, other in combinations(scenes.values(), 2):
+        assert not one & other
+    photographs = Photographs(list(FILES))
+    known = {photographs.scene(i) for i in range(len(photographs))}
+    assert known <= set.union(*scenes.values())
+    names = [source.name(i) for source in sides.values() for i in range(len(source))]
+    assert len(names) == len(set(names))
+    assert scenes["test"] == {"chelsea", "coffee"}
+    assert len(sides["test"]) == 6
+
+
+def test_a_dataset_can_be_changed_from_the_command_line() -> None:
+    config = dataset("haze", "dataset.composition.beta=[1,2]", "~dataset.train.sources.leaves")
+    assert instantiate(config.composition).beta == (1, 2)
+    assert "leaves" not in config.train.sources
+    assert len(instantiate(config.train)) == 3 * 16 + 3 * 8
