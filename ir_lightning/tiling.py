@@ -30,8 +30,6 @@ def restore_tiled(
     """
     check_tiles(tile, overlap)
     height, width = degraded.shape[-2:]
-    if height <= tile and width <= tile:
-        return restore(degraded).to(degraded)
     restored = torch.zeros_like(degraded, dtype=torch.float64)  # many small parts add up in it
     columns = _fades(width, tile, overlap)
     for top, row_fade in _fades(height, tile, overlap):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from ir_lightning import resolvers
 
 resolvers.register()
+torch.set_num_threads(1)  # the suite runs one process per core
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 

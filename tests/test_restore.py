@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,17 @@ def test_strangers_cannot_name_what_is_built(
     with pytest.raises(UsageError, match="refused to build"):
         load_generator(run_dir, CPU)
     assert not trap.exists()
+
+
+def test_strangers_cannot_have_a_module_imported(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text("class Net: ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    rewrite_config(run_dir, {"_target_": "stranger.Net"}, "metadata")
+    with pytest.raises(UsageError, match=r"refused to build stranger\.Net"):
+        load_generator(run_dir, CPU)
+    assert "stranger" not in sys.modules, "importing runs what stands in a module"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def train_one_step(generator: Hourglass, degraded: Tensor) -> None:
     assert all(parameter.isfinite().all() for parameter in generator.parameters())
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     kind=st.sampled_from(GENERATORS),
     depth=depths,
