@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # mistakes reach us as exceptions, to be put in words
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us, to be put in words
 
 import hydra
 from hydra.core.hydra_config import HydraConfig

@@ -64,7 +64,7 @@ def sentence(error: Exception, conf: str) -> str:
 
 
 def suggestion(key: str, conf: str) -> str:
-    """" Did you mean ...?", or nothing when no key comes close."""
+    """ " Did you mean ...?", or nothing when no key comes close."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(conf, version_base="1.3"):
         known = list(_keys(compose("train")))
@@ -75,7 +75,7 @@ def suggestion(key: str, conf: str) -> str:
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in config:
+    for name in map(str, config):
         yield f"{prefix}{name}"
         node: Any = config._get_node(name)
         if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():

@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-
 from ir_lightning import resolvers
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.runs.check import check, resolve
@@ -41,7 +40,8 @@ def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
     for notice in notices:
         console.print(notice)
     known = read_result(run_dir)
-    if known.get("status") == "finished" and known.get("config_hash") == digest and not config.rerun:
+    finished = known.get("status") == "finished" and known.get("config_hash") == digest
+    if finished and not config.rerun:
         console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
         show(known, run_dir)
         return known
@@ -64,7 +64,7 @@ def _record(plain: dict[str, Any], asked: list[str], digest: str, run_dir: Path)
             file.write(OmegaConf.to_yaml(OmegaConf.create(plain)))
         write_result(run_dir, begun)
     except OSError as error:
-        raise UsageError(f"The run directory {run_dir} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"run_dir={run_dir} cannot be written: {error.strerror}.") from None
     console.print(f"Run directory: {run_dir}", soft_wrap=True)
     start = time.monotonic()
     try:

@@ -109,12 +109,12 @@ def fit(
 def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
     """Counts and scores of a finished run."""
     scores = mean_scores(system.test_rows, list(system.protocols))
-    networks = {"generator": system.generator, "discriminator": getattr(system, "discriminator", None)}
+    networks = dict(system.named_children())
     return {
         "iterations": system.iteration,
         "parameters": {
-            name: sum(p.numel() for p in network.parameters()) if network else 0
-            for name, network in networks.items()
+            name: sum(p.numel() for p in networks[name].parameters()) if name in networks else 0
+            for name in ("generator", "discriminator")
         },
         "best_validation": saver.best,
         "protocol": system.protocol,

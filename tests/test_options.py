@@ -1,4 +1,4 @@
-"""Every option of every group composes, builds and trains for a step. They are found by globbing."""
+"""Every option of every group composes, builds and trains for a step; globbing finds them."""
 
 from pathlib import Path
 
@@ -14,8 +14,17 @@ OPTIONS = sorted(
 )
 # What an option needs beside itself to be tried in a second.
 COMPANY = {
+    "enhancer=infoaccum": ["enhancer.layers=2"],
+    "enhancer=dense": ["enhancer.layers=2"],
+    "method=unet5_infoaccum": ["enhancer.layers=2"],
+    "method=unet5_infoaccum_subpixel": ["enhancer.layers=2"],
     "budget=cpu": ["width=8", "budget.iterations=1", "budget.test_images=1"],
-    "budget=paper": ["width=8", "budget.iterations=1", "budget.epochs=null", "budget.test_images=1"],
+    "budget=paper": [
+        "width=8",
+        "budget.iterations=1",
+        "budget.epochs=null",
+        "budget.test_images=1",
+    ],
     "dataset=pairs": ["dataset.train_dir={data}/own/train", "dataset.test_dir={data}/own/test"],
     "dataset=pairs_side_by_side": [
         "dataset.train_dir={data}/rain800/training",
@@ -35,3 +44,12 @@ def test_every_option_trains(option: str, composed: Compose, benchmarks: Path) -
     assert result["status"] == "finished"
     assert result["iterations"] in (1, 2)
     assert result["restored"]["psnr"] > 3
+
+
+@pytest.mark.parametrize("method", sorted(path.stem for path in CONF.glob("method/*.yaml")))
+def test_every_method_reconstructs_without_a_discriminator(method: str, composed: Compose) -> None:
+    config = composed(f"method={method}", "task=reconstruction")
+    assert list(config.loss) == ["mse"]
+    assert config.discriminator is None
+    assert config.system._target_.endswith("RegressionSystem")
+    assert "adversarial" in composed(f"method={method}").loss

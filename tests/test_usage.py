@@ -39,7 +39,10 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["dataset=fog"], ["dataset=fog", "haze"]),
         (["depth=9"], ["depth=9", "1 to 8"]),
         (["depth=6", "budget.crop=48"], ["depth=6", "48", "budget.crop=64"]),
-        (["enhancer=infoaccum", "enhancer.positions=[1,6]"], ["enhancer.positions", "6", "depth=5"]),
+        (
+            ["enhancer=infoaccum", "enhancer.positions=[1,6]"],
+            ["positions", "6", "depth=5"],
+        ),
         (["generator.norm=layer"], ["generator.norm", "layer", "instance"]),
         (["loss=l1", "discriminator=patchgan"], ["discriminator=none", "loss=lsgan"]),
         (["discriminator.layers=9"], ["discriminator.layers=9", "96"]),

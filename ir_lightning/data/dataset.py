@@ -49,7 +49,7 @@ class PairMaker:
             raise ValueError("A source of clean images needs a composition model to degrade them.")
         distance = None if depth is None else torch.from_numpy(depth)[None, None]
         degraded = self.composition(clean[None], distance, seed=seed)[0]
-        # A photograph of the degraded scene would be stored in 8 bits, like those of the benchmarks.
+        # Stored in 8 bits, as a photograph of the degraded scene would be.
         return degraded.mul(255).round().div(255)
 
 

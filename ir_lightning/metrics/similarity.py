@@ -5,7 +5,8 @@ with 10 bits of mantissa; in float64 they are six times slower on a CPU than the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -25,10 +26,24 @@ def similarity(
 ) -> tuple[Tensor, Tensor]:
     """PSNR (B,) and SSIM (B,); see :meth:`ir_lightning.metrics.protocols.Protocol.score`."""
     _refuse_unscorable(restored, clean)
-    with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):
+    with torch.no_grad(), torch.autocast(clean.device.type, enabled=False), _one_thread():
         scores = [_score(*pair, planes) for pair in zip(restored, clean, strict=True)]
     psnr, ssim = zip(*scores, strict=True)
     return torch.stack(psnr), torch.stack(ssim)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Bands are too small to share between threads, which on a busy machine only wait.
+
+    Two busy cores: 0.05 s for a 620 x 460 image with one thread, 0.1 to 0.4 s with two.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _score(

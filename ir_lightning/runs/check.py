@@ -65,7 +65,7 @@ def _settle_discriminator(config: DictConfig) -> list[str]:
         config.loss.adversarial = None
         rest = [name for name, term in config.loss.items() if term is not None]
         if not rest:
-            raise UsageError("discriminator=none leaves no loss to train on: choose loss=l1 or mse.")
+            raise UsageError("discriminator=none leaves no loss: choose loss=l1 or loss=mse.")
         return [f"No discriminator, so no adversarial term: training on {', '.join(rest)} alone."]
     if config.discriminator is not None and config.loss.get("adversarial") is None:
         raise UsageError(

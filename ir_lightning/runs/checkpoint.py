@@ -14,7 +14,7 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 class Checkpoints(Callback):
-    """After each validation: the whole training as ``last.ckpt``, the best generator as ``best.ckpt``.
+    """After each validation: the training in ``last.ckpt``, the best generator in ``best.ckpt``.
 
     Lightning's own checkpoint counts optimizer steps and replays the start of an epoch after a
     resume in its middle. This one stores the iteration; order, crops and degradations are pure
@@ -30,7 +30,7 @@ class Checkpoints(Callback):
         self.curve = curve
         self.best: dict[str, float] | None = None
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         psnr = trainer.callback_metrics["val/psnr"].item()
         if self.best is None or psnr > self.best["psnr"]:
             self.best = {"psnr": psnr, "iteration": pl_module.iteration}

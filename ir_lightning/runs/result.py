@@ -64,7 +64,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, with ``+changes`` if it was edited; None outside a checkout."""
+    """The commit of the source tree, ``+changes`` if it was edited; None outside a checkout."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str | None:

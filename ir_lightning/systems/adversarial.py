@@ -38,7 +38,8 @@ class AdversarialSystem(RestorationSystem):
 
     def training_step(self, batch: Batch, _: int) -> None:
         degraded, clean = batch["degraded"], batch["clean"]
-        generator_optimizer, discriminator_optimizer = self.optimizers()
+        optimizers: Any = self.optimizers()
+        generator_optimizer, discriminator_optimizer = optimizers
         restored = self.generator(degraded)
 
         real = self.discriminator(degraded, clean).float()

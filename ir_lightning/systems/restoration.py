@@ -35,8 +35,9 @@ class RestorationSystem(LightningModule):
         self.automatic_optimization = False
         self.generator = generator
         self.terms = {name: term for name, term in loss.items() if term is not None}
-        # Terms with weights of their own (a perceptual network, say) follow the system to its device.
-        self.term_modules = nn.ModuleList(t for t in self.terms.values() if isinstance(t, nn.Module))
+        # A term with weights of its own (a perceptual network, say) follows to the device.
+        modules = [term for term in self.terms.values() if isinstance(term, nn.Module)]
+        self.term_modules = nn.ModuleList(modules)
         self.recipe = recipe
         self.protocols = {name: protocol_named(name) for name in recipe.protocols}
         self.protocol = recipe.protocols[0]

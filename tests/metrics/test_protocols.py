@@ -150,6 +150,16 @@ def test_scoring_needs_no_gradient() -> None:
     assert not RGB8.score(clean.clone().requires_grad_(), clean).psnr.requires_grad
 
 
+def test_scoring_leaves_the_threads_as_they_were() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        RGB8.score(random_image(16, 16), random_image(16, 16))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_large_images_are_scored_in_pieces() -> None:
     pieces: list[int] = []
 

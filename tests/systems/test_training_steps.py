@@ -57,8 +57,12 @@ def batches() -> list[dict[str, Any]]:
 
 def fit(system: Any) -> None:
     trainer = Trainer(
-        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
     )
     trainer.fit(system, DataLoader(batches(), batch_size=None))
 
@@ -138,7 +142,8 @@ def test_the_generator_step_leaves_no_gradient_in_the_discriminator() -> None:
 
     class Watch(torch.optim.SGD):
         def step(self, closure: Any = None) -> None:
-            gradients.append([p.grad.clone() for p in discriminator.parameters() if p.grad is not None])
+            grads = [p.grad for p in discriminator.parameters()]
+            gradients.append([grad.clone() for grad in grads if grad is not None])
 
     system.recipe = Recipe(
         functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, None, ["rgb8"]
