@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+UMASK = os.umask(0)  # it can only be read by being set
+os.umask(UMASK)
+
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -18,6 +21,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
+        os.fchmod(handle, 0o666 & ~UMASK)
         encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
         with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
             yield file

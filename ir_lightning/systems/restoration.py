@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.systems.recipe import Recipe
@@ -42,7 +43,9 @@ class RestorationSystem(LightningModule):
         self.protocols = {name: protocol_named(name) for name in recipe.protocols}
         self.protocol = recipe.protocols[0]
         self.iteration = 0
-        self.validation: list[Tensor] = []
+        # torchmetrics gathers the means when several processes validate.
+        self.means = {"psnr": MeanMetric(), "ssim": MeanMetric()}
+        self.mean_modules = nn.ModuleDict(self.means)
         self.test_rows: list[Row] = []
 
     def forward(self, degraded: Tensor) -> Tensor:
@@ -87,15 +90,16 @@ class RestorationSystem(LightningModule):
         self.log_dict(values, prog_bar=True, logger=False, batch_size=1)
 
     def on_validation_epoch_start(self) -> None:
-        self.validation = []
+        for mean in self.means.values():
+            mean.reset()
 
     def validation_step(self, batch: Batch, _: int) -> None:
         scores = self.protocols[self.protocol].score(self(batch["degraded"]), batch["clean"])
-        self.validation.append(torch.stack([scores.psnr[0], scores.ssim[0]]))
+        self.means["psnr"].update(scores.psnr)
+        self.means["ssim"].update(scores.ssim)
 
     def on_validation_epoch_end(self) -> None:
-        psnr, ssim = torch.stack(self.validation).mean(dim=0).tolist()
-        self.write({"val/psnr": psnr, "val/ssim": ssim})
+        self.write({f"val/{name}": mean.compute().item() for name, mean in self.means.items()})
 
     def on_test_epoch_start(self) -> None:
         self.test_rows = []
