@@ -16,7 +16,7 @@ GAP = 4  # pixels
 
 
 class Grid(Callback):
-    """Collects the first test images and draws them, a row each, at their own pixels.
+    """Draws test images, spread evenly over the set, a row each, at their own pixels.
 
     Args:
         path: the PNG to write.
@@ -39,7 +39,8 @@ class Grid(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if len(self.rows) < self.limit:
+        last = int(trainer.num_test_batches[0]) - 1
+        if batch_idx in np.linspace(0, last, self.limit).round():
             images = [self._cut(image[0]) for image in (batch["degraded"], outputs, batch["clean"])]
             row = pl_module.test_rows[-1]
             scores = [f"{row[f'{kind}_psnr']:.2f} dB" for kind in ("degraded", "restored")]
