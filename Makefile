@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: quickstart test check setup clean
 
 quickstart: setup   ## train, score and look at a restorer (a few minutes on two cores)
-	$(BIN)/python train.py depth=4 generator.norm=batch budget.iterations=2400
+	$(BIN)/python train.py depth=4
 
 test: setup   ## the test suite
 	$(BIN)/python -m pytest -n auto

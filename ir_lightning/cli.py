@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from ir_lightning.commands import data
 from ir_lightning.data.images import image_size, list_images, read_image, read_pixels, write_image
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.source import Sample
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Use and judge trained image restorers.",
 )
+app.add_typer(data.app, name="data")
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Item = TypeVar("Item")

@@ -3,6 +3,9 @@
 Neither is a bug in the program, so neither is shown with a traceback.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 
 class UsageError(Exception):
     """The request cannot work as asked: a key, a path or a combination of options (exit code 2).
@@ -17,3 +20,11 @@ class DataError(Exception):
     The message names the file. Before training, the check reports the same problem as a
     :class:`UsageError`.
     """
+
+
+class UnpairedError(UsageError):
+    """Images without a partner, all of them, so that a check can list what a sentence cannot."""
+
+    def __init__(self, message: str, files: Sequence[Path]) -> None:
+        super().__init__(message)
+        self.files = list(files)

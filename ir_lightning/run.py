@@ -15,6 +15,7 @@ from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.files import atomic_write
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.result import provenance, read_result, write_result
+from ir_lightning.runs.splits import write_splits
 
 console = Console(highlight=False)
 resolvers.register()
@@ -34,7 +35,7 @@ def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
         UsageError: before anything is written, when the request cannot work.
         DataError: a file broke under way; like every failure it is recorded in ``result.json``.
     """
-    config, notices = check(config)
+    config, notices, images = check(config)
     digest = config_hash(config)
     run_dir = directory_of(config, asked, digest)
     for notice in notices:
@@ -45,12 +46,18 @@ def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
         console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
         show(known, run_dir)
         return known
-    return _record(resolve(config), asked, digest, run_dir)
+    return _record(resolve(config), asked, digest, run_dir, images)
 
 
-def _record(plain: dict[str, Any], asked: list[str], digest: str, run_dir: Path) -> dict[str, Any]:
+def _record(
+    plain: dict[str, Any],
+    asked: list[str],
+    digest: str,
+    run_dir: Path,
+    images: dict[str, list[str]],
+) -> dict[str, Any]:
     """Train, with a record on disk of the start and of whatever end it takes."""
-    begun = {
+    begun: dict[str, Any] = {
         "status": "running",
         "config_hash": digest,
         "asked": asked,
@@ -62,6 +69,7 @@ def _record(plain: dict[str, Any], asked: list[str], digest: str, run_dir: Path)
     try:
         with atomic_write(run_dir / "config.yaml") as file:
             file.write(OmegaConf.to_yaml(OmegaConf.create(plain)))
+        begun["splits"] = write_splits(run_dir, images)
         write_result(run_dir, begun)
     except OSError as error:
         raise UsageError(f"run_dir={run_dir} cannot be written: {error.strerror}.") from None

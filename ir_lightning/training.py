@@ -15,7 +15,7 @@ from ir_lightning.runs.checkpoint import BEST, LAST, Checkpoints, Resume, load_s
 from ir_lightning.runs.curve import CurveLogger
 from ir_lightning.runs.grid import Grid
 from ir_lightning.runs.loggers import close, publish
-from ir_lightning.runs.result import mean_scores, write_rows
+from ir_lightning.runs.result import mean_scores, scores_by_dataset, write_rows
 from ir_lightning.runs.weights import save_generator
 from ir_lightning.systems.restoration import RestorationSystem
 
@@ -119,7 +119,9 @@ def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
         "best_validation": saver.best,
         "protocol": system.protocol,
         "images": len(system.test_rows),
+        "tiled_images": system.tiled_images,
         **scores[system.protocol],
         "scores": scores,
+        "by_dataset": scores_by_dataset(system.test_rows, list(system.protocols)),
         "device": torch.cuda.get_device_name() if system.device.type == "cuda" else "cpu",
     }

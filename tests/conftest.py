@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from ir_lightning import resolvers
+from tests import trees
 
 resolvers.register()
 torch.set_num_threads(1)  # the suite runs one process per core
@@ -41,19 +42,28 @@ def benchmarks(tmp_path: Path) -> Path:
     """A data folder with a miniature Rain800 and a folder of the user's own pairs."""
     random = np.random.default_rng(0)
 
-    def photograph(width: int) -> Image.Image:
+    def photograph() -> Image.Image:
         noise = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
-        return Image.fromarray(noise).resize((width, 48), Image.Resampling.BICUBIC)
+        return Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC)
 
-    for split, count in (("training", 8), ("test_syn", 2)):
-        folder = tmp_path / "data" / "rain800" / split
-        folder.mkdir(parents=True)
-        for index in range(count):
-            photograph(128).save(folder / f"{index + 1}.jpg")
+    trees.rain800(tmp_path / "data" / "rain800")
     for split, count in (("train", 8), ("test", 2)):
         for kind in ("degraded", "clean"):
             folder = tmp_path / "data" / "own" / split / kind
             folder.mkdir(parents=True)
             for index in range(count):
-                photograph(64).save(folder / f"{index}.png")
+                photograph().save(folder / f"{index}.png")
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with every benchmark in miniature, to be read only."""
+    data = tmp_path_factory.mktemp("miniatures")
+    for plant in (trees.rain800, trees.rain1200, trees.sidd, trees.reside, trees.reside_in):
+        plant(data / plant.__name__)
+    for plant in (trees.raincityscapes, trees.outdoorrain, trees.rain13k):
+        plant(data / plant.__name__)
+    for letter in ("L", "H"):
+        trees.rain100(data / f"rain100{letter.lower()}", letter)
+    return data

@@ -12,6 +12,11 @@ OPTIONS = sorted(
     for path in CONF.glob("*/*.yaml")
     if path.parent.name not in ("hydra", "scenes")
 )
+BENCHMARKS = sorted(
+    path.stem
+    for path in CONF.glob("dataset/*.yaml")
+    if "root: ${paths.data}" in path.read_text(encoding="utf-8")
+)
 # What an option needs beside itself to be tried in a second.
 COMPANY = {
     "enhancer=infoaccum": ["enhancer.layers=2"],
@@ -31,15 +36,19 @@ COMPANY = {
         "dataset.test_dir={data}/rain800/test_syn",
         "dataset.left=clean",
     ],
-    "dataset=rain800": ["paths.data={data}"],
+    **{f"dataset={name}": ["paths.data={miniatures}"] for name in BENCHMARKS},
 }
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_trains(option: str, composed: Compose, benchmarks: Path) -> None:
+def test_every_option_trains(
+    option: str, composed: Compose, benchmarks: Path, miniatures: Path
+) -> None:
     group = option.split("=")[0]
     small = [entry for entry in SMALL if not entry.startswith(f"{group}=")]
-    company = [entry.format(data=benchmarks) for entry in COMPANY.get(option, [])]
+    company = [
+        entry.format(data=benchmarks, miniatures=miniatures) for entry in COMPANY.get(option, [])
+    ]
     result = run(composed(*small, "budget.test_images=1", option, *company), [option])
     assert result["status"] == "finished"
     assert result["iterations"] in (1, 2)

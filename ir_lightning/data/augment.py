@@ -1,39 +1,47 @@
-"""Paired crops and flips: one adapter around albumentations."""
+"""Paired crops, flips and turns, and whatever albumentations a user adds to them."""
 
 import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for news
 
-import albumentations as A
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from ir_lightning.data.source import Sample
 
 cv2.setNumThreads(0)  # one process per worker is all the parallelism that data loading wants
 
+TURNS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+
 
 class PairedAugment:
     """The same random crop, flip and quarter turn for every image of a sample.
 
-    The result is a pure function of (sample, seed): each call reseeds the transform, because
-    albumentations' own state would give two workers the same crops.
+    The result is a pure function of (sample, seed). A crop is cut before anything else is done to
+    it, so of a memory-mapped image only the crop's rows are read; the result is always a copy.
+
+    Geometry is OpenCV's: in albumentations it costs several times as much, most of it in turns.
+    Its transforms of every other kind are welcome as ``extra``.
 
     Args:
-        crop: side of the square crop in pixels. A smaller image is first padded by reflection.
+        crop: side of the square crop in pixels. A smaller image is padded by reflection.
         flip: mirror left-right with probability 1/2.
         rotate90: turn by 0, 90, 180 or 270 degrees. Off by default: rain does not fall sideways.
+        extra: transforms of albumentations, applied to the crop in this order, with the same
+            parameters for the clean and the degraded image (and, as a mask, the depth).
     """
 
-    def __init__(self, crop: int, flip: bool = True, rotate90: bool = False) -> None:
+    def __init__(
+        self, crop: int, flip: bool = True, rotate90: bool = False, extra: Sequence[Any] = ()
+    ) -> None:
         self.crop = crop
-        steps: list[A.BasicTransform] = [
-            A.RandomCrop(crop, crop, pad_if_needed=True, border_mode=cv2.BORDER_REFLECT_101)
-        ]
-        if flip:
-            steps.append(A.HorizontalFlip(p=0.5))
-        if rotate90:
-            steps.append(A.RandomRotate90(p=1.0))
-        self.transform = A.Compose(steps, additional_targets={"degraded": "image", "depth": "mask"})
+        self.flip = flip
+        self.rotate90 = rotate90
+        self.extra = _composed(extra) if extra else None
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
         """Augment one sample; every image of it is cut at the same place.
@@ -41,7 +49,43 @@ class PairedAugment:
         Returns:
             A sample with (crop, crop) images.
         """
+        random = np.random.default_rng(seed)
+        height, width = sample.clean.shape[:2]
+        top = int(random.integers(max(height - self.crop, 0) + 1))
+        left = int(random.integers(max(width - self.crop, 0) + 1))
+        # Drawn whether or not they are used: switching one off moves no crop.
+        mirrored, turns = bool(random.integers(2)), int(random.integers(4))
+
+        def cut(image: NDArray[Any]) -> NDArray[Any]:
+            piece = self._padded(image[top : top + self.crop, left : left + self.crop])
+            if self.flip and mirrored:
+                piece = cv2.flip(piece, 1)
+            if self.rotate90 and turns:
+                piece = cv2.rotate(piece, TURNS[turns - 1])
+            # The two above copy already; what is still a view must not be handed on.
+            return piece if piece.base is None else piece.copy()
+
         images = {"image": sample.clean, "degraded": sample.degraded, "depth": sample.depth}
-        self.transform.set_random_seed(seed)
-        cut = self.transform(**{name: image for name, image in images.items() if image is not None})
-        return Sample(sample.name, cut["image"], cut.get("degraded"), cut.get("depth"))
+        crops = {name: cut(image) for name, image in images.items() if image is not None}
+        if self.extra is not None:
+            # albumentations' own state would give two workers the same draws.
+            self.extra.set_random_seed(int(random.integers(2**31)))
+            crops = self.extra(**crops)
+        return Sample(sample.name, crops["image"], crops.get("degraded"), crops.get("depth"))
+
+    def _padded(self, piece: NDArray[Any]) -> NDArray[Any]:
+        """At least crop x crop, what is missing added on both sides in equal parts."""
+        missing = [max(self.crop - side, 0) for side in piece.shape[:2]]
+        if not any(missing):
+            return piece
+        (above, before), (below, after) = [m // 2 for m in missing], [m - m // 2 for m in missing]
+        padded: NDArray[Any] = cv2.copyMakeBorder(
+            piece, above, below, before, after, cv2.BORDER_REFLECT_101
+        )
+        return padded
+
+
+def _composed(extra: Sequence[Any]) -> Any:
+    import albumentations as A  # it takes a second to import, and most runs do without
+
+    return A.Compose(list(extra), additional_targets={"degraded": "image", "depth": "mask"})

@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
+from pathlib import Path
 
-from ir_lightning.data.source import Sample, Source
+from ir_lightning.data.source import Sample, Source, files_of
 from ir_lightning.errors import UsageError
 
 
@@ -51,6 +52,10 @@ class Concat:
     def scene(self, index: int) -> str:
         source, local = self._locate(index)
         return source.scene(local)
+
+    def files(self, index: int) -> list[Path]:
+        source, local = self._locate(index)
+        return files_of(source, local)
 
     def check(self) -> None:
         """Check the sources that can be checked, as if each stood alone."""

@@ -1,6 +1,6 @@
 """From samples of a source to the tensors of a batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -16,6 +16,9 @@ from ir_lightning.data.source import Depth, Image, Sample, Source
 Composition = Callable[..., Tensor]
 """``composition(clean, depth, seed=...)``: (B, 3, H, W) in [0, 1] to the same."""
 
+Compositions = Composition | Mapping[str, Composition | None] | None
+"""None for real pairs; one by data set where samples are called ``<data set>/<name>``."""
+
 Pair = dict[str, Any]
 """``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255."""
 
@@ -26,11 +29,11 @@ class PairMaker:
     """Makes the pair that a network sees out of a sample.
 
     Args:
-        composition: degrades samples that are only clean; None for real pairs.
+        composition: degrades samples that are only clean.
         input: what the network is given: ``degraded`` (restoration) or ``clean`` (reconstruction).
     """
 
-    def __init__(self, composition: Composition | None, input: str) -> None:
+    def __init__(self, composition: Compositions, input: str) -> None:
         self.composition = composition
         self.input = input
 
@@ -41,21 +44,26 @@ class PairMaker:
         elif sample.degraded is not None:
             degraded = to_tensor(sample.degraded)
         else:
-            degraded = self._degrade(clean, sample.depth, seed)
+            degraded = self._degrade(sample.name, clean, sample.depth, seed)
         return {"name": sample.name, "degraded": degraded, "clean": clean}
 
-    def _degrade(self, clean: Tensor, depth: Depth | None, seed: int) -> Tensor:
-        if self.composition is None:
+    def _degrade(self, name: str, clean: Tensor, depth: Depth | None, seed: int) -> Tensor:
+        composition = self.composition
+        if isinstance(composition, Mapping):
+            composition = composition.get(name.partition("/")[0])
+        if composition is None:
             raise ValueError("A source of clean images needs a composition model to degrade them.")
-        distance = None if depth is None else torch.from_numpy(depth)[None, None]
-        degraded = self.composition(clean[None], distance, seed=seed)[0]
+        distance = None if depth is None else torch.tensor(depth)[None, None]
+        degraded = composition(clean[None], distance, seed=seed)[0]
         # Stored in 8 bits, as a photograph of the degraded scene would be.
         return degraded.mul(255).round().div(255)
 
 
 def to_tensor(image: Image) -> Tensor:
     """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div(255)
+    # In numpy: for one crop, torch would start all its threads.
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32)
+    return torch.from_numpy(planes / np.float32(255))
 
 
 class TrainingPairs(Dataset[Pair]):

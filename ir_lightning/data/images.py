@@ -135,8 +135,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    suffix = Path(entry.name).suffix.lower()
-    return suffix in FORMATS and not entry.name.startswith(".") and not entry.is_dir()
+    if Path(entry.name).suffix.lower() not in FORMATS or entry.name.startswith("."):
+        return False
+    try:
+        return not entry.is_dir()
+    except OSError:  # a link that leads to itself; whoever opens it is told
+        return True
 
 
 def _extensions() -> str:

@@ -1,6 +1,5 @@
 """The data of one run: what it trains on, is chosen by, and is judged by."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.dataset import (
-    Composition,
+    Compositions,
     EvaluationPairs,
     Pair,
     PairMaker,
@@ -18,6 +17,8 @@ from ir_lightning.data.dataset import (
 )
 from ir_lightning.data.order import TrainingOrder
 from ir_lightning.data.source import Source
+from ir_lightning.data.store import from_store
+from ir_lightning.data.subset import large_enough
 
 
 class RestorationData(LightningDataModule):
@@ -28,13 +29,17 @@ class RestorationData(LightningDataModule):
 
     Args:
         train, validation, test: sources of samples.
-        composition: degradation model for sources of clean scenes; None for real pairs.
+        composition: degradation model for sources of clean scenes; None for real pairs; by data set
+            where samples are called ``<data set>/<name>``.
         input: ``degraded`` (restoration) or ``clean`` (reconstruction).
         augment: crops and flips for training.
         seed: the run's seed.
         iterations: the budget.
         batch: crops per iteration.
         validation_images, test_images: how many whole images are scored; None means all.
+        small_images: ``skip`` leaves out training images below the crop; they are padded otherwise.
+        store: ``auto``, ``off`` or a folder: whether decoded images are read from a store.
+        stores: the folder of stores that ``auto`` looks into. The samples are the same either way.
         workers: data-loading processes. The samples do not depend on their number.
     """
 
@@ -43,7 +48,7 @@ class RestorationData(LightningDataModule):
         train: Source,
         validation: Source,
         test: Source,
-        composition: Composition | None,
+        composition: Compositions,
         input: str,
         augment: PairedAugment,
         seed: int,
@@ -51,9 +56,18 @@ class RestorationData(LightningDataModule):
         batch: int,
         validation_images: int | None,
         test_images: int | None,
+        small_images: str = "pad",
+        store: str | bool = "off",
+        stores: str = "stores",
         workers: int = 0,
     ) -> None:
         super().__init__()
+        train, validation, test = (
+            from_store(source, store, stores, key)
+            for key, source in (("train", train), ("validation", validation), ("test", test))
+        )
+        if small_images == "skip":
+            train = large_enough(train, augment.crop)
         make = PairMaker(composition, input)
         self.training_pairs = TrainingPairs(train, make, augment, seed)
         self.validation_pairs = EvaluationPairs(validation, make, validation_images)
@@ -63,11 +77,6 @@ class RestorationData(LightningDataModule):
         self.batch = batch
         self.workers = workers
         self.start = 0  # a resumed run sets the iteration that it continues from
-
-    @property
-    def epochs(self) -> int:
-        """How often a run of this budget sees each training image, rounded up."""
-        return math.ceil(self.iterations * self.batch / len(self.training_pairs.source))
 
     def train_dataloader(self) -> DataLoader[Pair]:
         images = len(self.training_pairs.source)

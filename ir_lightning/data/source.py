@@ -4,7 +4,8 @@ A source is free of torch: finding, pairing and checking files costs no second o
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,3 +48,24 @@ class Source(Protocol):
     def scene(self, index: int) -> str:
         """What must not stand on both sides of a split: images of one scene share this key."""
         ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A source that can look at its files before anything is trained on them."""
+
+    def check(self) -> None:
+        """Read every header; raises UsageError that names the first bad file and counts them."""
+        ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A source that can say which files a sample is read from."""
+
+    def files(self, index: int) -> list[Path]: ...
+
+
+def files_of(source: Source, index: int) -> list[Path]:
+    """The files that a sample is read from; none if the source does not say."""
+    return source.files(index) if isinstance(source, OnDisk) else []

@@ -1,26 +1,36 @@
 """What cannot work is refused here, in words, before torch is imported or a GPU is taken."""
 
 import math
-import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ir_lightning.build import build
 from ir_lightning.data.source import Source
+from ir_lightning.data.store import from_store
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.networks.geometry import DEPTHS, LEVELS, NORMS, smallest_crop, smallest_image
+from ir_lightning.runs.splits import names_of
 
 SPLITS = ("train", "validation", "test")
 
 
-def check(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """Complete a composed configuration and refuse what cannot work.
+class Ready(NamedTuple):
+    """A configuration that can work."""
 
-    Returns:
-        The configuration, with the budget's iterations counted out, and notices for the user.
+    config: DictConfig
+    """With the budget's iterations counted out."""
+    notices: list[str]
+    """What the user should know."""
+    images: dict[str, list[str]]
+    """The names of every split's images."""
+
+
+def check(config: DictConfig) -> Ready:
+    """Complete a composed configuration and refuse what cannot work.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
@@ -31,10 +41,12 @@ def check(config: DictConfig) -> tuple[DictConfig, list[str]]:
     _check_networks(plain)
     sources = {split: build(plain["dataset"][split], f"dataset.{split}") for split in SPLITS}
     _check_sources(sources)
-    notices += _check_crops(sources["train"], plain)
+    for split, source in sources.items():
+        from_store(source, plain["dataset"]["store"], plain["paths"]["stores"], split)
     _check_choices(plain)
-    _settle_budget(config, plain, len(sources["train"]))
-    return config, notices
+    images, notice = _check_crops(sources["train"], plain)
+    _settle_budget(config, plain, images)
+    return Ready(config, notices + notice, names_of(sources))
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -48,15 +60,28 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             f"dataset={config.dataset.name} lies in the folder of the benchmarks, which is not "
             "known: give paths.data=FOLDER, or set the environment variable IR_LIGHTNING_DATA."
         )
+    if config.clean_dir is not None and "${clean_dir}" not in OmegaConf.to_yaml(config.dataset):
+        raise UsageError(
+            f"clean_dir={config.clean_dir}: dataset={config.dataset.name} has images of its own; "
+            "choose a synthetic one, such as dataset=rain, to degrade yours."
+        )
+    missing = list(_missing(OmegaConf.to_container(config)))
+    if missing:
+        raise UsageError(f"{missing[0]} has no value: give {missing[0]}=...")
     try:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        text = str(error).splitlines()[0]
-        missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", text)
-        if missing:
-            raise UsageError(f"{missing[1]} has no value: give {missing[1]}=...") from None
-        raise UsageError(f"{error.full_key}: {text}") from None
+        raise UsageError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     return plain
+
+
+def _missing(node: Any, key: str = "") -> Iterator[str]:
+    """The keys that a user must give and has not: those whose value is ``???``."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _missing(value, f"{key}.{name}" if key else name)
+    elif node == "???":
+        yield key
 
 
 def _settle_discriminator(config: DictConfig) -> list[str]:
@@ -108,25 +133,31 @@ def _check_sources(sources: dict[str, Source]) -> None:
             source.check()
 
 
-def _check_crops(train: Source, plain: dict[str, Any]) -> list[str]:
+def _check_crops(train: Source, plain: dict[str, Any]) -> tuple[int, list[str]]:
+    """How many images are trained on, and what is done about those smaller than the crop."""
     crop = plain["budget"]["crop"]
     sizes = [train.size(index) for index in range(len(train))]
     small = [index for index, size in enumerate(sizes) if min(size) < crop]
     if not small:
-        return []
+        return len(train), []
     height, width = sizes[small[0]]
     if plain["dataset"]["small_images"] == "refuse":
         raise UsageError(
             f"budget.crop={crop} is larger than {len(small)} of {len(train)} training images "
             f"({train.name(small[0])} is {width} x {height}): lower it, or set "
-            "dataset.small_images=pad to pad them by reflection."
+            "dataset.small_images=pad to pad them by reflection, or =skip to leave them out."
         )
-    return [f"{len(small)} of {len(train)} training images are smaller than the crop: padded."]
+    told = f"{len(small)} of {len(train)} training images are smaller than the crop"
+    if plain["dataset"]["small_images"] == "pad":
+        return len(train), [f"{told}: padded."]
+    if len(small) == len(train):
+        raise UsageError(f"budget.crop={crop}: dataset.small_images=skip leaves no image to train.")
+    return len(train) - len(small), [f"{told}: left out."]
 
 
 def _check_choices(plain: dict[str, Any]) -> None:
     choices = {
-        "dataset.small_images": (plain["dataset"]["small_images"], ("pad", "refuse")),
+        "dataset.small_images": (plain["dataset"]["small_images"], ("refuse", "pad", "skip")),
         "evaluation.weights": (plain["evaluation"]["weights"], ("best", "last")),
         "task.input": (plain["task"]["input"], ("degraded", "clean")),
         "generator.norm": (plain["generator"].get("norm", "none"), NORMS),

@@ -11,7 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 # Where things lie and how a run is watched do not change its numbers.
 NOT_IDENTITY = (
     "callbacks.progress",
+    "data.store",
+    "data.stores",
     "data.workers",
+    "dataset.store",
     "logger",
     "paths",
     "rerun",

@@ -53,6 +53,21 @@ def mean_scores(rows: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dic
     return scores
 
 
+def scores_by_dataset(
+    rows: Sequence[dict[str, Any]], protocols: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The means of each data set in a mixed test set, whose images are named ``dataset/image``."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        dataset, slash, _ = row["name"].partition("/")
+        if slash:
+            groups.setdefault(dataset, []).append(row)
+    return {
+        dataset: {"images": len(group), **mean_scores(group, protocols)}
+        for dataset, group in groups.items()
+    }
+
+
 def provenance() -> dict[str, Any]:
     """What the numbers were made with: package versions, git commit, machine."""
     return {

@@ -18,6 +18,9 @@ class Recipe:
         log_every: iterations between two rows of the training curve.
         gradient_clip: largest gradient norm of each network, or None.
         protocols: names of the scoring protocols; validation and model choice use the first.
+        whole_pixels: larger evaluation images are restored in overlapping tiles, which bounds the
+            memory; None restores every image whole.
+        tile, overlap: their largest side and what neighbours share, in pixels.
     """
 
     optimizer: Callable[[Iterable[Tensor]], Optimizer]
@@ -26,3 +29,6 @@ class Recipe:
     log_every: int
     gradient_clip: float | None
     protocols: list[str]
+    whole_pixels: int | None = None
+    tile: int = 1024
+    overlap: int = 128

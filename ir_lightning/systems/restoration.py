@@ -10,6 +10,7 @@ from torchmetrics import MeanMetric
 
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.systems.recipe import Recipe
+from ir_lightning.tiling import restore_tiled
 
 Batch = dict[str, Any]
 """``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]."""
@@ -43,6 +44,7 @@ class RestorationSystem(LightningModule):
         self.protocols = {name: protocol_named(name) for name in recipe.protocols}
         self.protocol = recipe.protocols[0]
         self.iteration = 0
+        self.tiled_images = 0
         # torchmetrics gathers the means when several processes validate.
         self.means = {"psnr": MeanMetric(), "ssim": MeanMetric()}
         self.mean_modules = nn.ModuleDict(self.means)
@@ -51,6 +53,14 @@ class RestorationSystem(LightningModule):
     def forward(self, degraded: Tensor) -> Tensor:
         """Restore: (B, 3, H, W) in [0, 1] to the same."""
         return self.generator(degraded)
+
+    def restore(self, degraded: Tensor) -> Tensor:
+        """Restore one evaluation image, in tiles if it is too large to be restored whole."""
+        whole = self.recipe.whole_pixels
+        if whole is None or degraded.shape[-1] * degraded.shape[-2] <= whole:
+            return self(degraded)
+        self.tiled_images += 1
+        return restore_tiled(self, degraded, self.recipe.tile, self.recipe.overlap)
 
     def pixel_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
         """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1].
@@ -94,7 +104,9 @@ class RestorationSystem(LightningModule):
             mean.reset()
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        scores = self.protocols[self.protocol].score(self(batch["degraded"]), batch["clean"])
+        scores = self.protocols[self.protocol].score(
+            self.restore(batch["degraded"]), batch["clean"]
+        )
         self.means["psnr"].update(scores.psnr)
         self.means["ssim"].update(scores.ssim)
 
@@ -103,6 +115,7 @@ class RestorationSystem(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self.test_rows = []
+        self.tiled_images = 0
 
     def test_step(self, batch: Batch, _: int) -> Tensor:
         """Score one whole image by every protocol, before and after restoration.
@@ -111,7 +124,7 @@ class RestorationSystem(LightningModule):
             The restored image, (1, 3, H, W) in [0, 1].
         """
         degraded, clean = batch["degraded"], batch["clean"]
-        restored = self(degraded).float()
+        restored = self.restore(degraded).float()
         row: Row = {"name": batch["name"][0], "protocol": self.protocol}
         for name, protocol in self.protocols.items():
             prefix = "" if name == self.protocol else f"{name}:"

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.build import build
 from ir_lightning.data.images import read_image, write_image
-from ir_lightning.data.pairs import PairedFolders, Part, SideBySide
+from ir_lightning.data.pairs import PairedFolders, SideBySide
 from ir_lightning.data.source import Sample, Source
 from ir_lightning.errors import DataError, UsageError
 from tests.conftest import Compose
@@ -176,126 +176,10 @@ def test_the_left_half_must_be_said(fill: Fill) -> None:
         SideBySide(fill("both", ["1.png"]), left="rainy")
 
 
-class Scenes:
-    """A source of ``count`` images, ``shots`` of each scene."""
-
-    def __init__(self, count: int, shots: int) -> None:
-        self.keys = [f"scene{i // shots}" for i in range(count)]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(self.name(index), np.full((1, 1, 3), index, np.uint8))
-
-    def name(self, index: int) -> str:
-        return f"image{index}"
-
-    def scene(self, index: int) -> str:
-        return self.keys[index]
-
-
-def parts(source: Scenes, **options: float) -> tuple[Part, Part]:
-    return Part(source, "train", **options), Part(source, "validation", **options)
-
-
-def test_a_split_keeps_scenes_whole_and_loses_nothing() -> None:
-    source = Scenes(200, shots=5)
-    train, validation = parts(source, fraction=0.25)
-    names = [[part.name(i) for i in range(len(part))] for part in (train, validation)]
-    scenes = [{part.scene(i) for i in range(len(part))} for part in (train, validation)]
-    assert sorted(names[0] + names[1]) == sorted(f"image{i}" for i in range(200))
-    assert not scenes[0] & scenes[1]
-    assert len(scenes[1]) == 10
-    for part in (train, validation):
-        for index in (0, len(part) - 1):
-            assert part[index].name == part.name(index) == f"image{part[index].clean[0, 0, 0]}"
-
-
-def test_a_split_is_decided_by_scene_keys_and_seed_alone() -> None:
-    def held_out(source: Scenes, seed: int) -> set[str]:
-        validation = Part(source, "validation", fraction=0.2, seed=seed)
-        return {validation.scene(i) for i in range(len(validation))}
-
-    source, reversed_source = Scenes(100, shots=2), Scenes(100, shots=2)
-    reversed_source.keys.reverse()
-    assert held_out(source, 0) == held_out(reversed_source, 0)
-    assert held_out(source, 0) != held_out(source, 1)
-    # A split that changed with the version of the program would leak into a continued experiment.
-    assert held_out(Scenes(20, shots=2), 0) == {"scene8", "scene9"}
-
-
-@pytest.mark.parametrize(
-    ("scenes", "fraction", "expected"), [(2, 0.01, 1), (2, 0.99, 1), (40, 0.05, 2)]
-)
-def test_both_parts_have_at_least_one_scene(scenes: int, fraction: float, expected: int) -> None:
-    train, validation = parts(Scenes(scenes, shots=1), fraction=fraction)
-    assert (len(train), len(validation)) == (scenes - expected, expected)
-
-
-@pytest.mark.parametrize(
-    ("scenes", "part", "fraction", "words"),
-    [
-        (5, "test", 0.1, "part=test"),
-        (5, "train", 0.0, "fraction=0.0"),
-        (5, "train", 1.0, "fraction=1.0"),
-        (1, "train", 0.5, "1 scene"),
-    ],
-)
-def test_splits_that_cannot_work(scenes: int, part: str, fraction: float, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        Part(Scenes(scenes, shots=1), part, fraction)
-
-
-def test_degraded_versions_of_one_clean_image_stay_together(fill: Fill) -> None:
-    hazy = fill("hazy", [f"{i}_{k}.png" for i in range(10) for k in range(3)])
-    source = PairedFolders(hazy, fill("gt", [f"{i}.png" for i in range(10)]), rule="prefix")
-    validation = Part(source, "validation", fraction=0.1)
-    assert len(validation) == 3
-    assert len({validation.scene(i) for i in range(3)}) == 1
-
-
-def test_a_part_is_checked_through_its_source(fill: Fill) -> None:
-    folder = fill("both", ["1.png", "2.png"])
-    train, validation = (
-        Part(SideBySide(folder, "clean"), part) for part in ("train", "validation")
-    )
-    train.check()
-    write_image(folder / "2.png", np.zeros((4, 9, 3), np.uint8))
-    for part in (train, validation):
-        with pytest.raises(UsageError, match=r"2\.png"):
-            part.check()
-    Part(Scenes(4, shots=1), "train").check()  # a source without files has nothing to check
-
-
 def sources(config: DictConfig) -> dict[str, Source]:
     plain = OmegaConf.to_container(config.dataset, resolve=True)
     assert isinstance(plain, dict)
     return {split: build(plain[split], split) for split in ("train", "validation", "test")}
-
-
-def test_rain800_is_read_with_the_clean_half_on_the_left(
-    composed: Compose, fill: Fill, tmp_path: Path
-) -> None:
-    picture = np.zeros((4, 10, 3), np.uint8)
-    picture[:, 5:] = 255
-    for split, count in (("training", 40), ("test_syn", 3)):
-        (tmp_path / "rain800").mkdir(exist_ok=True)
-        folder = fill(f"rain800/{split}", [])
-        for index in range(count):
-            write_image(folder / f"{index}.png", picture)
-    found = sources(composed("dataset=rain800", f"paths.data={tmp_path}"))
-    assert {split: len(source) for split, source in found.items()} == {
-        "train": 38,
-        "validation": 2,
-        "test": 3,
-    }
-    for source in found.values():
-        sample = source[0]
-        assert sample.degraded is not None
-        assert (sample.clean.max(), sample.degraded.min()) == (0, 255)
-    train, validation = ({s.name(i) for i in range(len(s))} for s in list(found.values())[:2])
-    assert not train & validation
 
 
 def test_pairs_of_any_folder_names_and_rule(composed: Compose, fill: Fill, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_sources_import_neither_torch_nor_scikit_image() -> None:
 
 def dataset(name: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(overrides=[f"+dataset={name}", *overrides]).dataset
+        return compose(overrides=["+clean_dir=null", f"+dataset={name}", *overrides]).dataset
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -242,7 +242,9 @@ def test_no_scene_stands_on_two_sides_of_a_split(name: str) -> None:
 
 
 def test_a_dataset_can_be_changed_from_the_command_line() -> None:
-    config = dataset("haze", "dataset.composition.beta=[1,2]", "~dataset.train.sources.leaves")
+    config = dataset(
+        "haze", "dataset.composition.beta=[1,2]", "~dataset.train.built_in.sources.leaves"
+    )
     assert instantiate(config.composition).beta == (1, 2)
-    assert "leaves" not in config.train.sources
+    assert "leaves" not in config.train.built_in.sources
     assert len(instantiate(config.train)) == 3 * 16 + 3 * 8

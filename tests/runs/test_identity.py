@@ -8,7 +8,9 @@ from ir_lightning.runs.identity import config_hash, directory_of, name_of
 from tests.conftest import Compose
 
 
-@pytest.mark.parametrize("override", ["seed=1", "depth=4", "loss=l1", "dataset.test.draws=1"])
+@pytest.mark.parametrize(
+    "override", ["seed=1", "depth=4", "loss=l1", "dataset.test.built_in.draws=1", "clean_dir=/a"]
+)
 def test_what_shapes_the_numbers_is_in_the_hash(composed: Compose, override: str) -> None:
     assert config_hash(composed(override)) != config_hash(composed())
 

@@ -1,0 +1,1 @@
+"""Families of `ir-lightning` commands, each a `typer.Typer` that cli.py adds."""

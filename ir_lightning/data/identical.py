@@ -1,0 +1,33 @@
+"""Files that hold the same bytes under different names."""
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import file_digest
+from pathlib import Path
+
+from ir_lightning.errors import DataError
+
+
+def first_of_identical(files: Sequence[Path]) -> list[Path]:
+    """For every file, the first one in the sequence with the same bytes: mostly itself.
+
+    Only files of the same size are read.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    try:
+        sizes = [file.stat().st_size for file in files]
+        alike = Counter(sizes)
+        first: dict[object, Path] = {}
+        return [
+            first.setdefault((size, _digest(file)), file) if alike[size] > 1 else file
+            for file, size in zip(files, sizes, strict=True)
+        ]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
