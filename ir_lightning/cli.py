@@ -24,8 +24,8 @@ from ir_lightning.data.images import image_size, list_images, read_image, read_p
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.source import Sample
 from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
 from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
-from ir_lightning.runs.files import atomic_write
 
 app = typer.Typer(
     add_completion=False,

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from ir_lightning import resolvers
 from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
 from ir_lightning.runs.check import check, resolve
-from ir_lightning.runs.files import atomic_write
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.result import provenance, read_result, write_result
 from ir_lightning.runs.splits import write_splits

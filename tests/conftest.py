@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from ir_lightning import resolvers
+from ir_lightning.data.images import write_image
 from tests import trees
 
 resolvers.register()
@@ -24,6 +25,7 @@ CONF = ROOT / "conf"
 SMALL = ("budget=smoke", "logger=csv", "callbacks=none")
 
 Compose = Callable[..., DictConfig]
+Fill = Callable[[str, list[str]], Path]
 
 
 @pytest.fixture
@@ -67,3 +69,19 @@ def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for letter in ("L", "H"):
         trees.rain100(data / f"rain100{letter.lower()}", letter)
     return data
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    """``fill("clean", ["1.png"])`` makes a folder of small images, no two alike."""
+    random = np.random.default_rng(0)
+
+    def make(folder: str, names: list[str]) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in names:
+            write_image(
+                tmp_path / folder / name, random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            )
+        return tmp_path / folder
+
+    return make

@@ -23,8 +23,6 @@ from ir_lightning.restore import Restorer, load, torch_device
 from ir_lightning.runs.weights import load_generator, save_generator
 from ir_lightning.tiling import restore_tiled
 
-torch.set_num_threads(1)  # on images this small, threads only wait for each other
-
 CPU = torch.device("cpu")
 NETWORKS = "ir_lightning.networks"
 CONFIG: dict[str, Any] = {

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from ir_lightning.data.catalogue import catalogue
 from ir_lightning.errors import UsageError
-from ir_lightning.runs.files import write_json
+from ir_lightning.files import write_json
 
 app = typer.Typer(no_args_is_help=True, help="Find, check and prepare data sets.")
 

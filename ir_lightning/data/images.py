@@ -6,7 +6,6 @@ bit-identical pixels, returns the missing part as grey without a word.
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image as Pillow
 
 from ir_lightning.data.source import Image
 from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
 
 Pixels = NDArray[np.uint8]
 """(H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and alpha, 0..255."""
@@ -91,9 +91,9 @@ def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
         raise UsageError(f"{path}: unknown image extension; use one of {_extensions()}.")
     if image.ndim == 3 and image.shape[2] == 4 and file_format not in WITH_ALPHA:
         raise UsageError(f"{path}: {file_format} has no transparency; write a .png instead.")
-    with replacing(path) as temporary:
+    with atomic_write(path, "wb") as file:
         picture = Pillow.fromarray(np.ascontiguousarray(image))
-        picture.save(temporary, format=file_format, **QUALITY.get(file_format, {}))
+        picture.save(file, format=file_format, **QUALITY.get(file_format, {}))
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
@@ -121,17 +121,6 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
     """A sorting key that compares runs of digits as numbers."""
     parts = re.split(r"(\d+)", name.casefold())
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that becomes ``path`` when the block succeeds."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

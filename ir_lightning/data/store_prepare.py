@@ -25,7 +25,7 @@ from ir_lightning.data.store import (
 )
 from ir_lightning.data.store_shard import Shard
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.runs.files import write_json
+from ir_lightning.files import write_json
 
 SHARD = 512 * 2**20
 """Bytes, about: what one process works on at a time. 240 of them hold RainCityscapes."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -69,10 +69,10 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     if missing:
         raise UsageError(f"{missing[0]} has no value: give {missing[0]}=...")
     try:
-        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UsageError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
-    return plain
+    return cast(dict[str, Any], plain)
 
 
 def _missing(node: Any, key: str = "") -> Iterator[str]:

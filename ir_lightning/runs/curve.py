@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from ir_lightning.runs.files import atomic_write
+from ir_lightning.files import atomic_write
 
 SAVE_EVERY = 5.0  # seconds
 

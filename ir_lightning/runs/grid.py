@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ir_lightning.runs.files import atomic_write
+from ir_lightning.files import atomic_write
 
 CAPTION = 18  # pixels
 GAP = 4  # pixels

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -33,7 +33,7 @@ def config_hash(config: DictConfig) -> str:
     """
     portable = OmegaConf.create(OmegaConf.to_container(config))
     OmegaConf.update(portable, "paths.data", "<paths.data>")
-    plain: dict[str, Any] = OmegaConf.to_container(portable, resolve=True)  # type: ignore[assignment]
+    plain = cast(dict[str, Any], OmegaConf.to_container(portable, resolve=True))
     for key in NOT_IDENTITY:
         *parents, last = key.split(".")
         node: Any = plain

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ir_lightning.runs.files import atomic_write, write_json
+from ir_lightning.files import atomic_write, write_json
 
 RESULT = "result.json"
 TEST_IMAGES = "test_images.csv"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ir_lightning.data.source import Source
-from ir_lightning.runs.files import write_json
+from ir_lightning.files import write_json
 
 SPLITS = "splits.json"
 

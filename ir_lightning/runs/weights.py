@@ -21,7 +21,7 @@ from torch import nn
 
 from ir_lightning.build import build
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.runs.files import atomic_write
+from ir_lightning.files import atomic_write
 
 GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"

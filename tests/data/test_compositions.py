@@ -9,7 +9,6 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from torch import Tensor
 
 from ir_lightning.data.compositions.composition import Composition
 from ir_lightning.data.compositions.haze import Haze
@@ -20,6 +19,7 @@ from ir_lightning.data.compositions.rain_density import RainDensity
 from ir_lightning.data.compositions.rain_haze import RainHaze
 from ir_lightning.data.compositions.streaks import Streaks
 from ir_lightning.errors import UsageError
+from tests.scenes import photograph, slope
 
 MODELS: dict[str, Composition] = {
     "noise": Noise(),
@@ -31,21 +31,6 @@ MODELS: dict[str, Composition] = {
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 CONF = Path(__file__).parents[2] / "conf"
-
-torch.set_num_threads(1)
-
-
-def photograph(batch: int = 2, height: int = 37, width: int = 50) -> Tensor:
-    """Something bright and dark, coloured, away from 0 and 1."""
-    generator = torch.Generator().manual_seed(5)
-    coarse = torch.rand(batch, 3, 4, 5, generator=generator)
-    image = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    return 0.1 + 0.6 * image
-
-
-def slope(batch: int = 2, height: int = 37, width: int = 50) -> Tensor:
-    """Near at the bottom, far at the top."""
-    return torch.linspace(1, 0, height).view(1, 1, -1, 1).expand(batch, 1, height, width)
 
 
 @every_model

@@ -15,10 +15,10 @@ from ir_lightning.data.images import (
     list_images,
     read_image,
     read_pixels,
-    replacing,
     write_image,
 )
 from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     write_image(path, colours)
 
     def fail_half_way() -> None:
-        with replacing(path) as temporary:
-            temporary.write_bytes(b"half of a")
+        with atomic_write(path, "wb") as file:
+            file.write(b"half of a")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

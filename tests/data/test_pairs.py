@@ -1,6 +1,5 @@
 """Pairs are found by name, mistakes are named, and no scene stands on both sides of a split."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,7 @@ from ir_lightning.data.images import read_image, write_image
 from ir_lightning.data.pairs import PairedFolders, SideBySide
 from ir_lightning.data.source import Sample, Source
 from ir_lightning.errors import DataError, UsageError
-from tests.conftest import Compose
-
-Fill = Callable[[str, list[str]], Path]
-
-
-@pytest.fixture
-def fill(tmp_path: Path) -> Fill:
-    """``fill("clean", ["1.png"])`` makes a folder of small images, no two alike."""
-    random = np.random.default_rng(0)
-
-    def make(folder: str, names: list[str]) -> Path:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        for name in names:
-            write_image(
-                tmp_path / folder / name, random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-            )
-        return tmp_path / folder
-
-    return make
+from tests.conftest import Compose, Fill
 
 
 def partners(source: PairedFolders) -> list[tuple[str, str]]:

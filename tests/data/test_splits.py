@@ -1,8 +1,5 @@
 """No scene stands on both sides of a split, and everybody who cuts it cuts it alike."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,24 +8,7 @@ from ir_lightning.data.pairs import PairedFolders, SideBySide
 from ir_lightning.data.source import Sample, files_of
 from ir_lightning.data.subset import Part, Subset, held_out, large_enough
 from ir_lightning.errors import UsageError
-
-Fill = Callable[[str, list[str]], Path]
-
-
-@pytest.fixture
-def fill(tmp_path: Path) -> Fill:
-    """``fill("clean", ["1.png"])`` makes a folder of small images, no two alike."""
-    random = np.random.default_rng(0)
-
-    def make(folder: str, names: list[str]) -> Path:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        for name in names:
-            write_image(
-                tmp_path / folder / name, random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-            )
-        return tmp_path / folder
-
-    return make
+from tests.conftest import Fill
 
 
 class Scenes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ir_lightning.runs.files import atomic_write, write_json
+from ir_lightning.files import atomic_write, write_json
 from ir_lightning.runs.result import mean_scores, read_result, scores_by_dataset, write_result
 from ir_lightning.runs.splits import write_splits
 
