@@ -1,5 +1,6 @@
 """One run: check, name, record, train, record."""
 
+import shutil
 import time
 import traceback
 from pathlib import Path
@@ -14,7 +15,7 @@ from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.identity import config_hash, directory_of
-from ir_lightning.runs.result import provenance, read_result, write_result
+from ir_lightning.runs.result import RESULT, provenance, read_result, write_result
 from ir_lightning.runs.splits import write_splits
 
 console = Console(highlight=False)
@@ -40,13 +41,26 @@ def run(config: DictConfig, asked: list[str]) -> dict[str, Any]:
     run_dir = directory_of(config, asked, digest)
     for notice in notices:
         console.print(notice)
+    if config.rerun:
+        forget(run_dir)
     known = read_result(run_dir)
-    finished = known.get("status") == "finished" and known.get("config_hash") == digest
-    if finished and not config.rerun:
+    if known.get("config_hash", digest) != digest:
+        raise UsageError(
+            f"run_dir={run_dir} holds a run of another configuration ({known['config_hash']}, not "
+            f"{digest}): choose another run_dir, or rerun=true to replace it."
+        )
+    if known.get("status") == "finished":
         console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
         show(known, run_dir)
         return known
     return _record(resolve(config), asked, digest, run_dir, images)
+
+
+def forget(run_dir: Path) -> None:
+    """Drop the record, the curve and the checkpoints of an earlier run, so that it begins anew."""
+    for name in (RESULT, "metrics.csv"):
+        (run_dir / name).unlink(missing_ok=True)
+    shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
 
 
 def _record(

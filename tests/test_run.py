@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
 
-from ir_lightning.errors import DataError
+from ir_lightning.errors import DataError, UsageError
 from ir_lightning.run import run
+from ir_lightning.runs.checkpoint import load_state
 from tests.conftest import SMALL, Compose
 
 
@@ -82,8 +83,22 @@ def test_a_finished_run_is_not_trained_again(composed: Compose, tmp_path: Path) 
     written = record.stat().st_mtime_ns
     run(composed(*SMALL), ["asked=differently"])
     assert record.stat().st_mtime_ns == written
+    last = record.parent / "checkpoints" / "last.ckpt"
+    trained, curve = last.stat().st_mtime_ns, table(record.parent / "metrics.csv")
     run(composed(*SMALL, "rerun=true"), [])
     assert record.stat().st_mtime_ns > written
+    assert last.stat().st_mtime_ns > trained, "rerun=true trains, it does not only test"
+    assert len(table(record.parent / "metrics.csv")) == len(curve)
+
+
+def test_a_run_directory_belongs_to_one_configuration(composed: Compose, tmp_path: Path) -> None:
+    place = f"run_dir={tmp_path}/mine"
+    run(composed(*SMALL, place), [])
+    with pytest.raises(UsageError, match="another configuration"):
+        run(composed(*SMALL, place, "seed=1"), [])
+    replaced = run(composed(*SMALL, place, "seed=1", "rerun=true"), [])
+    assert replaced["seed"] == 1
+    assert load_state(tmp_path / "mine" / "checkpoints" / "last.ckpt")["iteration"] == 2
 
 
 def test_a_run_that_was_cut_off_continues_to_the_same_end(

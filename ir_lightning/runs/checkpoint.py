@@ -90,5 +90,3 @@ class Resume(Callback):
         if self.state["random"]["cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(self.state["random"]["cuda"])
         system.iteration = self.state["iteration"]
-        # Validation falls on multiples of the interval, counted from the run's very first batch.
-        trainer.fit_loop.epoch_loop.batch_progress.total.ready = system.iteration
