@@ -69,7 +69,10 @@ def restore(
     inputs: Annotated[list[Path], typer.Argument(help="Degraded images, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the restored images.")],
     tile: Annotated[int | None, typer.Option(help="Restore in tiles of this many pixels.")] = None,
-    overlap: Annotated[int, typer.Option(help="Pixels that neighbouring tiles share.")] = 32,
+    overlap: Annotated[
+        int | None,
+        typer.Option(help="Pixels that neighbouring tiles share; 32 unless the tile is small."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
@@ -79,6 +82,10 @@ def restore(
     jobs = plan(inputs, out, overwrite)
     if not run_or_weights.exists():
         raise UsageError(f"{run_or_weights}: no such run directory or weights file.")
+    if overlap is not None and tile is None:
+        raise UsageError(f"--overlap {overlap} is for tiles: give --tile as well.")
+    if overlap is None:
+        overlap = 32 if tile is None else min(32, tile // 4)
     from ir_lightning.restore import load
 
     restorer = load(run_or_weights, device.value, tile, overlap)

@@ -153,7 +153,9 @@ def test_requests_to_restore_that_cannot_work(
     assert "absent.png: no such" in refusal(capsys, "restore", run_dir, "absent.png", *out)
     assert "no images" in refusal(capsys, "restore", run_dir, run_dir, *out)
     assert "tile=0" in refusal(capsys, "restore", run_dir, folder, *out, "--tile", 0)
-    assert "overlap=32" in refusal(capsys, "restore", run_dir, folder, *out, "--tile", 16)
+    tiles = ["--tile", 16, "--overlap", 16]
+    assert "overlap=16" in refusal(capsys, "restore", run_dir, folder, *out, *tiles)
+    assert "--tile" in refusal(capsys, "restore", run_dir, folder, *out, "--overlap", 4)
     (tmp_path / "file").touch()
     assert "file" in refusal(capsys, "restore", run_dir, folder, "--out", tmp_path / "file")
     assert "cannot be written" in refusal(

@@ -12,7 +12,8 @@ from ir_lightning.data.source import Source
 from ir_lightning.data.store import from_store
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.networks.geometry import DEPTHS, LEVELS, NORMS, smallest_crop, smallest_image
+from ir_lightning.networks.geometry import LEVELS, NORMS, smallest_crop, smallest_image
+from ir_lightning.runs.numbers import check_numbers
 from ir_lightning.runs.splits import names_of
 
 SPLITS = ("train", "validation", "test")
@@ -36,6 +37,7 @@ def check(config: DictConfig) -> Ready:
         UsageError: one sentence naming the key or file and what to do.
     """
     config = config.copy()
+    check_numbers(config)
     notices = _settle_discriminator(config)
     plain = resolve(config)
     _check_networks(plain)
@@ -71,6 +73,12 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
+        sets = config.dataset.get("test_sets", {})
+        if sets and config.dataset.get("test_set") not in sets:
+            raise UsageError(
+                f"dataset.test_set={config.dataset.test_set} is no choice: take "
+                f"{' or '.join(sets)}."
+            ) from None
         raise UsageError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     return cast(dict[str, Any], plain)
 
@@ -102,8 +110,6 @@ def _settle_discriminator(config: DictConfig) -> list[str]:
 
 def _check_networks(plain: dict[str, Any]) -> None:
     depth, crop = plain["depth"], plain["budget"]["crop"]
-    if depth not in DEPTHS:
-        raise UsageError(f"depth={depth} is out of range: choose 1 to {DEPTHS[-1]}.")
     if crop < smallest_crop(depth):
         raise UsageError(
             f"depth={depth} halves the image {depth} times, which a crop of {crop} pixels cannot "
@@ -117,7 +123,13 @@ def _check_networks(plain: dict[str, Any]) -> None:
         )
     enhancer = plain["enhancer"] or {}
     positions = enhancer.get("positions", [])
-    beyond = [p for p in ([positions] if isinstance(positions, int) else positions) if p > depth]
+    asked = [positions] if isinstance(positions, int) else positions
+    if "positions" in enhancer and (len(set(asked)) < len(asked) or min(asked, default=0) < 1):
+        raise UsageError(
+            f"enhancer.positions={positions}: give different whole numbers from 1 (before the "
+            "generator) to the depth."
+        )
+    beyond = [p for p in asked if p > depth]
     if beyond:
         raise UsageError(
             f"enhancer.positions={positions}: there is no encoder layer {beyond[0]} at "
@@ -166,17 +178,15 @@ def _check_choices(plain: dict[str, Any]) -> None:
     for key, (value, options) in choices.items():
         if value not in options:
             raise UsageError(f"{key}={value} is no choice: take {' or '.join(options)}.")
-    if not plain["evaluation"]["protocols"]:
-        raise UsageError("evaluation.protocols is empty: name at least one, such as [rgb8].")
+    protocols = plain["evaluation"]["protocols"]
+    if not isinstance(protocols, list) or not protocols:
+        raise UsageError(f"evaluation.protocols={protocols}: give a list, such as [rgb8].")
     for name in plain["evaluation"]["protocols"]:
         protocol_named(name)
 
 
 def _settle_budget(config: DictConfig, plain: dict[str, Any], images: int) -> None:
     budget = plain["budget"]
-    for key in ("batch", "checkpoint_every", "log_every"):
-        if budget[key] < 1:
-            raise UsageError(f"budget.{key}={budget[key]} must be at least 1.")
     if (budget["iterations"] is None) == (budget["epochs"] is None):
         raise UsageError("Set budget.iterations or budget.epochs, and the other one to null.")
     if budget["iterations"] is None:
