@@ -7,7 +7,6 @@ sure to need it.
 
 import csv
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from ir_lightning.data.images import image_size, list_images, read_image, read_p
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.source import Sample
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.files import atomic_write
+from ir_lightning.files import atomic_write, finite
 from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 
 app = typer.Typer(
@@ -124,7 +123,7 @@ def score(
         with writing(table), atomic_write(table) as file:
             csv.writer(file).writerows([("name", "psnr", "ssim"), *rows])
     if as_json:
-        means = {"psnr": _json_number(psnr), "ssim": _json_number(ssim)}
+        means = finite({"psnr": psnr, "ssim": ssim})
         print(json.dumps({**means, "images": len(rows), "protocol": protocol}, allow_nan=False))
     else:
         images = "1 image" if len(rows) == 1 else f"mean of {len(rows)} images"
@@ -197,15 +196,11 @@ def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
 
 
 def _score(pair: Sample, protocol: Protocol) -> tuple[str, float, float]:
-    import torch
+    from ir_lightning.data.dataset import to_tensor
 
     if pair.degraded is None:
         raise UsageError(f"{pair.name}: nothing to score.")
-    restored, clean = (
-        torch.from_numpy(image.transpose(2, 0, 1)[None]).float().div(255)
-        for image in (pair.degraded, pair.clean)
-    )
-    scores = protocol.score(restored, clean)
+    scores = protocol.score(to_tensor(pair.degraded)[None], to_tensor(pair.clean)[None])
     return pair.name, scores.psnr.item(), scores.ssim.item()
 
 
@@ -216,11 +211,6 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}).") from None
-
-
-def _json_number(value: float) -> float | str:
-    """JSON has no infinity; identical images have an infinite PSNR."""
-    return value if math.isfinite(value) else str(value)
 
 
 def _told(error: Exception) -> str:

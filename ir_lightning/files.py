@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,15 +37,22 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that every reader accepts: an infinite number becomes the string ``"inf"``."""
     with atomic_write(path) as file:
-        json.dump(_finite(value), file, indent=2, allow_nan=False)
+        json.dump(finite(value), file, indent=2, allow_nan=False)
         file.write("\n")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value with ``inf`` and ``nan``, which JSON does not have, as strings."""
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     if isinstance(value, float) and value - value != 0.0:
         return str(value)
     return value
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -38,7 +38,9 @@ def train(config: dict[str, Any], run_dir: Path, digest: str) -> dict[str, Any]:
 
     checkpoints = run_dir / "checkpoints"
     state = load_state(checkpoints / LAST) if (checkpoints / LAST).exists() else None
-    data.start = state["iteration"] if state else 0
+    if state:
+        system.load_state_dict(state["system"])
+        system.iteration = data.start = state["iteration"]
     curve = CurveLogger(run_dir / "metrics.csv", data.start)
     saver = Checkpoints(checkpoints, curve)
     grid = Grid(run_dir / "images" / "grid.png")
@@ -100,8 +102,9 @@ def fit(
     trainer: pl.Trainer, system: RestorationSystem, data: RestorationData, budget: dict[str, Any]
 ) -> None:
     """Train to the end of the budget; the last iteration is always validated and saved."""
-    if data.start < budget["iterations"]:
-        trainer.fit(system, data)
+    if data.start == budget["iterations"]:
+        return  # cut off after the training: what is left is the test
+    trainer.fit(system, data)
     if budget["iterations"] % budget["checkpoint_every"]:
         trainer.validate(system, data, verbose=False)
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.run import run
 from ir_lightning.runs.checkpoint import load_state
+from ir_lightning.runs.weights import GENERATOR_FILE
 from tests.conftest import SMALL, Compose
 
 
@@ -139,6 +140,23 @@ def test_a_run_that_was_cut_off_continues_to_the_same_end(
         }
     scores = [table(tmp_path / name / "test_images.csv") for name in ("whole", "cut")]
     assert scores[0] == scores[1]
+
+
+def test_a_run_cut_off_in_its_test_is_tested_with_the_trained_weights(
+    composed: Compose, tmp_path: Path
+) -> None:
+    budget = ["budget.iterations=3", "budget.checkpoint_every=2", "evaluation.weights=last"]
+    config = composed(*SMALL, *budget)
+    whole = run(config, [])
+    run_dir = directory(tmp_path)
+    rows, weights = table(run_dir / "test_images.csv"), load_file(run_dir / GENERATOR_FILE)
+    for name in ("result.json", "test_images.csv", GENERATOR_FILE):
+        (run_dir / name).unlink()
+    again = run(config, [])
+    assert again["iterations"] == whole["iterations"] == 3
+    assert table(run_dir / "test_images.csv") == rows
+    last = load_file(run_dir / GENERATOR_FILE)
+    assert all(torch.equal(last[name], weights[name]) for name in weights)
 
 
 def test_a_file_that_breaks_under_way_is_recorded(

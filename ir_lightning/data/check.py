@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ir_lightning.data.fingerprint import digest, look
 from ir_lightning.data.images import FORMATS, image_size, read_image
 from ir_lightning.data.source import Source, files_of
 from ir_lightning.errors import DataError, UnpairedError
+from ir_lightning.files import file_hash
 
 SCHEMA = 1
 KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")
@@ -109,7 +109,7 @@ def examine(
             if reading is not None:
                 readings.append(reading)
         paths = sorted({file for reading in readings for file in reading.files})
-        bytes_of = dict(zip(paths, pool.map(_digest_of_file, paths), strict=True))
+        bytes_of = dict(zip(paths, pool.map(file_hash, paths), strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
     return Report(
@@ -180,8 +180,3 @@ def _broken_file(split: str, file: Path) -> Broken | None:
     except DataError as error:
         return Broken(kind, split, [str(file)], str(error))
     return None
-
-
-def _digest_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import file_digest
 from pathlib import Path
 
 from ir_lightning.errors import DataError
+from ir_lightning.files import file_hash
 
 
 def first_of_identical(files: Sequence[Path]) -> list[Path]:
@@ -21,13 +21,8 @@ def first_of_identical(files: Sequence[Path]) -> list[Path]:
         alike = Counter(sizes)
         first: dict[object, Path] = {}
         return [
-            first.setdefault((size, _digest(file)), file) if alike[size] > 1 else file
+            first.setdefault((size, file_hash(file)), file) if alike[size] > 1 else file
             for file, size in zip(files, sizes, strict=True)
         ]
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from None
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return file_digest(opened, "sha256").hexdigest()

@@ -70,7 +70,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 class Resume(Callback):
-    """Puts a loaded checkpoint into the system before its first iteration.
+    """Puts the optimizers and random states of a checkpoint back before the first iteration.
 
     Args:
         state: what :class:`Checkpoints` saved.
@@ -83,10 +83,8 @@ class Resume(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         system: Any = pl_module
-        system.load_state_dict(self.state["system"])
         for optimizer, saved in zip(optimizers_of(system), self.state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         torch.set_rng_state(self.state["random"]["cpu"])
         if self.state["random"]["cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(self.state["random"]["cuda"])
-        system.iteration = self.state["iteration"]
