@@ -12,8 +12,10 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us, to be put
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from ir_lightning import sweep
+from ir_lightning.errors import Stopped
 from ir_lightning.mistakes import Outcome
 from ir_lightning.run import run
 
@@ -23,11 +25,20 @@ outcome = Outcome(CONF)
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(config: DictConfig) -> None:
+    job, asked = HydraConfig.get().job, list(HydraConfig.get().overrides.task)
     with outcome.told():
-        run(config, asked=list(HydraConfig.get().overrides.task))
+        run(config, asked, in_sweep=not OmegaConf.is_missing(job, "num"))
 
 
 if __name__ == "__main__":
-    with outcome.told():
-        main()
+    sys.argv = ["sweep.fail_fast=true" if a == "--fail-fast" else a for a in sys.argv]
+    try:
+        with outcome.told():
+            main()
+    except Stopped as stop:
+        print(f"{stop}; the same command continues.", file=sys.stderr)
+        outcome.code = 128 + stop.signum
+    finally:
+        if sweep.planned:
+            outcome.code = max(outcome.code if outcome.code > 2 else 0, sweep.summary())
     sys.exit(outcome.code)

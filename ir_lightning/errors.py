@@ -1,8 +1,9 @@
-"""The two kinds of failure that are the user's business, each one sentence long.
+"""The ways to end that can be said in a sentence.
 
-Neither is a bug in the program, so neither is shown with a traceback.
+None of them is a bug in the program, so none is shown with a traceback.
 """
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +15,44 @@ class UsageError(Exception):
     """
 
 
-class DataError(Exception):
-    """A file turned out to be broken while it was being used (exit code 1).
+class RunError(Exception):
+    """A run ended under way, for a reason that can be named (exit code 1)."""
+
+
+class DataError(RunError):
+    """A file turned out to be broken while it was being used.
 
     The message names the file. Before training, the check reports the same problem as a
     :class:`UsageError`.
     """
+
+
+class DivergedError(RunError):
+    """A loss or a weight is no longer a finite number. The message names the iteration."""
+
+
+class StorageError(RunError):
+    """What a run has to write cannot be written: no space, no permission, no directory."""
+
+
+class Stopped(SystemExit):
+    """A signal asked the run to stop, and it has saved its work (exit code 128 + signal).
+
+    A ``SystemExit``, so that neither Hydra nor a launcher counts it as a failure of this run and
+    goes on with the next.
+
+    Args:
+        signum: the signal.
+        where: what was saved, for the person at the keyboard.
+    """
+
+    def __init__(self, signum: int, where: str) -> None:
+        super().__init__(128 + signum)
+        self.signum = signum
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"Stopped by {signal.Signals(self.signum).name} {self.where}"
 
 
 class UnpairedError(UsageError):

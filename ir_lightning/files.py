@@ -2,36 +2,69 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
+TEMPORARY = re.compile(r"\..+\.(ckpt|csv|json|png|safetensors|yaml|log)\.[a-z0-9_]{8}")
 UMASK = os.umask(0)  # it can only be read by being set
 os.umask(UMASK)
+# As the user's umask says, but never writable for everybody.
+FILE_MODE = 0o666 & ~UMASK & ~0o002
+DIRECTORY_MODE = 0o777 & ~UMASK & ~0o002
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: str = "w", keep: Path | None = None) -> Iterator[IO[Any]]:
     """Open a temporary file beside ``path``; it takes the name when everything is on the disk.
 
     If the block fails, ``path`` is untouched and the temporary file is gone.
+
+    Args:
+        path: the file to write or replace.
+        mode: ``w`` or ``wb``.
+        keep: the file that ``path`` has been until now gets this name, once the new one is whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        os.fchmod(handle, 0o666 & ~UMASK)
+        os.fchmod(handle, FILE_MODE)
         encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
         with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_names(path.parent)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what a killed process has left of :func:`atomic_write` in a folder and below it.
+
+    Only for a folder to which nobody else writes at the time.
+    """
+    for path in directory.rglob(".*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _sync_names(directory: Path) -> None:
+    """Bring the renaming itself to the disk, where the system can."""
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,9 +13,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ir_lightning.errors import DataError, UsageError
+from ir_lightning.errors import RunError, UsageError
 
 FAILED, USAGE = 1, 2
+MISTAKES = (UsageError, HydraException, OmegaConfBaseException)  # in what was asked for
 
 
 class Outcome:
@@ -33,14 +34,14 @@ class Outcome:
     def told(self) -> Iterator[None]:
         """Swallow a mistake after one sentence. Any other exception is a bug, and passes.
 
-        The exit code becomes 2 for a request that cannot work, 1 for data that broke under way.
-        In a sweep the other runs go on.
+        The exit code becomes 2 for a request that cannot work, 1 for a run that failed under way.
+        In a sweep the other runs go on, unless a signal asked to stop.
         """
         try:
             yield
-        except (UsageError, HydraException, OmegaConfBaseException) as error:
+        except MISTAKES as error:
             self._tell(sentence(error, self.conf), USAGE)
-        except DataError as error:
+        except RunError as error:
             self._tell(str(error), FAILED)
 
     def _tell(self, text: str, code: int) -> None:

@@ -124,7 +124,7 @@ def test_a_run_that_was_cut_off_continues_to_the_same_end(
     record = json.loads((tmp_path / "cut" / "result.json").read_text())
     assert record["status"] == "failed"
     assert record["reason"] == "RuntimeError: power cut"
-    assert "pulled_plug" in (tmp_path / "cut" / "failure.log").read_text()
+    assert "pulled_plug" in (tmp_path / "cut" / "attempts" / "1" / "failure.log").read_text()
     monkeypatch.undo()
     run(cut, [])
 

@@ -186,3 +186,12 @@ def rain13k(root: Path) -> None:
             image = clean(f"{folder}-{number}")
             write(root / folder / "target" / f"{number}.{suffix}", image)
             write(root / folder / "input" / f"{number}.{suffix}", degraded(image, 1))
+
+
+def pairs(root: Path, count: int = 3) -> None:
+    """A folder of one's own pairs: ``degraded`` and ``clean``, by name."""
+    for index in range(count):
+        scene = clean(f"own {index}")
+        for kind, image in (("degraded", degraded(scene, 1)), ("clean", scene)):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            write_image(root / kind / f"{index}.png", image)

@@ -15,7 +15,7 @@ from ir_lightning.data.dataset import (
     TrainingPairs,
     quiet_worker,
 )
-from ir_lightning.data.order import TrainingOrder
+from ir_lightning.data.order import EvaluationOrder, TrainingOrder
 from ir_lightning.data.source import Source
 from ir_lightning.data.store import from_store
 from ir_lightning.data.subset import large_enough
@@ -35,7 +35,7 @@ class RestorationData(LightningDataModule):
         augment: crops and flips for training.
         seed: the run's seed.
         iterations: the budget.
-        batch: crops per iteration.
+        batch: crops per iteration, of all processes together.
         validation_images, test_images: how many whole images are scored; None means all.
         small_images: ``skip`` leaves out training images below the crop; they are padded otherwise.
         store: ``auto``, ``off`` or a folder: whether decoded images are read from a store.
@@ -79,21 +79,34 @@ class RestorationData(LightningDataModule):
         self.start = 0  # a resumed run sets the iteration that it continues from
 
     def train_dataloader(self) -> DataLoader[Pair]:
+        rank, world = self._processes()
         images = len(self.training_pairs.source)
-        order = TrainingOrder(images, self.seed, self.batch, self.start, self.iterations)
-        return self._loader(self.training_pairs, batch_size=self.batch, sampler=order)
+        order = TrainingOrder(
+            images, self.seed, self.batch, self.start, self.iterations, rank, world
+        )
+        return self._loader(self.training_pairs, order, self.batch // world)
 
     def val_dataloader(self) -> DataLoader[Pair]:
-        return self._loader(self.validation_pairs, batch_size=1)
+        return self._whole_images(self.validation_pairs)
 
     def test_dataloader(self) -> DataLoader[Pair]:
-        return self._loader(self.test_pairs, batch_size=1)
+        return self._whole_images(self.test_pairs)
 
-    def _loader(self, dataset: Any, **options: Any) -> DataLoader[Pair]:
+    def _whole_images(self, pairs: EvaluationPairs) -> DataLoader[Pair]:
+        return self._loader(pairs, EvaluationOrder(len(pairs), *self._processes()), batch_size=1)
+
+    def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
         return DataLoader(
             dataset,
+            batch_size=batch_size,
+            sampler=sampler,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=quiet_worker,
-            **options,
+            # Its own: torch's would be moved on by every validation, and dropout with it.
+            generator=torch.Generator(),
         )
+
+    def _processes(self) -> tuple[int, int]:
+        """Rank of this process, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

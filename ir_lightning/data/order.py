@@ -1,4 +1,4 @@
-"""The order in which a run sees its images, as a pure function of (seed, epoch)."""
+"""Which images a process sees, and when: pure functions of (seed, epoch), rank and world."""
 
 from collections.abc import Iterator
 
@@ -14,28 +14,67 @@ class TrainingOrder(Sampler[Draw]):
 
     Position p of the sequence is image ``permutation(seed, epoch)[p % images]`` of
     ``epoch = p // images``. A resumed run enters the same sequence at its own iteration, so an
-    interruption changes nothing.
+    interruption changes nothing. Several processes share each iteration's positions, so their
+    number changes nothing either.
 
     Args:
         images: number of training images.
         seed: the run's seed.
-        batch: images per iteration.
+        batch: images per iteration, of all processes together.
         start: first iteration to deliver.
         stop: the iteration to stop before.
+        rank, world: which process this is, of how many; ``world`` divides ``batch``.
     """
 
-    def __init__(self, images: int, seed: int, batch: int, start: int, stop: int) -> None:
+    def __init__(
+        self,
+        images: int,
+        seed: int,
+        batch: int,
+        start: int,
+        stop: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.images = images
         self.seed = seed
-        self.positions = range(start * batch, stop * batch)
+        self.batch = batch
+        self.iterations = range(start, stop)
+        self.share = range(rank * batch // world, (rank + 1) * batch // world)
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.iterations) * len(self.share)
+
+    def _positions(self) -> Iterator[int]:
+        for iteration in self.iterations:
+            yield from (iteration * self.batch + place for place in self.share)
 
     def __iter__(self) -> Iterator[Draw]:
         epoch, order = -1, np.arange(0)
-        for position in self.positions:
+        for position in self._positions():
             if position // self.images != epoch:
                 epoch = position // self.images
                 order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
             yield epoch, int(order[position % self.images])
+
+
+class EvaluationOrder(Sampler[int]):
+    """Every ``world``-th image from ``rank`` on, in order.
+
+    Where their number does not divide, the last processes evaluate one of the first images again,
+    so that all take the same number of steps; its score is counted once, by name.
+
+    Args:
+        images: number of images that are evaluated.
+        rank, world: which process this is, of how many.
+    """
+
+    def __init__(self, images: int, rank: int = 0, world: int = 1) -> None:
+        places = range(rank, -(-images // world) * world, world)
+        self.indices = [place % images for place in places]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)

@@ -12,7 +12,13 @@ from torch.nn import functional as F
 
 
 class Adversarial(nn.Module, ABC):
-    """An adversarial loss; ``weight`` is its share in the generator's objective."""
+    """An adversarial loss; ``weight`` is its share in the generator's objective.
+
+    Attributes:
+        boundary: logits above it judge "real"; it lies half-way between the two targets.
+    """
+
+    boundary = 0.0
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -41,6 +47,8 @@ class Vanilla(Adversarial):
 
 class LeastSquares(Adversarial):
     """LSGAN: eq. 16 (without its L1 term) and eq. 17 of arXiv 2212.02198."""
+
+    boundary = 0.5
 
     def for_generator(self, fake_logits: Tensor) -> Tensor:
         return F.mse_loss(fake_logits, torch.ones_like(fake_logits))

@@ -41,6 +41,7 @@ def check(config: DictConfig) -> Ready:
     notices = _settle_discriminator(config)
     plain = resolve(config)
     _check_networks(plain)
+    _check_trainer(plain)
     sources = {split: build(plain["dataset"][split], f"dataset.{split}") for split in SPLITS}
     _check_sources(sources)
     for split, source in sources.items():
@@ -135,6 +136,21 @@ def _check_networks(plain: dict[str, Any]) -> None:
             f"enhancer.positions={positions}: there is no encoder layer {beyond[0]} at "
             f"depth={depth}; use positions up to {depth} or a larger depth."
         )
+
+
+def _check_trainer(plain: dict[str, Any]) -> None:
+    trainer = plain["trainer"]
+    devices, several = trainer["devices"], "strategy" in trainer
+    if devices != 1 and not several:
+        raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
+    if several and trainer["accelerator"] == "cpu":
+        if not isinstance(devices, int) or devices < 1:
+            raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
+        if devices > 1 and plain["norm"] == "batch":
+            raise UsageError(
+                "norm=batch needs the statistics of all processes, which torch computes on GPUs "
+                "only: choose norm=instance for trainer=ddp on a CPU."
+            )
 
 
 def _check_sources(sources: dict[str, Source]) -> None:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 # Where things lie and how a run is watched do not change its numbers.
 NOT_IDENTITY = (
     "callbacks.progress",
+    "checkpoint",
     "data.store",
     "data.stores",
     "data.workers",
@@ -19,8 +20,13 @@ NOT_IDENTITY = (
     "paths",
     "rerun",
     "run_dir",
+    "sweep",
+    "threads",
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.sync_batchnorm",
 )
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 

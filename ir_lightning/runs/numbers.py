@@ -45,6 +45,7 @@ NUMBERS = {
     "budget.log_every": Limits(1),
     "budget.validation_images": Limits(1, optional=True),
     "budget.test_images": Limits(1, optional=True),
+    "checkpoint.minutes": Limits(0, whole=False),
     "data.workers": Limits(0),
     "discriminator.layers": Limits(2),
     "discriminator.width": Limits(1),
@@ -55,6 +56,9 @@ NUMBERS = {
     "evaluation.overlap": Limits(0),
     "optimizer.lr": Limits(0, whole=False),
     "recipe.gradient_clip": Limits(0, whole=False, optional=True),
+    "recipe.won_accuracy": Limits(0, 1, whole=False),
+    "recipe.won_iterations": Limits(1),
+    "threads": Limits(1, optional=True),
 }
 
 

@@ -4,6 +4,7 @@ import csv
 import importlib.metadata
 import json
 import platform
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from ir_lightning.files import atomic_write, write_json
 
 RESULT = "result.json"
 TEST_IMAGES = "test_images.csv"
+CURVE = "metrics.csv"
+OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors")
+LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
 
 
@@ -28,6 +32,14 @@ def read_result(run_dir: Path) -> dict[str, Any]:
 def write_result(run_dir: Path, result: dict[str, Any]) -> None:
     """Replace ``result.json`` in one step."""
     write_json(run_dir / RESULT, result)
+
+
+def forget(run_dir: Path) -> None:
+    """Drop record, results and checkpoints of an earlier run, so that it begins anew."""
+    for name in OUTCOME:
+        (run_dir / name).unlink(missing_ok=True)
+    for folder in ("checkpoints", "images"):
+        shutil.rmtree(run_dir / folder, ignore_errors=True)
 
 
 def write_rows(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:

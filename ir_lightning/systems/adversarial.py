@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ir_lightning.systems.recipe import Recipe
-from ir_lightning.systems.restoration import Batch, RestorationSystem
+from ir_lightning.systems.restoration import Batch, RestorationSystem, precise
 
 
 class AdversarialSystem(RestorationSystem):
@@ -31,6 +32,11 @@ class AdversarialSystem(RestorationSystem):
         super().__init__(generator, loss, recipe)
         self.discriminator = discriminator
         self.adversarial = self.terms["adversarial"]
+        # Buffers, so that a continued run goes on counting.
+        self.register_buffer("wins", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("won_at", torch.zeros((), dtype=torch.int64))
+        self.wins: Tensor
+        self.won_at: Tensor
 
     def configure_optimizers(self) -> list[Optimizer]:
         networks = (self.generator, self.discriminator)
@@ -42,21 +48,38 @@ class AdversarialSystem(RestorationSystem):
         generator_optimizer, discriminator_optimizer = optimizers
         restored = self.generator(degraded)
 
-        real = self.discriminator(degraded, clean).float()
-        fake = self.discriminator(degraded, restored.detach()).float()
+        real = precise(self.discriminator(degraded, clean))
+        fake = precise(self.discriminator(degraded, restored.detach()))
         discriminator_loss = self.adversarial.for_discriminator(real, fake)
         self.descend(discriminator_optimizer, discriminator_loss)
+        accuracy = self.judge_discriminator(real, fake)
 
         with frozen(self.discriminator):
-            verdict = self.discriminator(degraded, restored).float()
+            verdict = precise(self.discriminator(degraded, restored))
         losses = {"adversarial": self.adversarial.for_generator(verdict)}
         losses |= self.pixel_losses(restored, clean)
         generator_loss = self.weighted(losses)
         self.descend(generator_optimizer, generator_loss)
 
+        told = {"discriminator_accuracy": accuracy}
         self.finish_iteration(
-            {"generator": generator_loss, "discriminator": discriminator_loss, **losses}
+            {"generator": generator_loss, "discriminator": discriminator_loss, **losses, **told}
         )
+
+    def judge_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The share of patches that D tells apart, and whether it has won for good.
+
+        D has won (the imbalance of section VI.3) when its accuracy has been over
+        ``recipe.won_accuracy`` for ``recipe.won_iterations`` iterations on end. ``won_at`` is the
+        iteration at which it first had, or 0. This is recorded, and nothing is done about it.
+        """
+        boundary = self.adversarial.boundary
+        accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2
+        over = accuracy > self.recipe.won_accuracy
+        self.wins = torch.where(over, self.wins + 1, 0)
+        won = (self.wins >= self.recipe.won_iterations) & (self.won_at == 0)
+        self.won_at = torch.where(won, self.iteration + 1, self.won_at)
+        return accuracy
 
 
 @contextmanager

@@ -21,6 +21,8 @@ class Recipe:
         whole_pixels: larger evaluation images are restored in overlapping tiles, which bounds the
             memory; None restores every image whole.
         tile, overlap: their largest side and what neighbours share, in pixels.
+        won_accuracy, won_iterations: the discriminator has won when it tells more than this share
+            of the patches apart for so many iterations on end.
     """
 
     optimizer: Callable[[Iterable[Tensor]], Optimizer]
@@ -32,3 +34,5 @@ class Recipe:
     whole_pixels: int | None = None
     tile: int = 1024
     overlap: int = 128
+    won_accuracy: float = 0.95
+    won_iterations: int = 500

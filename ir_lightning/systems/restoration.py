@@ -1,14 +1,15 @@
 """What every restorer does, however it is trained: restore, validate, test."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
+from ir_lightning.errors import DivergedError
 from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.systems.processes import any_process, from_all, gathered, means
 from ir_lightning.systems.recipe import Recipe
 from ir_lightning.tiling import restore_tiled
 
@@ -45,10 +46,11 @@ class RestorationSystem(LightningModule):
         self.protocol = recipe.protocols[0]
         self.iteration = 0
         self.tiled_images = 0
-        # torchmetrics gathers the means when several processes validate.
-        self.means = {"psnr": MeanMetric(), "ssim": MeanMetric()}
-        self.mean_modules = nn.ModuleDict(self.means)
         self.test_rows: list[Row] = []
+        self.rows: dict[int, Row] = {}  # of this process, by the image's place in the set
+        # On the device, so that to watch every iteration does not make the GPU wait.
+        self.register_buffer("bad_at", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.bad_at: Tensor
 
     def forward(self, degraded: Tensor) -> Tensor:
         """Restore: (B, 3, H, W) in [0, 1] to the same."""
@@ -67,7 +69,7 @@ class RestorationSystem(LightningModule):
 
         In that range lambda = 100 means what it means there: on [0, 1] it would count half.
         """
-        restored, clean = restored.float() * 2 - 1, clean.float() * 2 - 1
+        restored, clean = precise(restored) * 2 - 1, precise(clean) * 2 - 1
         return {n: t(restored, clean) for n, t in self.terms.items() if n != "adversarial"}
 
     def weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
@@ -88,10 +90,37 @@ class RestorationSystem(LightningModule):
         optimizer.step()
 
     def finish_iteration(self, losses: Mapping[str, Tensor]) -> None:
-        """Count the batch and, every ``log_every`` iterations, write a row of the curve."""
+        """Count the batch and, every ``log_every`` iterations, write a row of the curve.
+
+        Raises:
+            DivergedError: a loss has not been finite since the last row.
+        """
         self.iteration += 1
+        bad = ~torch.stack([loss.detach().float() for loss in losses.values()]).isfinite().all()
+        self.bad_at = torch.where(bad & (self.bad_at == 0), self.iteration, self.bad_at)
         if self.iteration % self.recipe.log_every == 0 or self.iteration == self.recipe.iterations:
-            self.write({f"train/{name}": loss.item() for name, loss in losses.items()})
+            told = means(self, losses)
+            self.write({f"train/{name}": loss for name, loss in told.items()})
+            if any_process(self, bool(self.bad_at > 0)):
+                self._diverge()
+
+    def require_finite(self) -> None:
+        """Raise ``DivergedError`` if a loss or a weight is not finite; nothing such is ever saved."""
+        if self.bad_at > 0:
+            self._diverge()
+        weights = [p for p in self.parameters() if p.is_floating_point()]
+        if weights and not torch.stack([p.isfinite().all() for p in weights]).all():
+            raise DivergedError(
+                f"the training diverged: a weight is not finite after iteration {self.iteration}. "
+                "The last checkpoint before it is kept."
+            )
+
+    def _diverge(self) -> NoReturn:
+        raise DivergedError(
+            f"the training diverged: a loss was not finite at iteration "
+            f"{int(self.bad_at) or self.iteration}. The last checkpoint before it is kept; a lower "
+            "optimizer.lr, recipe.gradient_clip=1.0 or another seed may help."
+        )
 
     def write(self, values: dict[str, float]) -> None:
         """Send values to every logger, at this iteration, and to the progress bar."""
@@ -100,31 +129,33 @@ class RestorationSystem(LightningModule):
         self.log_dict(values, prog_bar=True, logger=False, batch_size=1)
 
     def on_validation_epoch_start(self) -> None:
-        for mean in self.means.values():
-            mean.reset()
+        self.rows = {}
 
-    def validation_step(self, batch: Batch, _: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         scores = self.protocols[self.protocol].score(
             self.restore(batch["degraded"]), batch["clean"]
         )
-        self.means["psnr"].update(scores.psnr)
-        self.means["ssim"].update(scores.ssim)
+        row = {"name": batch["name"][0], "psnr": scores.psnr.item(), "ssim": scores.ssim.item()}
+        self.rows[self._place(index)] = row
 
     def on_validation_epoch_end(self) -> None:
-        self.write({f"val/{name}": mean.compute().item() for name, mean in self.means.items()})
+        rows = gathered(self, self.rows)
+        means = {key: sum(row[key] for row in rows) / len(rows) for key in ("psnr", "ssim")}
+        self.write({f"val/{name}": mean for name, mean in means.items()})
 
     def on_test_epoch_start(self) -> None:
+        self.rows = {}
         self.test_rows = []
         self.tiled_images = 0
 
-    def test_step(self, batch: Batch, _: int) -> Tensor:
+    def test_step(self, batch: Batch, index: int) -> Tensor:
         """Score one whole image by every protocol, before and after restoration.
 
         Returns:
             The restored image, (1, 3, H, W) in [0, 1].
         """
         degraded, clean = batch["degraded"], batch["clean"]
-        restored = self.restore(degraded).float()
+        restored = precise(self.restore(degraded))
         row: Row = {"name": batch["name"][0], "protocol": self.protocol}
         for name, protocol in self.protocols.items():
             prefix = "" if name == self.protocol else f"{name}:"
@@ -132,5 +163,19 @@ class RestorationSystem(LightningModule):
                 scores = protocol.score(image, clean)
                 row[f"{prefix}{kind}_psnr"] = scores.psnr.item()
                 row[f"{prefix}{kind}_ssim"] = scores.ssim.item()
-        self.test_rows.append(row)
+        self.rows[self._place(index)] = row
         return restored
+
+    def on_test_epoch_end(self) -> None:
+        self.test_rows = gathered(self, self.rows)
+        tiled = from_all(self, {self.trainer.global_rank: self.tiled_images})
+        self.tiled_images = sum(tiled.values())
+
+    def _place(self, index: int) -> int:
+        """Where this process's ``index``-th evaluation image stands among those of all."""
+        return index * self.trainer.world_size + self.trainer.global_rank
+
+
+def precise(image: Tensor) -> Tensor:
+    """In float32, or in float64 where the training is."""
+    return image if image.dtype == torch.float64 else image.float()
