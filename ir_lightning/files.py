@@ -41,8 +41,10 @@ def atomic_write(path: Path, mode: str = "w", keep: Path | None = None) -> Itera
         if keep is not None and path.exists():
             path.replace(keep)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a failed write does not say of which file
         raise
     _sync_names(path.parent)
 

@@ -1,5 +1,6 @@
 """Saving and continuing a training, by iteration and by time."""
 
+import io
 import random
 import time
 import warnings
@@ -108,8 +109,10 @@ class Checkpoints(Callback):
 
     def _write(self, state: State, name: str, keep: Path | None = None) -> None:
         self.guard()
+        whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
+        torch.save(state, whole)
         with atomic_write(self.directory / name, "wb", keep) as file:
-            torch.save(state, file)
+            file.write(whole.getbuffer())
 
 
 def optimizers_of(system: Any) -> list[Optimizer]:

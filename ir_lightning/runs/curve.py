@@ -60,7 +60,9 @@ class CurveLogger(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Bring the file up to date."""
+        """Bring the file up to date, unless its run directory was deleted."""
+        if not self.path.parent.exists():
+            return
         columns = list(dict.fromkeys(key for row in self.rows.values() for key in row))
         with atomic_write(self.path) as file:
             table = csv.DictWriter(file, fieldnames=columns, restval="")

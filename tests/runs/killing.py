@@ -15,7 +15,7 @@ from tests.conftest import CONF, SMALL
 MOMENTS = ("step", "between", "write", "rename", "validation", "test")
 
 
-def die() -> None:
+def die(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -37,35 +37,33 @@ def plant(moment: str, number: int) -> None:
 
     from ir_lightning.systems.adversarial import AdversarialSystem as System
 
-    def half(state: Any, file: Any) -> None:
+    save, sync, replace = torch.save, os.fsync, Path.replace
+
+    def half(state: Any, file: io.BytesIO) -> None:
+        """Half of the bytes come to the disk, and then the process dies."""
         whole = io.BytesIO()
         save(state, whole)
-        file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
-        file.flush()
-        die()
+        file.write(whole.getbuffer()[: len(whole.getbuffer()) // 2])
+        os.fsync = lambda handle: die(sync(handle))
 
-    save, step, replace = torch.save, System.training_step, Path.replace
-    deadly = lambda *_, **__: die()  # noqa: E731
-    if moment == "step":
-        System.training_step = counted(number, step, deadly)  # type: ignore[method-assign]
-    elif moment == "between":  # D has been updated and G has not
-        System.descend = counted(2 * number, System.descend, deadly)  # type: ignore[method-assign]
-    elif moment == "write":
-        torch.save = counted(number, save, half)
-    elif moment == "rename":  # last.ckpt is already previous.ckpt, and there is no new one yet
+    def renamed(self: Path, target: Path) -> Any:
+        done = replace(self, target)
+        if target.name == "previous.ckpt":
+            kept()  # there is no last.ckpt now
+        return done
 
-        def renamed(self: Path, target: Path) -> Any:
-            done = replace(self, target)
-            if target.name == "previous.ckpt":
-                kept()
-            return done
-
-        kept = counted(number, lambda: None, die)
-        Path.replace = renamed  # type: ignore[method-assign,assignment]
-    elif moment == "validation":
-        System.validation_step = counted(number, System.validation_step, deadly)  # type: ignore[method-assign]
-    elif moment == "test":
-        System.test_step = counted(number, System.test_step, deadly)  # type: ignore[method-assign]
+    kept = counted(number, lambda: None, die)
+    owner, name, times = {
+        "step": (System, "training_step", number),
+        "between": (System, "descend", 2 * number),  # D has been updated and G has not
+        "validation": (System, "validation_step", number),
+        "test": (System, "test_step", number),
+        "write": (torch, "save", number),
+        "rename": (Path, "replace", number),
+    }[moment]
+    deadly = {"write": half, "rename": renamed}.get(moment, die)
+    planted = renamed if moment == "rename" else counted(times, getattr(owner, name), deadly)
+    setattr(owner, name, planted)
 
 
 def live(overrides: list[str], fault: tuple[str, int] | None) -> None:
