@@ -25,7 +25,9 @@ outcome = Outcome(CONF)
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 def main(config: DictConfig) -> None:
-    job, asked = HydraConfig.get().job, list(HydraConfig.get().overrides.task)
+    hydra_config = HydraConfig.get()
+    job, asked = hydra_config.job, list(hydra_config.overrides.task)
+    os.chdir(hydra_config.runtime.cwd)  # a cluster's worker may have been started elsewhere
     with outcome.told():
         run(config, asked, in_sweep=not OmegaConf.is_missing(job, "num"))
 

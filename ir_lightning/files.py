@@ -43,7 +43,7 @@ def atomic_write(path: Path, mode: str = "w", keep: Path | None = None) -> Itera
         Path(temporary).replace(path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)  # a failed write does not say of which file
         raise
     _sync_names(path.parent)

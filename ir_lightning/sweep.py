@@ -5,8 +5,11 @@ disk, so the same command again runs only what is missing or failed, and two con
 one directory.
 """
 
+import json
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +24,8 @@ from rich.table import Table
 
 from ir_lightning.errors import UsageError
 from ir_lightning.mistakes import FAILED, MISTAKES, USAGE, sentence
-from ir_lightning.runs.check import check
+from ir_lightning.runs.apart import CONTEXT
+from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.result import forget, write_result
 from ir_lightning.runs.state import State, state_of
@@ -57,8 +61,16 @@ class Sweep(Callback):
         """Check everything, and put into the queue what is missing or failed.
 
         Raises:
-            SystemExit: 2, after a sentence for each configuration that cannot work.
+            SystemExit: 2, after a sentence for each configuration that cannot work. Hydra makes a
+                warning of any other exception of a callback, and would start the sweep unchecked.
         """
+        try:
+            self._begin(config)
+        except Exception:
+            traceback.print_exc()
+            raise SystemExit(FAILED) from None
+
+    def _begin(self, config: DictConfig) -> None:
         master = config.copy()
         refused: list[str] = []
         configs: dict[str, DictConfig] = {}
@@ -72,14 +84,35 @@ class Sweep(Callback):
             if plan.digest not in configs:  # options that mean the same are one run
                 configs[plan.digest] = complete
                 planned.append(plan)
+        if not refused:
+            refused, notice = memory(planned, configs, _here(master))
+            console.print(notice, soft_wrap=True)
         if refused:
             planned.clear()
             _refuse([*refused, f"Nothing was started: {len(refused)} of {len(jobs)} cannot work."])
         queue(planned, master)
+        if "submitit" in str(master.hydra.launcher._target_):
+            _quieten_submitit()
+
+
+def _quieten_submitit() -> None:
+    """Without SLURM's accounting, ``sacct`` fails at every look; submitit does without it."""
+    import logging
+
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    logging.getLogger("submitit").setLevel(logging.ERROR)
+    make = SlurmInfoWatcher._make_command
+
+    def quiet(watcher: Any) -> Any:
+        command = make(watcher)
+        return command and ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *command]
+
+    SlurmInfoWatcher._make_command = quiet
 
 
 def _refuse(sentences: Sequence[str]) -> NoReturn:
-    """End the program. Hydra turns any other exception of a callback into a warning."""
+    """End the program with the sentences."""
     for sentence_ in sentences:
         print(f"error: {sentence_}", file=sys.stderr)
     raise SystemExit(USAGE)
@@ -116,6 +149,42 @@ def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned
         )
     digest = config_hash(config)
     return Planned(label, overrides, digest, directory_of(config, overrides, digest)), config
+
+
+def memory(
+    plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool
+) -> tuple[list[str], str]:
+    """Whether each run fits this machine; on another one, what they need.
+
+    Returns:
+        A sentence for each run that does not fit, and one about the largest.
+    """
+    asked = [(plan.label, resolve(configs[plan.digest])) for plan in plans]
+    with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # torch stays out of here
+        return pool.submit(_weigh, asked, here).result()
+
+
+def _weigh(asked: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
+    from ir_lightning.runs.memory import GIB, Unknown, available, estimate, refuse_too_large
+
+    there = available(asked[0][1]["trainer"]["accelerator"])
+    needs, refused, largest = {}, [], (0, "")
+    for label, plain in asked:
+        # What differs in its seed or its images needs the same.
+        parts = [plain[key] for key in ("system", "trainer")], plain["budget"]["crop"]
+        key = json.dumps([parts, plain["budget"]["batch"]], sort_keys=True, default=str)
+        need = needs.setdefault(key, needs.get(key) or estimate(plain))
+        if isinstance(need, Unknown):
+            continue
+        largest = max(largest, (need.total, label))
+        if here:
+            try:
+                refuse_too_large(plain, need, there)
+            except UsageError as error:
+                refused.append(f"{label}: {error}")
+    size, label = largest
+    notice = f"Memory of a run: up to about {size / GIB:.2f} GiB ({label})"
+    return refused, f"{notice} of {there.bytes / GIB:.1f} ({there.device})." if here else notice
 
 
 def _conf(master: DictConfig) -> str:

@@ -1,5 +1,6 @@
 """From samples of a source to the tensors of a batch."""
 
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.order import Draw
 from ir_lightning.data.source import Depth, Image, Sample, Source
+from ir_lightning.signals import SIGNALS
 
 Composition = Callable[..., Tensor]
 """``composition(clean, depth, seed=...)``: (B, 3, H, W) in [0, 1] to the same."""
@@ -101,6 +103,11 @@ class EvaluationPairs(Dataset[Pair]):
 
 
 def quiet_worker(_: int) -> None:
-    """Keep a data-loading process on its own core."""
+    """Keep a data-loading process on its own core, and leave signals to the training.
+
+    A scheduler signals all processes of a job; a training whose workers die cannot save any more.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

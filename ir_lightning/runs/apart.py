@@ -23,7 +23,7 @@ POLL = 1.0  # seconds between two looks at a running training
 _methods = multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in _methods else "spawn")
 if "forkserver" in _methods:
-    CONTEXT.set_forkserver_preload(["ir_lightning.training"])
+    CONTEXT.set_forkserver_preload(["ir_lightning.runs.fork_point"])
 
 
 def train_apart(

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from ir_lightning.errors import UsageError
+from ir_lightning.runs.patient_wandb import PatientWandb
 
 
 def wandb_logger(
@@ -15,30 +18,43 @@ def wandb_logger(
     project: str,
     entity: str | None,
     mode: str,
-) -> WandbLogger:
-    """A W&B run whose id is the config hash, so that a resumed run continues it.
+    group: str | None = None,
+    patience: float = 30.0,
+) -> PatientWandb:
+    """A W&B run whose id is the config hash, so that a continued run is the same one there.
+
+    Online, W&B appends the continued part. Offline, each part lies in a folder of its own,
+    ``wandb/offline-run-TIME-ID``, and ``wandb sync RUN/wandb/offline-run-*`` uploads them in order
+    of time as one run; parts that were uploaded before are skipped. What had been logged before a
+    crash and is logged again is there twice, at the same ``iteration``.
 
     Args:
         run_dir: the run's directory; its name is the name on the dashboard.
         run_id: config hash.
         config: plain, resolved configuration.
         project, entity: where on W&B.
-        mode: ``offline`` (no network, no account; ``wandb sync`` uploads later) or ``online``.
-    """
-    import wandb
+        mode: ``offline`` (no network, no account; ``wandb sync`` uploads later) or ``online``,
+            which becomes offline where the server does not answer or ``WANDB_MODE`` says so.
+        group: runs with the same one are shown together; None for none.
+        patience: seconds that W&B may delay the run, in total.
 
-    offline = mode != "online"
-    return WandbLogger(
-        name=run_dir.name,
-        id=run_id,
-        project=project,
-        entity=entity,
-        save_dir=str(run_dir),
-        offline=offline,
-        config=config,
-        resume=None if offline else "allow",
-        settings=wandb.Settings(silent=True, console="off", init_timeout=30),
-    )
+    Raises:
+        UsageError: ``mode`` or ``patience`` makes no sense.
+    """
+    if mode not in ("offline", "online"):
+        raise UsageError(f"logger.wandb.mode must be offline or online, not {mode!r}.")
+    if patience <= 0:
+        raise UsageError(f"logger.wandb.patience must be above 0 seconds, not {patience:g}.")
+    begin = {
+        "name": run_dir.name,
+        "id": run_id,
+        "project": project,
+        "entity": entity,
+        "group": group,
+        "dir": str(run_dir),
+        "config": config,
+    }
+    return PatientWandb(begin, online=mode == "online", patience=patience)
 
 
 def tensorboard_logger(run_dir: Path, run_id: str, config: dict[str, Any]) -> TensorBoardLogger:
@@ -55,13 +71,12 @@ def publish(
 ) -> None:
     """Send the final scores, the table of test images and the image grid."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, PatientWandb):
             columns = list(rows[0])
             logger.log_table("test/images", columns, [[row[c] for c in columns] for row in rows])
-            logger.log_image("test/grid", [grid])
+            logger.log_image("test/grid", grid)
             for kind in ("degraded", "restored"):
-                for metric, value in result[kind].items():
-                    logger.experiment.summary[f"test/{kind}_{metric}"] = value
+                logger.log_summary({f"test/{kind}_{m}": v for m, v in result[kind].items()})
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image("test/grid", grid, result["iterations"], dataformats="HWC")
             for metric, value in result["restored"].items():
@@ -72,5 +87,5 @@ def close(loggers: Iterable[Logger], status: str) -> None:
     """End every logger, whatever happened: a sweep's next run must not write into this one."""
     for logger in loggers:
         logger.finalize("success" if status == "finished" else "failed")
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=0 if status == "finished" else 1)
+        if isinstance(logger, PatientWandb):
+            logger.finish(exit_code=0 if status == "finished" else 1)

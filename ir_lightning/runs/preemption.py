@@ -7,7 +7,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from ir_lightning.errors import Stopped
 from ir_lightning.runs.checkpoint import Checkpoints
-from ir_lightning.runs.stopping import DEFAULT, Signals
+from ir_lightning.runs.stopping import Signals
+from ir_lightning.signals import DEFAULT
 
 
 class Preemption(Callback):

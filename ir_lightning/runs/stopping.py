@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-DEFAULT = signal.SIGTERM  # what another process of the same run was asked with
+from ir_lightning.signals import SIGNALS
+
 
 
 class Signals:

@@ -1,0 +1,125 @@
+"""A sweep through SLURM or Ray is the sweep of the basic launcher, run by run."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ir_lightning.runs.checkpoint import load_state
+from ir_lightning.runs.result import read_result
+from tests.cluster.slurm import Slurm
+from tests.conftest import ROOT
+
+SMALL = ["budget=smoke", "logger=csv", "callbacks=none", "threads=1", "trainer.accelerator=cpu"]
+SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2"]
+RAY = ["hydra.launcher.ray.remote.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0"]
+
+
+def start(environment: dict[str, str], *overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "train.py", *SMALL, *overrides, "-m"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def sweep(environment: dict[str, str], *overrides: str) -> tuple[str, str]:
+    """What a sweep that ends well says on stdout and stderr."""
+    process = start(environment, *overrides)
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, out + err
+    return out, err
+
+
+def runs_in(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/result.json"))
+
+
+@pytest.fixture(scope="module")
+def basic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sweep of every engine, by the basic launcher."""
+    folder = tmp_path_factory.mktemp("basic")
+    sweep({}, f"paths.runs={folder}", "depth=1,2,3")
+    return folder
+
+
+def assert_same(folder: Path, basic: Path) -> None:
+    assert [run.name for run in runs_in(folder)] == [run.name for run in runs_in(basic)]
+    for run, expected in zip(runs_in(folder), runs_in(basic), strict=True):
+        assert read_result(run)["status"] == "finished"
+        name = "test_images.csv"
+        assert (run / name).read_bytes() == (expected / name).read_bytes()
+        ours, theirs = (load_file(d / "generator.safetensors") for d in (run, expected))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("accounting", [True, False])
+def test_slurm(accounting: bool, basic: Path, tmp_path: Path) -> None:
+    with Slurm(accounting=accounting) as slurm:
+        out, err = sweep(slurm.env, *SLURM, f"paths.runs={tmp_path}", "depth=1,2,3")
+    assert_same(tmp_path, basic)
+    assert out.count("finished") >= 3
+    assert "sacct" not in out + err, "submitit's warning is of no use to anybody"
+
+
+def test_ray_on_this_machine(ray_env: dict[str, str], basic: Path, tmp_path: Path) -> None:
+    engine = ["hydra/launcher=gpu_packed", "hydra.launcher.ray.init.num_cpus=2", *RAY]
+    sweep(ray_env, *engine, f"paths.runs={tmp_path}", "depth=1,2,3")
+    assert_same(tmp_path, basic)
+
+
+def test_a_ray_cluster(ray_cluster: dict[str, str], basic: Path, tmp_path: Path) -> None:
+    engine = ["hydra/launcher=ray_cluster", *RAY]
+    sweep(ray_cluster, *engine, f"paths.runs={tmp_path}", "depth=1,2,3")
+    assert_same(tmp_path, basic)
+
+
+def test_a_failure_on_a_cluster_is_told_by_the_controller(slurm: Slurm, tmp_path: Path) -> None:
+    overrides = [*SLURM, f"paths.runs={tmp_path}", "depth=1", "optimizer.lr=2e-4,1e30"]
+    process = start(slurm.env, *overrides, "budget.iterations=20")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 1, out + err
+    assert "failed: optimizer.lr=1e+30: the training diverged" in out.replace("\n", " ")
+    assert sorted(read_result(run)["status"] for run in runs_in(tmp_path)) == ["failed", "finished"]
+
+
+def test_two_tasks_train_one_run(slurm: Slurm, tmp_path: Path) -> None:
+    ddp = ["hydra/launcher=slurm_ddp", "hydra.launcher.tasks_per_node=2", "trainer=ddp"]
+    ddp += ["trainer.devices=2", "norm=instance", "budget.batch=2", *SLURM[1:]]
+    out, _ = sweep(slurm.env, *ddp, f"paths.runs={tmp_path}", "depth=1")
+    (run,) = runs_in(tmp_path)
+    record = read_result(run)
+    assert (record["status"], record["processes"]) == ("finished", 2), out
+    assert [attempt.name for attempt in (run / "attempts").iterdir()] == ["1"]
+
+
+def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> None:
+    long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100", "seed=0"]
+    sweep({}, *long, f"paths.runs={tmp_path}/whole")
+    controller = start(slurm.env, *SLURM, *long, f"paths.runs={tmp_path}/requeued")
+    deadline = time.monotonic() + 120
+    while not (saved := list((tmp_path / "requeued").glob("*/checkpoints/last.ckpt"))):
+        assert time.monotonic() < deadline, slurm.logs()
+        time.sleep(0.05)
+    job = slurm.run("squeue", "--noheader", "--format=%i", "--states=RUNNING")
+    slurm.run("scontrol", "requeue", job)
+    out, err = controller.communicate(timeout=300)
+    assert controller.returncode == 0, out + err
+    run = saved[0].parents[1]
+    ends = [(run / "attempts" / n / "end.json").read_text() for n in ("1", "2")]
+    assert "queued" in ends[0]
+    assert "Stopped by SIGTERM" in ends[0]
+    assert "finished" in ends[1]
+    (whole,) = runs_in(tmp_path / "whole")
+    assert (run / "test_images.csv").read_bytes() == (whole / "test_images.csv").read_bytes()
+    one, other = (load_state(d / "checkpoints" / "last.ckpt") for d in (run, whole))
+    for name, value in one["system"].items():
+        assert torch.equal(value, other["system"][name]), name
