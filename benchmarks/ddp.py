@@ -3,7 +3,7 @@
 One wrapper has to find the unused half in every backward pass, and sums the gradients of both
 networks in each; two wrappers sum each network's gradients once. Both take the same steps.
 
-    python benchmarks/ddp.py [processes] [iterations]    # gloo on the CPU, nccl where there are GPUs
+    python benchmarks/ddp.py [processes] [iterations]    # gloo on CPUs, nccl on GPUs
 """
 
 import os

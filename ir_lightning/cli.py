@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from ir_lightning.commands import data
+from ir_lightning.commands import data, runs
 from ir_lightning.data.images import image_size, list_images, read_image, read_pixels, write_image
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.source import Sample
-from ir_lightning.errors import DataError, UsageError
+from ir_lightning.errors import DataError, RunError, UsageError
 from ir_lightning.files import atomic_write, finite
 from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 
@@ -34,6 +34,7 @@ app = typer.Typer(
     help="Use and judge trained image restorers.",
 )
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Item = TypeVar("Item")
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; always ends in SystemExit: 0, 1 (a file is broken) or 2 (a bad request)."""
     try:
         app(arguments)
-    except (UsageError, DataError) as error:
+    except (UsageError, RunError) as error:
         print(_told(error), file=sys.stderr)
         raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
 

@@ -49,14 +49,15 @@ def atomic_write(path: Path, mode: str = "w", keep: Path | None = None) -> Itera
     _sync_names(path.parent)
 
 
-def remove_temporaries(directory: Path) -> None:
-    """Remove what a killed process has left of :func:`atomic_write` in a folder and below it.
+def temporaries(directory: Path) -> list[Path]:
+    """What a killed process has left of :func:`atomic_write` in a folder and below it."""
+    return [p for p in directory.rglob(".*") if TEMPORARY.fullmatch(p.name) and p.is_file()]
 
-    Only for a folder to which nobody else writes at the time.
-    """
-    for path in directory.rglob(".*"):
-        if TEMPORARY.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove them; only for a folder to which nobody else writes at the time."""
+    for path in temporaries(directory):
+        path.unlink(missing_ok=True)
 
 
 def _sync_names(directory: Path) -> None:

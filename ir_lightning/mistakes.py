@@ -54,6 +54,12 @@ def sentence(error: Exception, conf: str) -> str:
     text = str(error).strip()
     if unknown := re.search(r"Could not (?:override|delete|append to config) '([^']+)'", text):
         return f"There is no key '{unknown[1]}'.{suggestion(unknown[1], conf)}"
+    if engine := re.search(r"hydra/launcher/(ray|submitit_slurm)\b", text):
+        extra = "ray" if engine[1] == "ray" else "slurm"
+        return (
+            f"This hydra/launcher needs the package's extra '{extra}', which is not installed: "
+            f"pip install -c constraints.txt -e '.[{extra}]'."
+        )
     if missing := re.search(r"Could not find '([^']+)'", text):
         group, _, option = missing[1].rpartition("/")
         listed = re.search(r"Available options in '[^']*':\n(.*?)\nConfig search path", text, re.S)

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -108,7 +109,7 @@ def _quieten_submitit() -> None:
         command = make(watcher)
         return command and ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *command]
 
-    SlurmInfoWatcher._make_command = quiet
+    setattr(SlurmInfoWatcher, make.__name__, quiet)
 
 
 def _refuse(sentences: Sequence[str]) -> NoReturn:
@@ -161,14 +162,18 @@ def memory(
     """
     asked = [(plan.label, resolve(configs[plan.digest])) for plan in plans]
     with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # torch stays out of here
-        return pool.submit(_weigh, asked, here).result()
+        try:
+            return pool.submit(_weigh, asked, here).result()
+        except BrokenProcessPool:  # a part of somebody's own took the process with it
+            return [], "The memory of a run could not be estimated."
 
 
 def _weigh(asked: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
     from ir_lightning.runs.memory import GIB, Unknown, available, estimate, refuse_too_large
 
     there = available(asked[0][1]["trainer"]["accelerator"])
-    needs, refused, largest = {}, [], (0, "")
+    needs: dict[str, Any] = {}
+    refused, largest = [], (0, "")
     for label, plain in asked:
         # What differs in its seed or its images needs the same.
         parts = [plain[key] for key in ("system", "trainer")], plain["budget"]["crop"]

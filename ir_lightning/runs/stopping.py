@@ -10,7 +10,6 @@ from typing import Any
 from ir_lightning.signals import SIGNALS
 
 
-
 class Signals:
     """While this is entered, the first signal is only remembered, so that work can be saved.
 

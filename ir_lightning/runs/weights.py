@@ -4,17 +4,14 @@ Such files are passed around, so reading one must not run what a stranger wrote 
 loaded without pickle, and a configuration may name nothing but network classes.
 """
 
-import inspect
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from hydra.utils import get_object
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
@@ -22,12 +19,10 @@ from torch import nn
 from ir_lightning.build import build
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
+from ir_lightning.runs.trust import refuse_untrusted
 
 GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"
-
-TRUSTED = re.compile(r"(ir_lightning\.networks|torch\.nn)(\.\w+)*")
-HARMLESS = {"_target_", "_args_", "_convert_"}  # Hydra's own keys that only pass values on
 
 
 def save_generator(
@@ -89,47 +84,6 @@ def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:
     if file.suffix != ".safetensors":
         raise UsageError(f"{file}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
     return file
-
-
-def refuse_untrusted(node: Any, where: str | os.PathLike[str]) -> None:
-    """Refuse a configuration that could do more than build networks.
-
-    Every ``_target_``, however deep, must be a class that is defined in ``ir_lightning.networks``
-    or ``torch.nn``. A path that only passes through them (``ir_lightning.networks.x.os.system``)
-    ends at something defined elsewhere. References (``${...}``) could read the environment.
-
-    Args:
-        node: configuration as parsed from YAML or JSON.
-        where: the file, for messages.
-
-    Raises:
-        UsageError: names what was refused.
-    """
-    if isinstance(node, str) and "${" in node:
-        raise UsageError(f"{where}: refused the reference {node}; weights carry plain values only.")
-    if isinstance(node, list):
-        for entry in node:
-            refuse_untrusted(entry, where)
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if re.fullmatch(r"_\w+_", str(key)) and key not in HARMLESS:
-                raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
-            refuse_untrusted(value, where)
-        if "_target_" in node and not _is_network_class(node["_target_"]):
-            raise UsageError(
-                f"{where}: refused to build {node['_target_']}; weights may name only classes "
-                "of ir_lightning.networks and torch.nn."
-            )
-
-
-def _is_network_class(target: Any) -> bool:
-    if not isinstance(target, str) or not TRUSTED.fullmatch(target):
-        return False
-    try:
-        found = get_object(target)
-    except Exception:  # whatever a strange path runs into, it leads to no network class
-        return False
-    return inspect.isclass(found) and TRUSTED.fullmatch(found.__module__) is not None
 
 
 def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:

@@ -105,7 +105,7 @@ class RestorationSystem(LightningModule):
                 self._diverge()
 
     def require_finite(self) -> None:
-        """Raise ``DivergedError`` if a loss or a weight is not finite; nothing such is ever saved."""
+        """Raise ``DivergedError`` if a loss or weight is not finite; nothing such is saved."""
         if self.bad_at > 0:
             self._diverge()
         weights = [p for p in self.parameters() if p.is_floating_point()]
