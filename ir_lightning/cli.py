@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ir_lightning.commands import data, runs
+from ir_lightning.commands.experiment import experiment, report
 from ir_lightning.data.images import image_size, list_images, read_image, read_pixels, write_image
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.source import Sample
@@ -35,6 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
+app.command()(experiment)
+app.command()(report)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Item = TypeVar("Item")

@@ -1,20 +1,29 @@
 """How runs are shown: a line each, or one with everything about it."""
 
 import json
+import re
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ir_lightning.runs.claim import ATTEMPTS, CLAIM, END, Attempt
+from ir_lightning.runs.claim import CLAIM, END, Attempt
+from ir_lightning.runs.result import CURVE
 from ir_lightning.runs.state import State
 
 COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed": "red"}
 LOG_LINES = 12
+REASON = 100  # characters of a reason in a table; `show` and JSON have it whole
+TAIL = 16384  # bytes of a long file that are read from its end
+BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
+ONE_BY_ONE = ("checkpoints", "images")  # folders whose files are named; of others, the total
+ELSEWHERE = ("status", "reason", "log", "degraded", "restored", "scores", "versions", "splits")
 
 
 def row_of(state: State) -> dict[str, Any]:
@@ -22,8 +31,12 @@ def row_of(state: State) -> dict[str, Any]:
     record = state.record
     row: dict[str, Any] = {
         "run": state.run_dir.name,
+        "label": record.get("label"),
+        "directory": str(state.run_dir),
+        "sweep": record.get("sweep"),
+        "config_hash": record.get("config_hash"),
         "status": state.status,
-        "iteration": state.iteration,
+        "iteration": _iteration(state),
         "iterations": _budget(state.run_dir),
         "psnr": None,
         "gain": None,
@@ -33,18 +46,17 @@ def row_of(state: State) -> dict[str, Any]:
         "log": str(state.log) if state.log else None,
     }
     if state.status == "finished":
-        row["psnr"] = record["restored"]["psnr"]
-        row["gain"] = float(record["restored"]["psnr"]) - float(record["degraded"]["psnr"])
+        row["psnr"], row["gain"] = _psnr(record)
     if state.status == "running" and state.attempt:
         row["heartbeat"], row["owner"] = round(state.attempt.age, 1), str(state.attempt.owner)
     return row
 
 
 def table_of(states: list[State], title: str) -> Table:
-    """The live table of many runs."""
+    """The table of many runs. One of a sweep goes by what it has of its own, and its hash."""
     counts: Counter[str] = Counter(state.status for state in states)
-    told = ", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status])
-    table = Table(title=f"{title}: {told or 'no runs'}", title_justify="left")
+    counted = ", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status])
+    table = Table(title=_text(f"{title}: {counted or 'no runs'}"), title_justify="left")
     table.add_column("run", overflow="fold")
     table.add_column("status")
     for column in ("iteration", "PSNR (dB)", "gain (dB)"):
@@ -52,68 +64,133 @@ def table_of(states: list[State], title: str) -> Table:
     table.add_column("", overflow="fold")
     for state in states:
         row = row_of(state)
-        told = row["reason"]
+        name = f"{row['label']} {row['config_hash']}" if row["label"] else row["run"]
+        about = shorten(row["reason"], REASON, placeholder=" ...")
         if state.status == "running":
-            told = f"{row['owner']}, heard of {row['heartbeat']:.0f} s ago"
+            about = f"{row['owner']}, heard of {row['heartbeat']:.0f} s ago"
         table.add_row(
-            row["run"],
-            f"[{COLOURS[state.status]}]{state.status}",
+            _text(name),
+            Text(state.status, COLOURS.get(state.status, "")),
             f"{row['iteration']}/{row['iterations'] or '?'}",
-            "" if row["psnr"] is None else f"{float(row['psnr']):.3f}",
+            "" if row["psnr"] is None else f"{row['psnr']:.3f}",
             "" if row["gain"] is None else f"{row['gain']:+.3f}",
-            told.replace("[", r"\["),
+            _text(about),
         )
     return table
 
 
 def show_state(console: Console, state: State) -> None:
     """Everything about one run."""
-    record, hidden = state.record, ("scores", "versions", "splits", "by_dataset", "machine")
-    console.print(f"{state.run_dir}: {state.status}", soft_wrap=True, markup=False)
-    if state.reason:
-        console.print(f"  {state.reason}", soft_wrap=True, markup=False)
-    for key, value in record.items():
-        if key not in (*hidden, "status", "reason", "degraded", "restored"):
-            console.print(f"  {key}: {value}", soft_wrap=True, markup=False)
-    for protocol, scores in record.get("scores", {}).items():
-        for kind, score in scores.items():
-            psnr, ssim = float(score["psnr"]), float(score["ssim"])
-            console.print(f"  {protocol} {kind}: {psnr:.3f} dB, {ssim:.4f}")
-    versions = record.get("versions", {})
-    console.print(f"  versions: {', '.join(f'{k} {v}' for k, v in versions.items())}")
-    for attempt in _attempts(state.run_dir):
-        console.print(f"  {attempt}", soft_wrap=True, markup=False)
-    for path in sorted(p for p in state.run_dir.rglob("*") if p.is_file()):
-        if ATTEMPTS not in path.parts:
-            size = path.stat().st_size / 1e6
-            console.print(f"  {size:9.2f} MB  {path.relative_to(state.run_dir)}", markup=False)
-    if state.log and state.status != "finished":
-        console.print(f"  The last lines of {state.log}:", soft_wrap=True, markup=False)
-        for line in state.log.read_text("utf-8", "replace").splitlines()[-LOG_LINES:]:
-            console.print(f"    {line}", soft_wrap=True, markup=False)
+    record, log = state.record, state.log
+    said: list[tuple[str, Any]] = [
+        ("status", state.status),
+        ("reason", state.reason),
+        ("log", log or record.get("log")),
+        ("iteration", f"{_iteration(state)}/{_budget(state.run_dir) or '?'}"),
+        *((key, value) for key, value in record.items() if key not in ELSEWHERE),
+    ]
+    if isinstance(versions := record.get("versions"), dict):
+        said.append(("versions", ", ".join(f"{name} {v}" for name, v in versions.items())))
+    table = Table.grid(padding=(0, 2))
+    for key, value in said:
+        if value not in (None, "", {}, []):
+            table.add_row(key, _text(json.dumps(value) if isinstance(value, dict) else value))
+    console.print(_text(state.run_dir), style="bold", soft_wrap=True)
+    console.print(table)
+    if state.status == "finished":
+        _show_scores(console, state)
+    for line in (*_attempts(state.run_dir), *_files(state.run_dir)):
+        console.print(_text(line), soft_wrap=True)
+    if log is not None and state.status != "finished":
+        console.print(_text(f"The last lines of {log}:"), soft_wrap=True)
+        for line in _tail(log)[-LOG_LINES:]:
+            console.print(_text(f"  {line}"), soft_wrap=True)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if file.is_file())
+
+
+def _show_scores(console: Console, state: State) -> None:
+    from ir_lightning.run import show
+
+    try:
+        show(state.record, state.run_dir)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        console.print("The record holds no scores that can be read.")
 
 
 def _attempts(run_dir: Path) -> list[str]:
-    found = [p for p in (run_dir / ATTEMPTS).glob("*") if p.name.isdecimal()]
+    found = [p for p in (run_dir / "attempts").glob("*") if p.name.isdecimal()]
     told = []
-    for path in sorted(found, key=lambda p: int(p.name)):
-        attempt = Attempt(path)
-        began = datetime.fromtimestamp((path / CLAIM).stat().st_mtime).isoformat(" ", "seconds")
+    for attempt in (Attempt(path) for path in sorted(found, key=lambda path: int(path.name))):
+        try:
+            began = datetime.fromtimestamp((attempt.directory / CLAIM).stat().st_mtime)
+        except OSError:
+            continue  # damaged: nobody knows whose it was
         end = "under way" if attempt.alive() else "ended without a word"
-        if (path / END).exists():
-            ended = json.loads((path / END).read_text("utf-8"))
-            end = ": ".join(ended[key] for key in ("status", "reason") if key in ended)
-        told.append(f"attempt {attempt.number}: {attempt.owner}, {began}, {end}")
+        try:
+            ended = json.loads((attempt.directory / END).read_text("utf-8"))
+            end = ": ".join(str(ended[key]) for key in ("status", "reason") if key in ended)
+        except (OSError, ValueError, TypeError):
+            pass
+        began_at = began.isoformat(" ", "seconds")
+        told.append(f"attempt {attempt.number}: {attempt.owner}, began {began_at}, {end}")
     return told
+
+
+def _files(run_dir: Path) -> list[str]:
+    parts: list[Path] = []
+    for path in sorted(run_dir.iterdir()):
+        parts += sorted(path.iterdir()) if path.name in ONE_BY_ONE and path.is_dir() else [path]
+    return [
+        f"{size_of(path) / 1e6:9.3f} MB  {path.relative_to(run_dir)}{'/' * path.is_dir()}"
+        for path in parts
+    ]
+
+
+def _iteration(state: State) -> int:
+    """How far a run is, from the last row of its curve: whole curves of a sweep take seconds."""
+    try:
+        if state.status == "finished":
+            return int(state.record["iterations"])
+        path = state.run_dir / CURVE
+        with path.open(encoding="utf-8") as file:
+            header, first = file.readline(), file.readline()
+        return int(_tail(path)[-1].split(",")[0]) if header.startswith("iteration") and first else 0
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return 0
 
 
 def _budget(run_dir: Path) -> int | None:
     """The iterations that a run is to have; None before it was begun."""
     try:
         text = (run_dir / "config.yaml").read_text("utf-8")
-        return int(yaml.load(text, Loader=_Loader)["budget"]["iterations"])
+        block = BUDGET.search(text)  # parsing all of it takes ten times as long
+        return int(yaml.safe_load(block[0] if block else text)["budget"]["iterations"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # hundreds of runs in a second
+def _psnr(record: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Restored PSNR and gain; an infinite one is a string in the record."""
+    try:
+        restored, degraded = (float(record[kind]["psnr"]) for kind in ("restored", "degraded"))
+    except (KeyError, TypeError, ValueError):
+        return None, None
+    return restored, restored - degraded
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a file that may be long."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        return file.read().decode("utf-8", "replace").splitlines()
+
+
+def _text(value: Any) -> Text:
+    """Somebody's text as it is: no markup, and nothing that a terminal takes for a command."""
+    return Text("".join(c if c.isprintable() else " " for c in str(value)), overflow="fold")

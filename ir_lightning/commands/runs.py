@@ -1,9 +1,8 @@
 """`ir-lightning runs ...`: what has become of the runs, trying again, and clearing up."""
 
 import json
-import shutil
+import sys
 import time
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from ir_lightning.commands.run_tables import row_of, show_state, table_of
-from ir_lightning.errors import RunError, UsageError
-from ir_lightning.files import temporaries
-from ir_lightning.runs.claim import PENDING
+from ir_lightning.commands.run_tables import row_of, show_state, size_of, table_of
+from ir_lightning.errors import RunError, Stopped, StorageError, UsageError
+from ir_lightning.files import finite
+from ir_lightning.mistakes import FAILED, USAGE
 from ir_lightning.runs.state import State, state_of
 from ir_lightning.runs.sweeps import directories_of
 
@@ -40,12 +39,14 @@ def states_in(folder: Path, sweep: str | None = None) -> list[State]:
     """The runs of a folder, or of one sweep in it, by name.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or no such sweep.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder of runs; give its path.")
-    places = sorted(folder.iterdir() if sweep is None else directories_of(folder, sweep))
-    found = (state_of(place) for place in places if place.is_dir())
+    places = list(folder.iterdir()) if sweep is None else directories_of(folder, sweep)
+    if sweep is not None and not places:
+        raise UsageError(f"--sweep {sweep}: {folder} has no sweep of this name.")
+    found = (state_of(place) for place in sorted(places) if not place.name.startswith("."))
     return [state for state in found if state is not None]
 
 
@@ -58,30 +59,33 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Show the runs: how far they are, what they scored, why they failed."""
+    if watch and as_json:
+        raise UsageError("--watch shows a table, --json prints once: give one of them.")
 
-    def chosen() -> list[State]:
-        return [s for s in states_in(folder, sweep) if status is None or s.status == status]
+    def chosen(states: list[State]) -> list[State]:
+        return [state for state in states if status is None or state.status == status]
 
-    states = chosen()
+    states = states_in(folder, sweep)
     if as_json:
-        print(json.dumps([row_of(state) for state in states], indent=2))
-        return
-    if not watch:
-        console.print(table_of(states, str(folder)))
-        return
-    with Live(table_of(states, str(folder)), console=console) as live:
-        while any(state.status in ("queued", "running") for state in states):
-            try:
-                time.sleep(REFRESH)
-            except KeyboardInterrupt:
-                return
-            states = chosen()
-            live.update(table_of(states, str(folder)))
+        rows = [row_of(state) for state in chosen(states)]
+        print(json.dumps(finite(rows), indent=2, allow_nan=False))
+    elif not watch:
+        console.print(table_of(chosen(states), str(folder)))
+    else:
+        try:
+            with Live(console=console, auto_refresh=False) as live:
+                live.update(table_of(chosen(states), str(folder)), refresh=True)
+                while any(state.status in ("queued", "running") for state in states):
+                    time.sleep(REFRESH)
+                    states = states_in(folder, sweep)
+                    live.update(table_of(chosen(states), str(folder)), refresh=True)
+        except KeyboardInterrupt:
+            return  # seen enough
 
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(help="A run's directory, name, hash, or their beginning.")],
+    run: Annotated[str, typer.Argument(help="A run's path, or its name, hash, label as listed.")],
     runs: RunsOption = Path("runs"),
 ) -> None:
     """Show everything about one run."""
@@ -89,21 +93,31 @@ def show(
 
 
 def find(run: str, runs: Path) -> State:
-    """The run that a path, a name or its beginning, or a config hash stands for.
+    """The run that a path, a name, label or config hash, or the beginning of one stands for.
 
     Raises:
         UsageError: none does, or several do.
     """
-    if state := state_of(Path(run)):
+    if run and (state := state_of(Path(run))):
         return state
-    states = states_in(runs) if runs.is_dir() else []
-    known = [s for s in states if s.run_dir.name.startswith(run) or s.run_dir.name.endswith(run)]
-    if len(known) == 1:
-        return known[0]
+    states = states_in(runs) if runs.is_dir() and run else []
+    names = [_names(state) for state in states]
+    exact = [s for s, its in zip(states, names, strict=True) if run in its]
+    near = [s for s, its in zip(states, names, strict=True) if any(n.startswith(run) for n in its)]
+    known = exact or near
     if not known:
         raise UsageError(f"{run}: there is no such run in {runs}.")
-    names = ", ".join(state.run_dir.name for state in known[:5])
-    raise UsageError(f"{run} may be any of {len(known)} runs ({names}); give more of its name.")
+    if len(known) > 1:
+        first = ", ".join(state.run_dir.name for state in known[:5])
+        raise UsageError(f"{run} may be any of {len(known)} runs ({first}); give more of its name.")
+    return known[0]
+
+
+def _names(state: State) -> list[str]:
+    """What a run goes by; its hash stands at the end of its name, too."""
+    record = state.record
+    of_record = [str(record[key]) for key in ("label", "config_hash") if record.get(key)]
+    return [state.run_dir.name, state.run_dir.name.rpartition("-")[2], *of_record]
 
 
 @app.command()
@@ -112,27 +126,37 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="All that failed.")] = False,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Train failed or interrupted runs again, here, from their last checkpoints."""
+    """Train failed or interrupted runs again, here, from their last checkpoints.
+
+    The exit code is 2 if a run was refused, else 1 if one failed; the others are trained all the
+    same.
+    """
     if bool(names) == failed:
         raise UsageError("Name the runs to retry, or give --failed for all that failed.")
-    states = [find(name, runs) for name in names or []]
     if failed:
         states = [state for state in states_in(runs) if state.status == "failed"]
+    else:
+        found = (find(name, runs) for name in names or [])
+        states = list({state.run_dir.resolve(): state for state in found}.values())
     idle = [state for state in states if state.status in ("failed", "queued")]
     for state in states:
         if state not in idle:
-            console.print(f"{state.run_dir} is {state.status}.", soft_wrap=True)
-    from ir_lightning.run import again
+            _say(f"{state.run_dir} is {state.status}.")
+    from ir_lightning.commands.upkeep import again  # what it needs takes a moment to import
 
-    broken = 0
+    code = finished = 0
     for state in idle:
         try:
             again(state.run_dir)
-        except RunError as error:
-            console.print(f"error: {error}", soft_wrap=True, markup=False)
-            broken += 1
-    console.print(f"{len(idle) - broken} of {len(idle)} runs finished.")
-    raise typer.Exit(1 if broken else 0)
+            finished += 1
+        except (UsageError, RunError) as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+            code = max(code, USAGE if isinstance(error, UsageError) else FAILED)
+        except Stopped as stop:
+            print(f"{stop}; the same command continues.", file=sys.stderr)
+            raise
+    _say(f"{finished} of {len(idle)} runs finished.")
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -146,33 +170,26 @@ def clean(
     ] = False,
 ) -> None:
     """Delete what nobody needs: leftovers of killed processes, checkpoints of finished runs."""
-    going: list[Path] = []
-    for state in states_in(folder):
-        if state.status != "running":
-            going += _dispensable(state, failed)
-    sizes = {path: _size(path) for path in going}
-    for path, size in sizes.items():
-        console.print(f"{size / 1e6:9.1f} MB  {path}", soft_wrap=True, markup=False)
-    if yes:
-        for path in going:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-    total, done = sum(sizes.values()) / 1e6, "deleted" if yes else "would go; --yes deletes them"
-    console.print(f"{len(going)} files and folders ({total:.1f} MB) {done}.")
+    states = states_in(folder)
+    from ir_lightning.commands.upkeep import delete, dispensable
+
+    total = count = code = 0
+    for run, paths in dispensable(folder, states, failed):
+        sizes = [size_of(path) for path in paths]
+        if yes:
+            try:
+                delete(run, paths)
+            except StorageError as error:
+                print(f"error: {error}", file=sys.stderr)
+                code = FAILED
+                continue
+        for path, size in zip(paths, sizes, strict=True):
+            _say(f"{size / 1e6:9.3f} MB  {path}")
+        total, count = total + sum(sizes), count + len(paths)
+    done = "deleted" if yes else "would go; --yes deletes them"
+    _say(f"{count} files and folders ({total / 1e6:.1f} MB) {done}.")
+    raise typer.Exit(code)
 
 
-def _dispensable(state: State, failed: bool) -> Iterable[Path]:
-    if failed and state.status in ("failed", "queued"):
-        return [state.run_dir]
-    left = [*temporaries(state.run_dir), *state.run_dir.glob(f"attempts/{PENDING}*")]
-    if state.status == "finished":
-        checkpoints = state.run_dir / "checkpoints"
-        left += [p for n in ("last.ckpt", "previous.ckpt") if (p := checkpoints / n).exists()]
-    return left
-
-
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.lstat().st_size for file in files if file.is_file())
+def _say(sentence: str) -> None:
+    console.print(sentence, soft_wrap=True, markup=False)

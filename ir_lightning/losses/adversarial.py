@@ -24,6 +24,13 @@ class Adversarial(nn.Module, ABC):
         super().__init__()
         self.weight = weight
 
+    def begin(self, iteration: int, iterations: int) -> None:
+        """Told before each iteration, counted from 0, how far the training is.
+
+        A loss that changes with time overrides this. What it becomes may depend on these two
+        numbers only, or a continued run would not be the uninterrupted one.
+        """
+
     @abstractmethod
     def for_generator(self, fake_logits: Tensor) -> Tensor:
         """What the generator minimises, of D(x, G(x))."""

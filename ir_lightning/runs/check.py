@@ -13,7 +13,7 @@ from ir_lightning.data.store import from_store
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.networks.geometry import LEVELS, NORMS, smallest_crop, smallest_image
-from ir_lightning.runs.numbers import check_numbers
+from ir_lightning.runs.numbers import Limits, check_numbers
 from ir_lightning.runs.splits import names_of
 
 SPLITS = ("train", "validation", "test")
@@ -41,6 +41,7 @@ def check(config: DictConfig) -> Ready:
     notices = _settle_discriminator(config)
     plain = resolve(config)
     _check_networks(plain)
+    _check_loss(plain)
     _check_trainer(plain)
     sources = {split: build(plain["dataset"][split], f"dataset.{split}") for split in SPLITS}
     _check_sources(sources)
@@ -122,6 +123,13 @@ def _check_networks(plain: dict[str, Any]) -> None:
             f"discriminator.layers={discriminator['layers']} needs crops of at least "
             f"{smallest_image(discriminator['layers'])} pixels; budget.crop is {crop}."
         )
+    scales = discriminator.get("scales", [1])
+    numbers = isinstance(scales, list) and all(type(n) is int and n >= 1 for n in scales)
+    if "layers" in discriminator and not (numbers and 0 < len(scales) == len(set(scales))):
+        raise UsageError(
+            f"discriminator.scales={scales}: give a list of different whole numbers from 1, such "
+            "as [1,2,3,6]."
+        )
     enhancer = plain["enhancer"] or {}
     positions = enhancer.get("positions", [])
     asked = [positions] if isinstance(positions, int) else positions
@@ -135,6 +143,16 @@ def _check_networks(plain: dict[str, Any]) -> None:
         raise UsageError(
             f"enhancer.positions={positions}: there is no encoder layer {beyond[0]} at "
             f"depth={depth}; use positions up to {depth} or a larger depth."
+        )
+
+
+def _check_loss(plain: dict[str, Any]) -> None:
+    adversarial = plain["loss"].get("adversarial") or {}
+    share = Limits(0, 1, whole=False)
+    if {"first", "then", "at"} <= set(adversarial) and not share.admit(adversarial["at"]):
+        raise UsageError(
+            f"loss.adversarial.at={adversarial['at']}: give {share}, the share of the iterations "
+            "after which the second loss takes over."
         )
 
 

@@ -2,74 +2,158 @@
 
 Hydra builds whatever a ``_target_`` says, so a file with ``_target_: os.system`` is a program. Run
 directories and weights are passed around; before anything of theirs is built, every target must be
-a class of the libraries that networks, or trainings, are made of.
+a class of the kinds that networks, or trainings, are made of.
 """
 
 import inspect
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from hydra.utils import get_object
 
 from ir_lightning.errors import UsageError
 
-NETWORKS = re.compile(r"(ir_lightning\.networks|torch\.nn)(\.\w+)*")
-TRAININGS = re.compile(
-    r"(ir_lightning\.(networks|losses|systems|data|runs)|torch\.(nn|optim)|lightning\.pytorch"
-    r"|albumentations|torchmetrics|kornia)(\.\w+)*"
-)
-# Functions that make something out of values only. Every other target has to be a class.
-FUNCTIONS = {
-    "ir_lightning.data.folder.scenes",
-    "ir_lightning.runs.loggers.wandb_logger",
-    "ir_lightning.runs.loggers.tensorboard_logger",
-}
+ANY = "builtins.object"
+MODULE = "torch.nn.modules.module.Module"
 HARMLESS = {"_target_", "_args_", "_convert_", "_partial_"}  # Hydra's keys that pass values on
 
 
-def refuse_untrusted(
-    node: Any, where: str | os.PathLike[str], trusted: re.Pattern[str] = NETWORKS
-) -> None:
+@dataclass(frozen=True)
+class Trusted:
+    """What may be built.
+
+    Attributes:
+        what: it is for, in messages.
+        classes: modules, and the base that a class which is defined in or below them must have.
+            Bases are names, so that none of the libraries is imported before it is asked for.
+        functions: the paths of those that make something out of values only.
+    """
+
+    what: str
+    classes: Mapping[str, str]
+    functions: frozenset[str] = frozenset()
+
+    def allows(self, target: Any) -> bool:
+        """Whether a ``_target_`` may be built. Imports nothing but trusted modules to find out."""
+        if not isinstance(target, str) or not re.fullmatch(r"\w+(\.\w+)+", target):
+            return False
+        if target in self.functions:
+            return True
+        path, _, name = target.rpartition(".")
+        # lightning.pytorch.Trainer is defined below lightning.pytorch.trainer, which imports it.
+        if not any(_below(path, known) or _below(known, path) for known in self.classes):
+            return False
+        try:
+            # A module under its own path: not one that it imported, and not what an object there
+            # makes of an attribute (kornia has some that offer to install a package).
+            found = getattr(import_module(path), name)
+            return self._allows_class(found) and get_object(target) is found
+        except Exception:  # whatever a strange path runs into, it leads to no such class
+            return False
+
+    def _allows_class(self, found: Any) -> bool:
+        if not inspect.isclass(found):
+            return False
+        bases = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
+        return any(
+            _below(found.__module__, known) and base in bases
+            for known, base in self.classes.items()
+        )
+
+
+NETWORKS = Trusted(
+    "networks",
+    {"ir_lightning.networks": ANY, "torch.nn": MODULE},
+)
+# Where a library does more than a training needs, only a part of it stands here. Left out are:
+# Lightning's LightningCLI (builds what a string says) and its loggers for servers, and this
+# package's W&B process (the configuration could say whom to send the user's key to); torchmetrics
+# and kornia models (fetched by a name or an address that the configuration gives).
+TRAININGS = Trusted(
+    "trainings",
+    {
+        **NETWORKS.classes,
+        "ir_lightning.losses": ANY,
+        "ir_lightning.systems": ANY,
+        "ir_lightning.data": ANY,
+        "ir_lightning.runs.progress": ANY,
+        "torch.optim": "torch.optim.optimizer.Optimizer",
+        "torch.optim.lr_scheduler": "torch.optim.lr_scheduler.LRScheduler",
+        "lightning.pytorch.trainer": "lightning.pytorch.trainer.trainer.Trainer",
+        "lightning.pytorch.callbacks": "lightning.pytorch.callbacks.callback.Callback",
+        "lightning.pytorch.strategies": "lightning.pytorch.strategies.strategy.Strategy",
+        "lightning.pytorch.loggers.csv_logs": "lightning.pytorch.loggers.logger.Logger",
+        "lightning.pytorch.loggers.tensorboard": "lightning.pytorch.loggers.logger.Logger",
+        "albumentations": "albumentations.core.serialization.Serializable",
+        "torchmetrics.image": "torchmetrics.metric.Metric",
+        "torchmetrics.regression": "torchmetrics.metric.Metric",
+        "torchmetrics.aggregation": "torchmetrics.metric.Metric",
+        "kornia.augmentation": MODULE,
+        "kornia.color": MODULE,
+        "kornia.enhance": MODULE,
+        "kornia.filters": MODULE,
+        "kornia.geometry": MODULE,
+        "kornia.losses": MODULE,
+        "kornia.morphology": MODULE,
+    },
+    frozenset(
+        {
+            "ir_lightning.data.folder.scenes",
+            "ir_lightning.runs.loggers.wandb_logger",
+            "ir_lightning.runs.loggers.tensorboard_logger",
+        }
+    ),
+)
+
+
+def refuse_untrusted(node: Any, where: str | os.PathLike[str], trusted: Trusted = NETWORKS) -> None:
     """Refuse a configuration that could do more than build what it is for.
 
-    Every ``_target_``, however deep, must be a class that is defined in a trusted module. A path
-    that only passes through one (``ir_lightning.networks.x.os.system``) ends at something defined
-    elsewhere. References (``${...}``) could read the environment.
+    Every ``_target_``, however deep, must be a class of a trusted kind. A path that only passes
+    through a trusted module (``ir_lightning.networks.x.os.system``) leads elsewhere. References
+    (``${...}``) could read the environment.
 
     Args:
         node: configuration as parsed from YAML or JSON.
         where: the file, for messages.
-        trusted: the modules.
+        trusted: what may be built.
 
     Raises:
         UsageError: names what was refused.
     """
-    if isinstance(node, str) and "${" in node:
-        raise UsageError(f"{where}: refused the reference {node}; only plain values are read here.")
-    if isinstance(node, list):
-        for entry in node:
-            refuse_untrusted(entry, where, trusted)
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if re.fullmatch(r"_\w+_", str(key)) and key not in HARMLESS:
-                raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
-            refuse_untrusted(value, where, trusted)
-        if "_target_" in node and not _is_trusted(node["_target_"], trusted):
+    waiting, seen = [node], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str) and "${" in node:
             raise UsageError(
-                f"{where}: refused to build {node['_target_']}, which is no class of the libraries "
-                "that this package builds from. Somebody's own classes are trained by their own "
-                "train.py command."
+                f"{where}: refused the reference {node}; only plain values are read here."
             )
+        if not isinstance(node, dict | list):
+            continue
+        if id(node) in seen:  # YAML's *alias: a page of them unfolds to gigabytes, or for ever
+            raise UsageError(f"{where}: refused an alias; only plain values are read here.")
+        seen.add(id(node))
+        if isinstance(node, dict):
+            _refuse_keys(node, where, trusted)
+        waiting += node.values() if isinstance(node, dict) else node
 
 
-def _is_trusted(target: Any, trusted: re.Pattern[str]) -> bool:
-    if not isinstance(target, str) or not trusted.fullmatch(target):
-        return False
-    if target in FUNCTIONS:
-        return True
-    try:
-        found = get_object(target)
-    except Exception:  # whatever a strange path runs into, it leads to no such class
-        return False
-    return inspect.isclass(found) and trusted.fullmatch(found.__module__) is not None
+def _refuse_keys(node: dict[Any, Any], where: str | os.PathLike[str], trusted: Trusted) -> None:
+    for key, value in node.items():
+        if re.fullmatch(r"_\w+_", str(key)) and key not in HARMLESS:
+            raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
+    if "_target_" in node and not trusted.allows(node["_target_"]):
+        raise UsageError(
+            f"{where}: refused to build {node['_target_']}, which is no class that {trusted.what} "
+            "of this package are made of. Somebody's own classes are trained by their own train.py "
+            "command."
+        )
+
+
+def _below(path: str, package: str) -> bool:
+    """Whether a module is the package or lies in it."""
+    return f"{path}.".startswith(f"{package}.")

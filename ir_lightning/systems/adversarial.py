@@ -18,7 +18,8 @@ class AdversarialSystem(RestorationSystem):
     Args:
         generator: (B, 3, H, W) in [0, 1] to the same.
         discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
-        loss: named terms; ``adversarial`` has a generator side and a discriminator side.
+        loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
+            have a ``begin``, to be told the iteration, and a ``boundary`` other than 0.
         recipe: optimizer, schedule, budget and protocols.
     """
 
@@ -43,6 +44,7 @@ class AdversarialSystem(RestorationSystem):
         return [self.recipe.optimizer(network.parameters()) for network in networks]
 
     def training_step(self, batch: Batch, _: int) -> None:
+        self.tell_progress()
         degraded, clean = batch["degraded"], batch["clean"]
         optimizers: Any = self.optimizers()
         generator_optimizer, discriminator_optimizer = optimizers
@@ -66,6 +68,12 @@ class AdversarialSystem(RestorationSystem):
             {"generator": generator_loss, "discriminator": discriminator_loss, **losses, **told}
         )
 
+    def tell_progress(self) -> None:
+        """Let an adversarial loss that changes with time know the iteration."""
+        begin = getattr(self.adversarial, "begin", None)  # the two sides are all that it must have
+        if begin is not None:
+            begin(self.iteration, self.recipe.iterations)
+
     def judge_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The share of patches that D tells apart, and whether it has won for good.
 
@@ -73,7 +81,7 @@ class AdversarialSystem(RestorationSystem):
         ``recipe.won_accuracy`` for ``recipe.won_iterations`` iterations on end. ``won_at`` is the
         iteration at which it first had, or 0. This is recorded, and nothing is done about it.
         """
-        boundary = self.adversarial.boundary
+        boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2
         over = accuracy > self.recipe.won_accuracy
         self.wins = torch.where(over, self.wins + 1, 0)

@@ -12,7 +12,17 @@ from ir_lightning.run import run
 from ir_lightning.runs.apart import CONTEXT
 from tests.conftest import CONF, SMALL
 
-MOMENTS = ("step", "between", "write", "rename", "validation", "test")
+# How often each moment comes in an undisturbed run of 11 iterations, saved after each.
+MOMENTS = {
+    "step": 11,  # in the middle of an iteration
+    "between": 11,  # D has been updated and G has not
+    "write": 11,  # a checkpoint is half on the disk
+    "rename": 9,  # last.ckpt has become previous.ckpt, and there is no new one yet
+    "validation": 3,
+    "test": 2,
+    "asked": 11,  # SIGTERM in an iteration
+    "asked in validation": 3,
+}
 
 
 def die(*_: Any) -> None:
@@ -53,15 +63,25 @@ def plant(moment: str, number: int) -> None:
         return done
 
     kept = counted(number, lambda: None, die)
+
+    def asked(self: System, *args: Any) -> Any:
+        """SIGTERM, which a run answers when it has finished what it is at."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        return originals[moment](self, *args)
+
+    originals = {"asked": System.training_step, "asked in validation": System.validation_step}
     owner, name, times = {
+        "asked": (System, "training_step", number),
+        "asked in validation": (System, "validation_step", number),
         "step": (System, "training_step", number),
-        "between": (System, "descend", 2 * number),  # D has been updated and G has not
+        "between": (System, "descend", 2 * number),
         "validation": (System, "validation_step", number),
         "test": (System, "test_step", number),
         "write": (torch, "save", number),
         "rename": (Path, "replace", number),
     }[moment]
-    deadly = {"write": half, "rename": renamed}.get(moment, die)
+    special = {"write": half, "asked": asked, "asked in validation": asked}
+    deadly = special.get(moment, die)
     planted = renamed if moment == "rename" else counted(times, getattr(owner, name), deadly)
     setattr(owner, name, planted)
 
@@ -80,7 +100,7 @@ def live(overrides: list[str], fault: tuple[str, int] | None) -> None:
 
 
 def attempt(overrides: list[str], fault: tuple[str, int] | None = None) -> int:
-    """Run in a process of its own; its exit code, -9 if it was killed."""
+    """Run in a process of its own; its exit code: -9 if it was killed, 143 if it was asked."""
     process = CONTEXT.Process(target=live, args=(overrides, fault))
     process.start()
     process.join()

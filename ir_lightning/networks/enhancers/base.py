@@ -58,5 +58,30 @@ class Enhancer(ABC):
     def build(self, channels: int) -> Block:
         """A new block for (B, channels, H, W); called once for each position.
 
-        The generator draws the first weights of all convolutions in it.
+        The generator draws the first weights of every ``nn.Conv2d`` in it.
         """
+
+
+def check_whole(key: str, value: int, least: int = 1) -> int:
+    """``value`` itself.
+
+    Raises:
+        UsageError: if it is no whole number of at least ``least``; names ``enhancer.key``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UsageError(f"enhancer.{key} must be a whole number from {least}, not {value!r}.")
+    return value
+
+
+def check_dilations(dilations: Sequence[int]) -> tuple[int, ...]:
+    """The dilations of a block's convolutions.
+
+    Raises:
+        UsageError: if there is none or one is no whole number from 1.
+    """
+    whole = all(isinstance(dilation, int) and dilation >= 1 for dilation in dilations)
+    if not (dilations and whole):
+        raise UsageError(
+            f"enhancer.dilations must be one or more whole numbers from 1, not {list(dilations)!r}."
+        )
+    return tuple(dilations)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.accumulation import AccumulationBlock
-from ir_lightning.networks.enhancers.base import Block, Enhancer
+from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
 from ir_lightning.networks.norm import norm_named
 
 
@@ -31,17 +30,9 @@ class InfoAccum(Enhancer):
         norm: str = "instance",
     ) -> None:
         super().__init__(positions)
-        if layers < 0:
-            raise UsageError(f"enhancer.layers must be 0 or more, not {layers}.")
-        if growth < 1:
-            raise UsageError(f"enhancer.growth must be 1 or more, not {growth}.")
-        if not dilations or min(dilations) < 1:
-            raise UsageError(
-                f"enhancer.dilations must be one or more numbers from 1, not {dilations!r}."
-            )
-        self.layers = layers
-        self.growth = growth
-        self.dilations = tuple(dilations)
+        self.layers = check_whole("layers", layers, least=0)
+        self.growth = check_whole("growth", growth)
+        self.dilations = check_dilations(dilations)
         self.norm = norm_named(norm, "enhancer.norm")
 
     def build(self, channels: int) -> Block:

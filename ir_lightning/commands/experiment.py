@@ -1,0 +1,69 @@
+"""`ir-lightning experiment NAME`: a table or figure of the paper, from its runs to its report."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ir_lightning.errors import UsageError
+from ir_lightning.experiment import (
+    ROOT,
+    SYNTHETIC,
+    Experiment,
+    commands,
+    locate,
+    write_index,
+)
+
+console = Console(highlight=False)
+
+
+def experiment(
+    name: Annotated[str, typer.Argument(help="A file of experiments/, such as fig3.")],
+    extra: Annotated[list[str] | None, typer.Argument(help="More overrides of every run.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="synthetic, benchmarks (the paper's own), or one data set.")
+    ] = SYNTHETIC,
+    budget: Annotated[str, typer.Option(help="smoke, cpu or paper.")] = "cpu",
+    launcher: Annotated[str | None, typer.Option(help="As in hydra/launcher=.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, here, a core for each.")] = 1,
+    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+) -> None:
+    """Train what an experiment still lacks, and write the index that its report reads.
+
+    What is done already, by this experiment or another one, is not trained again.
+    """
+    chosen = Experiment.named(name)
+    given = [*(extra or []), f"paths.runs={runs}"]
+    if jobs > 1:
+        if launcher is not None:
+            raise UsageError(f"--jobs {jobs} is for runs here; {launcher} has settings of its own.")
+        given.append("threads=1")
+    wanted = chosen.jobs(dataset, budget)
+    folder = runs / "reports" / f"{name}-{dataset}-{budget}"
+    code = 0
+    for command in commands(chosen, dataset, budget, launcher, given):
+        console.print(f"train.py {' '.join(command)}", soft_wrap=True, markup=False)
+        controllers = [
+            subprocess.Popen([sys.executable, str(ROOT / "train.py"), *command])
+            for _ in range(jobs)  # they share the sweep
+        ]
+        code = max([code, *(controller.wait() for controller in controllers)])
+        if code > 1:
+            raise typer.Exit(code)
+    write_index(folder, chosen, wanted, locate(wanted, given), budget)
+    report(folder)
+    raise typer.Exit(code)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of an experiment's index.")],
+) -> None:
+    """Write the tables, figures and verdicts of an experiment; reads run directories only."""
+    from ir_lightning.report.write import write_report
+
+    for path in write_report(folder):
+        console.print(path, soft_wrap=True)

@@ -1,0 +1,42 @@
+"""What a network costs: its parameters, and the multiply-adds of one image."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``parameters`` that are learned and ``multiply_adds`` of one forward pass of one image."""
+
+    parameters: int
+    multiply_adds: int
+
+
+def count(network: nn.Module, size: tuple[int, int] = (256, 256), channels: int = 3) -> Cost:
+    """Cost of ``network`` for a (1, channels, height, width) image, on shapes alone.
+
+    Nothing is computed and no weight is copied: parameters and image lie on the meta device. One
+    multiplication with its addition counts as 1. Counted are convolutions, transposed ones and
+    matrix products, where practically all work is; biases, norms, activations and interpolations
+    are not. A shared weight is one parameter and is counted in each of its multiplications.
+
+    Args:
+        network: a generator, an enhancer's block, any module of one image; stays untouched.
+        size: height and width in pixels. A generator pads an image that does not fit its depth,
+            and the padded image is what it costs.
+        channels: of the image or the features.
+    """
+    tensors = chain(network.named_parameters(), network.named_buffers())
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    image = torch.empty(1, channels, *size, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        functional_call(network, shapes, (image,))
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=counter.get_total_flops() // 2,  # it counts both halves of a multiply-add
+    )

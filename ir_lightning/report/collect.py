@@ -1,0 +1,169 @@
+"""What an experiment's runs left on disk, put where the report needs it.
+
+Nothing but run directories and the experiment's index is read.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ir_lightning.errors import UsageError
+from ir_lightning.runs.result import TEST_IMAGES, read_result
+
+INDEX = "experiment.json"
+Array = NDArray[np.float64]
+Cell = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a cell.
+
+    Attributes:
+        directory: where it lies.
+        record: ``result.json``; empty before it has begun.
+        psnr, ssim: (I,) of the restored test images in order of ``images``; empty until finished.
+        images: names.
+    """
+
+    directory: Path
+    record: dict[str, Any]
+    psnr: Array
+    ssim: Array
+    images: list[str]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has scores."""
+        return self.record.get("status") == "finished"
+
+
+@dataclass(frozen=True)
+class Group:
+    """All seeds of one cell."""
+
+    cell: Cell
+    runs: dict[int, Run] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> list[Run]:
+        """Its runs that have scores, by seed."""
+        return [run for _, run in sorted(self.runs.items()) if run.finished]
+
+    def matrix(self, metric: str = "psnr") -> Array:
+        """(S, I) scores; a run that has none is NaN."""
+        done = self.finished
+        width = len(done[0].images) if done else 0
+        rows = [
+            getattr(run, metric) if run.finished else np.full(width, np.nan)
+            for _, run in sorted(self.runs.items())
+        ]
+        return np.array(rows)
+
+    def matches(self, part: Mapping[str, Any]) -> bool:
+        """Whether the cell has these values, as an experiment's file writes them."""
+        return all(self.cell.get(key) == str(value) for key, value in part.items())
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report is made of."""
+
+    folder: Path
+    name: str
+    title: str
+    budget: str
+    report: dict[str, Any]
+    groups: list[Group]
+
+    def where(self, part: Mapping[str, Any]) -> list[Group]:
+        """The cells that have these values."""
+        return [group for group in self.groups if group.matches(part)]
+
+
+def read_run(directory: Path) -> Run:
+    """A run directory; one that has not finished has no scores."""
+    record = read_result(directory)
+    nothing = np.empty(0)
+    if record.get("status") != "finished":
+        return Run(directory, record, nothing, nothing, [])
+    try:
+        with (directory / TEST_IMAGES).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        scores = [np.array([float(r[f"restored_{m}"]) for r in rows]) for m in ("psnr", "ssim")]
+        return Run(directory, record, scores[0], scores[1], [row["name"] for row in rows])
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{directory / TEST_IMAGES}: cannot be read ({error}).") from None
+
+
+def collect(folder: Path) -> Results:
+    """Read an experiment's index and the runs that it names.
+
+    Raises:
+        UsageError: there is no index, a run's table cannot be read, or scores do not compare.
+    """
+    path = folder / INDEX
+    try:
+        index = json.loads(path.read_text("utf-8"))
+        entries = index["runs"]
+    except (OSError, ValueError, KeyError):
+        raise UsageError(
+            f"{path}: no index of an experiment; `ir-lightning experiment NAME` writes one."
+        ) from None
+    groups: dict[str, Group] = {}
+    for entry in entries:
+        group = groups.setdefault(json.dumps(entry["cell"]), Group(entry["cell"]))
+        group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
+    name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
+    results = Results(folder, name, title, budget, index["report"], list(groups.values()))
+    _refuse_mixtures(results)
+    return results
+
+
+def _refuse_mixtures(results: Results) -> None:
+    """Scores of different protocols, test images or lengths never share a table."""
+    by_data: dict[str, list[Run]] = {}
+    for group in results.groups:
+        for run in group.finished:
+            by_data.setdefault(str(run.record["dataset"]), []).append(run)
+    for dataset, runs in by_data.items():
+        for what, values in _compared(runs).items():
+            if len(values) > 1:
+                (one, first), (other, second) = list(values.items())[:2]
+                raise UsageError(
+                    f"{results.name}: runs on {dataset} do not compare: their {what} differ, "
+                    f"{one} in {first.name}, {other} in {second.name}."
+                )
+
+
+def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
+    """Which values there are of everything that must be one, each with a run that has it."""
+    keys = {
+        "protocol": lambda record: record["protocol"],
+        "test images": lambda record: record["splits"]["test"]["sha256"][:10],
+        "numbers of test images": lambda record: record["images"],
+        "budget": lambda record: record["budget"],
+        "iterations": lambda record: record["iterations"],
+    }
+    return {
+        what: {str(value_of(run.record)): run.directory for run in reversed(runs)}
+        for what, value_of in keys.items()
+    }
+
+
+def stacked(groups: Iterable[Group], metric: str = "psnr") -> Array:
+    """(K, S, I) scores of cells, padded with NaN where a cell has fewer seeds."""
+    rows = [group.matrix(metric) for group in groups]
+    seeds = max(len(row) for row in rows)
+    images = max(row.shape[1] for row in rows)
+    scores = np.full((len(rows), seeds, images), np.nan)
+    for place, row in zip(scores, rows, strict=True):
+        if row.size:
+            place[: len(row)] = row
+    return scores

@@ -1,0 +1,112 @@
+"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ir_lightning.errors import UsageError
+from ir_lightning.report.collect import Group, Results, stacked
+from ir_lightning.statistics.comparison import compare, trend
+from ir_lightning.statistics.saturation import saturation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and what the scores say about it."""
+
+    says: str
+    where: str
+    """On which data set, or empty."""
+    verdict: str
+    reason: str
+    """The estimate with its interval, or what is missing."""
+
+
+def judge(results: Results) -> list[Judged]:
+    """Every claim of the experiment's file, on each data set where it says so."""
+    found = []
+    for claim in results.report.get("claims", []):
+        try:
+            rule = RULES[claim["kind"]]
+        except KeyError:
+            raise UsageError(
+                f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(RULES)}."
+            ) from None
+        each = claim.get("each")
+        places = sorted({g.cell[each] for g in results.groups}) if each else [""]
+        for place in places:
+            part = {each: place} if each else {}
+            verdict, reason = rule(results, claim, part)
+            found.append(Judged(claim["says"], place, verdict, reason))
+    return found
+
+
+Verdict = tuple[str, str]
+Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
+UNDECIDED = "undecided"
+
+
+def _one(results: Results, part: Mapping[str, Any]) -> Group:
+    groups = results.where(part)
+    if len(groups) != 1:
+        raise UsageError(f"{results.name}: a claim is about {dict(part)}, which {len(groups)} are.")
+    return groups[0]
+
+
+def _missing(groups: list[Group]) -> str | None:
+    lacking = [g for g in groups if not g.finished]
+    if not lacking:
+        return None
+    return f"{len(lacking)} of {len(groups)} cells have no finished run yet"
+
+
+def _difference(
+    results: Results, claim: Mapping[str, Any], part: Mapping[str, str], sign: float = 1.0
+) -> Verdict:
+    a, b = (_one(results, {**claim[side], **part}) for side in ("a", "b"))
+    if missing := _missing([a, b]):
+        return UNDECIDED, missing
+    judged = compare(a.matrix(), b.matrix(), margin=sign * float(claim.get("margin", 0.0)))
+    return judged.verdict, judged.reason
+
+
+def _not_worse(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+    """Non-inferiority: A is at most ``margin`` dB below B."""
+    return _difference(results, claim, part, sign=-1.0)
+
+
+def _along(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> list[Group]:
+    over = claim["over"]
+    groups = results.where({**claim.get("where", {}), **part})
+    return sorted((g for g in groups if over in g.cell), key=lambda g: float(g.cell[over]))
+
+
+def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+    groups = _along(results, claim, part)
+    if missing := _missing(groups):
+        return UNDECIDED, missing
+    factor = [float(group.cell[claim["over"]]) for group in groups]
+    judged = trend(stacked(groups), factor, margin=float(claim.get("margin", 0.0)))
+    return judged.verdict, judged.reason
+
+
+def _saturation(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+    groups = _along(results, claim, part)
+    if missing := _missing(groups):
+        return UNDECIDED, missing
+    found = saturation(stacked(groups), margin=float(claim.get("margin", 0.2)))
+    low, high = (int(bound) for bound in claim["expected"])
+    if found.lower is None or found.upper is None:
+        return UNDECIDED, str(found)
+    inside = low <= found.lower and found.upper <= high
+    outside = found.lower > high or found.upper < low
+    verdict = "supported" if inside else "not supported" if outside else UNDECIDED
+    return verdict, str(found)
+
+
+RULES: dict[str, Rule] = {
+    "difference": _difference,
+    "not_worse": _not_worse,
+    "trend": _trend,
+    "saturation": _saturation,
+}

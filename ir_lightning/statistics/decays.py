@@ -1,0 +1,227 @@
+"""How a loss falls: one exponential, two, a power law or a stretched exponential, plus an offset.
+
+Only the shape (time constants, exponents) is searched; for a given shape the amplitudes, which are
+at least zero, and the free offset have a closed form (variable projection: Golub & Pereyra, SIAM J.
+Numer. Anal. 10 (1973) 413). A global grid over the logarithms of the shape finds the basin, which a
+local search from one start misses for sums of exponentials; Nelder-Mead refines it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize, nnls
+
+from ir_lightning.statistics.contrasts import Array
+from ir_lightning.statistics.series import Series
+
+Column = Callable[[Array, float, Array], Array]
+"""(iterations (B,), first iteration, shapes (G, q)) to columns (G, B) that are 1 at the first."""
+
+
+def exponential(t: Array, first: float, shape: Array) -> Array:
+    """exp(-t / tau), shape (tau,)."""
+    return np.exp(-(t - first) / shape[:, :1])
+
+
+def power(t: Array, first: float, shape: Array) -> Array:
+    """t^-b, shape (b,)."""
+    return (t / first) ** -shape[:, :1]
+
+
+def shifted(t: Array, first: float, shape: Array) -> Array:
+    """(t + s)^-b, shape (s, b): a power law that counts from another step than the first."""
+    shift, exponent = shape[:, :1], shape[:, 1:]
+    return ((t + shift) / (first + shift)) ** -exponent
+
+
+def stretched(t: Array, first: float, shape: Array) -> Array:
+    """exp(-(t / tau)^beta), shape (tau, beta); beta = 1 is the exponential."""
+    tau, beta = shape[:, :1], shape[:, 1:]
+    return np.exp((first / tau) ** beta - (t / tau) ** beta)
+
+
+class Model(NamedTuple):
+    """``terms`` columns of one family, each with an amplitude, and an offset."""
+
+    name: str
+    column: Column
+    names: tuple[str, ...]
+    """Of the shape of one column."""
+    terms: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are fitted: shapes, amplitudes, the offset."""
+        return self.terms * (len(self.names) + 1) + 1
+
+
+EXP1 = Model("exp1", exponential, ("tau",))
+EXP2 = Model("exp2", exponential, ("tau",), terms=2)
+POWER = Model("power", power, ("exponent",))
+SHIFTED = Model("shifted power", shifted, ("shift", "exponent"))
+STRETCHED = Model("stretched", stretched, ("tau", "beta"))
+MODELS = (EXP1, EXP2, POWER, SHIFTED, STRETCHED)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model.
+
+    Attributes:
+        model: which.
+        shape: (terms, q), rising; taus in iterations.
+        amplitudes: (terms,), what each term has still to lose at the first record.
+        offset: the level it falls to.
+        first: iteration of the first bin.
+        rss: weighted sum of squared residuals.
+        bic: n log(rss / n) + (p + 1) log n, n bins, p parameters (and the noise).
+    """
+
+    model: Model
+    shape: tuple[tuple[float, ...], ...]
+    amplitudes: tuple[float, ...]
+    offset: float
+    first: float
+    rss: float
+    bic: float
+
+    def __call__(self, iterations: ArrayLike) -> Array:
+        """The fitted curve at iterations (T,)."""
+        t = np.asarray(iterations, dtype=float)
+        columns = self.model.column(t, self.first, np.array(self.shape))
+        return np.asarray(np.array(self.amplitudes) @ columns + self.offset)
+
+    @property
+    def taus(self) -> tuple[float, ...]:
+        """First number of each term's shape: the time constants, in iterations."""
+        return tuple(shape[0] for shape in self.shape)
+
+
+class Grid:
+    """Columns of one family on a grid of shapes, ready to fit many curves on the same bins.
+
+    Args:
+        model: which.
+        series: bins and weights.
+    """
+
+    def __init__(self, model: Model, series: Series) -> None:
+        self.model = model
+        self.series = series
+        self.shapes = shapes(model, series)
+        self.columns = self.whiten(self.column(self.shapes))
+
+    def column(self, shape: Array) -> Array:
+        """(G, B)."""
+        times = self.series.iterations
+        return self.model.column(times, float(times[0]), shape)
+
+    def whiten(self, curves: Array) -> Array:
+        """Subtract the weighted mean, which eliminates the offset, and scale to equal noise."""
+        weights = self.series.weights
+        centred = curves - (curves @ weights / weights.sum())[..., None]
+        return np.asarray(centred * np.sqrt(weights))
+
+    def search(self, curves: Array) -> tuple[Array, Array]:
+        """Best grid point of each curve (R, B): rss (R,) and index (R, terms) into the shapes."""
+        y = self.whiten(curves)
+        gains, index = explained(self.columns, y, self.model.terms)
+        return (y**2).sum(axis=1) - gains, index
+
+    def fit(self) -> Fit:
+        """The best fit to the series itself: the grid's best point, refined."""
+        _, index = self.search(self.series.values[None])
+        start = np.log(self.shapes[index[0]])
+        low, high = (np.log(limit(self.shapes, axis=0)) for limit in (np.min, np.max))
+        y = self.whiten(self.series.values[None])
+
+        def lost(log_shape: Array) -> float:
+            columns = self.whiten(self.column(np.exp(log_shape.reshape(start.shape))))
+            return -float(explained(columns, y, self.model.terms)[0][0])
+
+        bounds = list(zip(low, high, strict=True)) * len(start)
+        options = {"xatol": 1e-5, "fatol": 1e-12 * float((y**2).sum()), "maxfev": 800}
+        found = minimize(
+            lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options
+        ).x
+        return self._finish(np.exp(found.reshape(start.shape)))
+
+    def _finish(self, shape: Array) -> Fit:
+        shape = shape[np.argsort(shape[:, 0])]
+        raw = self.column(shape)
+        values, weights = self.series.values, self.series.weights
+        amplitudes, _ = nnls(self.whiten(raw).T, self.whiten(values))
+        offset = float((values - amplitudes @ raw) @ weights / weights.sum())
+        residual = values - amplitudes @ raw - offset
+        n = len(values)
+        tiny = smallest(values)
+        rss = float(weights @ residual**2)
+        bic = n * np.log(rss / n + tiny) + (self.model.parameters + 1) * np.log(n)
+        return Fit(
+            self.model,
+            tuple(tuple(row) for row in shape.tolist()),
+            tuple(amplitudes.tolist()),
+            offset,
+            float(self.series.iterations[0]),
+            rss,
+            float(bic),
+        )
+
+
+def smallest(values: Array) -> float:
+    """Squared rounding error of values: a floor for the logarithm of a perfect fit's residual."""
+    return max(float(np.finfo(float).eps * np.abs(values).max()) ** 2, float(np.finfo(float).tiny))
+
+
+def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
+    """Largest sum of squares that one or two columns explain with amplitudes of at least zero.
+
+    Args:
+        columns: (G, B) and
+        curves: (R, B), both centred and whitened.
+        terms: 1 or 2.
+
+    Returns:
+        (R,) sums of squares, and (R, terms) which columns.
+    """
+    gram = columns @ columns.T
+    dot = columns @ curves.T  # (G, R)
+    diagonal = np.maximum(np.diag(gram), np.finfo(float).tiny)
+    single = np.maximum(dot, 0) ** 2 / diagonal[:, None]
+    if terms == 1:
+        best = single.argmax(axis=0)
+        return single.max(axis=0), best[:, None]
+    i, j = np.triu_indices(len(columns), 1)
+    cross = gram[i, j]
+    # Columns that are the same to rounding have no two amplitudes: the single one serves.
+    determinant = diagonal[i] * diagonal[j] - cross**2
+    safe = determinant > 1e-10 * diagonal[i] * diagonal[j]
+    inverse = (safe / np.where(safe, determinant, 1.0))[:, None]
+    first = (diagonal[j, None] * dot[i] - cross[:, None] * dot[j]) * inverse
+    second = (diagonal[i, None] * dot[j] - cross[:, None] * dot[i]) * inverse
+    both = (first > 0) & (second > 0)
+    gain = np.where(both, first * dot[i] + second * dot[j], np.maximum(single[i], single[j]))
+    best = gain.argmax(axis=0)
+    return gain.max(axis=0), np.stack([i[best], j[best]], axis=1)
+
+
+def shapes(model: Model, series: Series) -> Array:
+    """The grid (G, q) of a model's shapes: taus from one record to ten windows."""
+    slowest = 10 * series.window
+    if model.column is power:
+        return np.geomspace(0.02, 5, 100)[:, None]
+    if model.column is exponential:
+        count = 60 if model.terms == 2 else 240
+        return np.geomspace(series.spacing, slowest, count)[:, None]
+    if model.column is shifted:
+        return _product(np.geomspace(series.spacing, slowest, 60), np.geomspace(0.05, 20, 40))
+    # Little beta is close to a power law, whose tau may lie far before the first record.
+    return _product(np.geomspace(series.spacing * 1e-3, slowest, 60), np.linspace(0.1, 1, 19))
+
+
+def _product(first: Array, second: Array) -> Array:
+    """All pairs of two grids, (G, 2)."""
+    return np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -1,0 +1,146 @@
+"""Whether discriminator and generator train in balance, as numbers instead of loss curves.
+
+A discriminator loss near zero beside a large generator loss, which arXiv 2212.02198 (section VI.3)
+reads as vanishing gradients, is no such thing for the non-saturating loss: its gradient is then
+largest. So saturation of D is measured as information, and vanishing as a gradient.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ir_lightning.errors import UsageError
+from ir_lightning.statistics.contrasts import Array
+
+SATURATED = 0.9
+"""Bits that D has to extract to count as saturated, out of one."""
+CHECKS = 3
+"""Consecutive checks at which it has to."""
+GAINED = 0.9
+"""Share of the validation gain after which G counts as converged."""
+NU, RATIO = -2.0, 0.01
+"""Vanishing index and gradient ratio at which a gradient has vanished."""
+
+
+@dataclass(frozen=True)
+class Time:
+    """When something happened; ``censored`` if it had not by ``iteration``, the last check."""
+
+    iteration: float
+    censored: bool = False
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """B = log2(t_90(G) / t_sat(D)): how many doublings D is ahead of G."""
+
+    value: float
+    """NaN when both times are censored."""
+    bound: Literal["equal", "at least", "at most", "unknown"]
+    """What ``value`` is to B: a censored time leaves a bound."""
+
+    def __str__(self) -> str:
+        if self.bound == "unknown":
+            return "unknown: neither D nor G had converged"
+        return {"equal": "", "at least": ">= ", "at most": "<= "}[self.bound] + f"{self.value:.2f}"
+
+
+@dataclass(frozen=True)
+class Vanishing:
+    """The verdict on the generator's adversarial gradient."""
+
+    index: float
+    """nu = log10(median of the last tenth / median of the first tenth of g_adv)."""
+    ratio: float
+    """r = g_adv / g_1, median of the last tenth."""
+    verdict: Literal["vanishing", "not vanishing"]
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: nu = {self.index:.2f}, r = {self.ratio:.2g}"
+
+
+def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
+    """t_sat(D): the first of three consecutive checks with a lower limit of J_D of 0.9 bits.
+
+    Args:
+        iterations: (C,), of the checks, rising from 1 or later.
+        lower_limits: (C,), ``low`` of :func:`.discrimination.discrimination` at each check.
+    """
+    t, low = _curve(iterations, lower_limits)
+    high = low >= SATURATED
+    runs = [bool(high[i : i + CHECKS].all()) for i in range(len(t) - CHECKS + 1)]
+    if not any(runs):
+        return Time(float(t[-1]), censored=True)
+    return Time(float(t[runs.index(True)]))
+
+
+def t_gained(iterations: ArrayLike, psnr: ArrayLike, start: float | None = None) -> Time:
+    """t_90(G): the first check with 90 % of the gain in validation PSNR.
+
+    The gain counts up to the mean of the last tenth of the checks, since a best value is partly
+    luck. If the 90 % are only reached in the last fifth, or nothing was gained, G had not converged
+    when it was stopped and the time is censored.
+
+    Args:
+        iterations: (C,), of the checks, rising from 1 or later.
+        psnr: (C,), dB.
+        start: PSNR before training, dB; that of the first check if None.
+    """
+    t, y = _curve(iterations, psnr)
+    begin, end = (float(y[0]) if start is None else start), float(y[-max(1, len(y) // 10) :].mean())
+    reached = np.flatnonzero(y >= begin + GAINED * (end - begin))
+    if not end > begin or reached[0] >= len(t) - max(1, len(t) // 5):
+        return Time(float(t[-1]), censored=True)
+    return Time(float(t[reached[0]]))
+
+
+def imbalance(generator: Time, discriminator: Time) -> Imbalance:
+    """B from t_90(G) and t_sat(D); positive if D saturates before G has converged."""
+    if generator.censored and discriminator.censored:
+        return Imbalance(math.nan, "unknown")
+    value = math.log2(generator.iteration / discriminator.iteration)
+    if generator.censored:
+        return Imbalance(value, "at least")
+    return Imbalance(value, "at most" if discriminator.censored else "equal")
+
+
+def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
+    """Judge gradient norms at the generator's output, logged along the training.
+
+    "Vanishing" if, and only if, g_adv fell a hundredfold (nu <= -2) AND is at most a hundredth of
+    the pixel loss's gradient at the end (r <= 0.01).
+
+    Args:
+        g_adversarial: (T,), |d L_adv / d restored|.
+        g_pixel: (T,), |d lambda L1 / d restored|, of the same batches.
+
+    Raises:
+        ValueError: shapes differ or a norm is negative.
+        UsageError: fewer than ten records, norms that are not finite, or a zero where a ratio
+            needs a number.
+    """
+    adversarial, pixel = (np.asarray(g, dtype=float) for g in (g_adversarial, g_pixel))
+    if adversarial.ndim != 1 or adversarial.shape != pixel.shape or (adversarial < 0).any():
+        raise ValueError(f"gradient norms {adversarial.shape} and {pixel.shape}")
+    tenth = len(adversarial) // 10
+    if tenth < 1 or not (np.isfinite(adversarial).all() and np.isfinite(pixel).all()):
+        raise UsageError("Vanishing needs ten or more records of finite gradient norms.")
+    first, last = (float(np.median(g)) for g in (adversarial[:tenth], adversarial[-tenth:]))
+    if first == 0 or not (pixel[-tenth:] > 0).all():
+        raise UsageError("A gradient norm is zero where it is a divisor: at the start, or of L1.")
+    index = math.log10(last / first) if last > 0 else -math.inf
+    ratio = float(np.median(adversarial[-tenth:] / pixel[-tenth:]))
+    gone = index <= NU and ratio <= RATIO
+    return Vanishing(index, ratio, "vanishing" if gone else "not vanishing")
+
+
+def _curve(iterations: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:
+    t, y = np.asarray(iterations, dtype=float), np.asarray(values, dtype=float)
+    if t.ndim != 1 or t.shape != y.shape or not len(t) or t[0] < 1 or (np.diff(t) <= 0).any():
+        raise ValueError(f"iterations {t.shape} must rise from 1, with values {y.shape} for each")
+    if not np.isfinite(y).all():
+        raise UsageError("A check has a value that is not finite.")
+    return t, y

@@ -1,0 +1,148 @@
+"""Fixed run directories give the same report, byte for byte; a missing seed shows."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ir_lightning.errors import UsageError
+from ir_lightning.files import write_json
+from ir_lightning.report.collect import INDEX, collect
+from ir_lightning.report.verdicts import judge
+from ir_lightning.report.write import write_report
+from ir_lightning.runs.result import write_result
+
+IMAGES = 40
+RECORD = {
+    "status": "finished",
+    "dataset": "rain800",
+    "protocol": "rgb8",
+    "splits": {"test": {"sha256": "0123456789abcdef"}},
+    "images": IMAGES,
+    "budget": "cpu",
+    "iterations": 10,
+    "device": "cpu",
+    "git_commit": "abc",
+}
+REPORT: dict[str, Any] = {
+    "kind": "table",
+    "rows": "method",
+    "labels": {"unet5": "UNet-5", "pix2pix": "pix2pix & co"},
+    "paper": {"unet5": {"rain800": [24.0, 0.8]}, "pix2pix": None},
+    "claims": [
+        {
+            "kind": "difference",
+            "a": {"method": "unet5"},
+            "b": {"method": "pix2pix"},
+            "says": "UNet-5 is better",
+        }
+    ],
+}
+
+
+def plant(run_dir: Path, psnr: float, seed: int, **record: Any) -> None:
+    """A finished run whose images score ``psnr`` on average."""
+    write_result(run_dir, RECORD | {"seed": seed} | record)
+    image = np.linspace(-1, 1, IMAGES)
+    with (run_dir / "test_images.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["name", "protocol", "restored_psnr", "restored_ssim"])
+        for index in range(IMAGES):
+            score = psnr + image[index] + 0.01 * np.sin(7 * index + 3 * seed)
+            table.writerow([f"{index}.png", "rgb8", score, score / 50])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two methods of three seeds, one of which is missing."""
+    runs = []
+    for method, psnr in (("unet5", 25.0), ("pix2pix", 24.0)):
+        for seed in range(3):
+            name = f"{method}-{seed}"
+            runs.append({"cell": {"method": method}, "seed": seed, "run": f"../{name}"})
+            if (method, seed) != ("pix2pix", 2):
+                plant(tmp_path / name, psnr + 0.1 * seed, seed)
+    index = {"experiment": "table9", "title": "Table IX", "budget": "cpu", "report": REPORT}
+    write_json(tmp_path / "report" / INDEX, {**index, "runs": runs})
+    return tmp_path / "report"
+
+
+MARKDOWN = (
+    "|  | data | paper PSNR (dB) | ours PSNR (dB) | sd | difference | paper SSIM | ours SSIM "
+    "| seeds |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    "| UNet-5 |  | 24.00 | 25.10 | 0.10 | +1.10 | 0.8000 | 0.5020 | 3/3 |\n"
+    "| pix2pix & co |  | - | 24.05 | 0.07 | - | - | 0.4810 | 2/3 |\n"
+)
+
+
+def test_the_tables_are_golden(folder: Path) -> None:
+    write_report(folder)
+    assert (folder / "table.md").read_text() == MARKDOWN
+    assert (folder / "table.csv").read_text().splitlines()[1:] == [
+        "UNet-5,,24.00,25.10,0.10,+1.10,0.8000,0.5020,3/3",
+        "pix2pix & co,,-,24.05,0.07,-,-,0.4810,2/3",
+    ]
+    assert (
+        r"pix2pix \& co &  & - & 24.05 & 0.07 & - & - & 0.4810 & 2/3 \\"
+        in (folder / "table.tex").read_text().splitlines()
+    )
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write_report(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+
+
+def test_the_report_says_the_verdict_and_what_it_was_made_of(folder: Path) -> None:
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert "**supported**: UNet-5 is better" in text
+    for fact in ("5 of 6 finished", "protocol: rgb8", "iterations: 10", "A small run"):
+        assert fact in text
+
+
+def test_a_figure_is_drawn_the_same_each_time(folder: Path) -> None:
+    index = {"experiment": "f", "title": "F", "budget": "cpu"}
+    runs = []
+    for depth in (1, 2, 3):
+        plant(folder.parent / f"d{depth}", 20.0 + depth, 0)
+        runs.append({"cell": {"depth": str(depth)}, "seed": 0, "run": f"../d{depth}"})
+    report = {"kind": "curve", "x": "depth", "claims": []}
+    write_json(folder / INDEX, {**index, "report": report, "runs": runs})
+    write_report(folder)
+    drawn = [(folder / f"figure.{form}").read_bytes() for form in ("png", "pdf")]
+    write_report(folder)
+    assert [(folder / f"figure.{form}").read_bytes() for form in ("png", "pdf")] == drawn
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"protocol": "y-matlab"}, "protocol"),
+        ({"splits": {"test": {"sha256": "fedcba9876543210"}}}, "test images"),
+        ({"budget": "paper"}, "budget"),
+        ({"iterations": 11}, "iterations"),
+    ],
+)
+def test_scores_that_do_not_compare_share_no_table(
+    change: dict[str, Any], words: str, folder: Path
+) -> None:
+    plant(folder.parent / "unet5-1", 25.0, 1, **change)
+    with pytest.raises(UsageError, match=f"do not compare: their {words} differ"):
+        collect(folder)
+
+
+def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:
+    for seed in (0, 1):
+        write_result(folder.parent / f"pix2pix-{seed}", {"status": "failed", "reason": "x"})
+    (judged,) = judge(collect(folder))
+    assert judged.verdict == "undecided"
+    assert "1 of 2 cells have no finished run" in judged.reason
+    write_report(folder)
+    assert "| pix2pix & co |  | - | - | - | - | - | - | 0/3 |" in (folder / "table.md").read_text()
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no index"):
+        write_report(tmp_path)
