@@ -5,7 +5,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +21,6 @@ from ir_lightning.runs.splits import write_splits
 from ir_lightning.runs.state import State, state_of
 from ir_lightning.runs.stopping import Signals
 from ir_lightning.runs.sweeps import has_failed
-from ir_lightning.runs.trust import TRAININGS, refuse_untrusted
 from ir_lightning.runs.watch import Watch
 
 console = Console(highlight=False)
@@ -89,33 +87,6 @@ def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
         forget(run_dir)
     queued = state.record if state else {}
     return record_run(resolve(config), asked, digest, run_dir, images, claim, queued, in_sweep)
-
-
-def again(run_dir: Path) -> Record:
-    """Train a run that has failed, or was cut off, by the configuration in its directory.
-
-    Raises:
-        UsageError: there is none, it names classes that are not this package's, or the run is being
-            trained.
-        RunError, Stopped: as in :func:`run`.
-    """
-    path, state = run_dir / "config.yaml", state_of(run_dir)
-    try:
-        plain = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        reason = "it was never begun" if isinstance(error, OSError) else "it cannot be read"
-        raise UsageError(
-            f"{path}: {reason}; give the train.py command that asked for it."
-        ) from None
-    refuse_untrusted(plain, path, TRAININGS)
-    config, _, images = check(DictConfig(plain))
-    try:
-        claim = Claim.take(run_dir)
-    except TakenError as taken:
-        raise UsageError(f"{run_dir} is being trained by {taken}.") from None
-    record = state.record if state else {}
-    asked, digest = record.get("asked", []), record.get("config_hash") or config_hash(config)
-    return record_run(resolve(config), asked, digest, run_dir, images, claim, record, True)
 
 
 def _left_alone(known: State, fail_fast: bool) -> bool:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ from ir_lightning.runs.sweeps import write_sweep
 from tests.conftest import SMALL, Compose
 from tests.runs.test_claim import somebody
 
+Hold = Callable[[Path], Any]
 FINISHED = {
     "status": "finished",
     "iterations": 2,
@@ -52,13 +54,28 @@ def listed(*arguments: object) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def hold() -> Iterator[Hold]:
+    """``hold(run_dir)``: another process that holds the run until it is killed."""
+    processes: list[Any] = []
+
+    def begin(run_dir: Path) -> Any:
+        processes.append(somebody(run_dir)[0])
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, hold: Hold) -> Path:
     """One run of each state, and one whose process was killed."""
     write_result(tmp_path / "a", FINISHED)
     write_result(tmp_path / "b", {"status": "queued", "config_hash": "77", "asked": []})
     write_result(tmp_path / "c", {"status": "failed", "reason": "a [bug]"})
     write_result(tmp_path / "dead", {"status": "running"})
-    process, _ = somebody(tmp_path / "dead")
+    process = hold(tmp_path / "dead")
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     (tmp_path / "no run").mkdir()
@@ -83,24 +100,24 @@ def test_list_tells_the_states(folder: Path) -> None:
 
 def test_list_shows_texts_as_they_are(folder: Path) -> None:
     """Labels with brackets are not markup, and a stranger's text does not reach the terminal."""
-    swept = {"label": "positions=[1,3]", "config_hash": "0123456789", "sweep": "s"}
+    swept = {"label": "logger=[wandb]", "config_hash": "0123456789", "sweep": "s"}
     write_result(folder / "b", {"status": "queued", **swept})
     write_result(folder / "c", {"status": "failed", "reason": "\x1b[31m" + "long " * 99})
     shown = runs("list", folder, env={"COLUMNS": "200"}).stdout
-    assert "positions=[1,3] 0123456789" in shown
+    assert "logger=[wandb] 0123456789" in shown
     assert "\x1b" not in shown
     assert "long ..." in shown
     (row,) = (row for row in listed(folder) if row["run"] == "b")
-    assert (row["label"], row["sweep"]) == ("positions=[1,3]", "s")
+    assert (row["label"], row["sweep"]) == ("logger=[wandb]", "s")
     (row,) = (row for row in listed(folder) if row["run"] == "c")
     assert row["reason"].count("long") == 99
 
 
-def test_list_tells_how_far_a_run_is_and_who_is_at_it(folder: Path) -> None:
+def test_list_tells_how_far_a_run_is_and_who_is_at_it(folder: Path, hold: Hold) -> None:
     curve = "iteration,seconds,val/psnr\n" + "".join(f"{i},1.0,\n" for i in range(25, 9000, 25))
     (folder / "b" / "metrics.csv").write_text(curve)
     (folder / "b" / "config.yaml").write_text("a: 1\nbudget:\n  name: cpu\n  iterations: 9000\n")
-    process, _ = somebody(folder / "b")
+    process = hold(folder / "b")
     (row,) = listed(folder, "--status", "running")
     assert (row["iteration"], row["iterations"]) == (8975, 9000)
     assert str(process.pid) in row["owner"]
@@ -111,8 +128,6 @@ def test_list_tells_how_far_a_run_is_and_who_is_at_it(folder: Path) -> None:
     (folder / "b" / "attempts" / "1" / "heartbeat").unlink()
     (row,) = listed(folder, "--status", "running")
     assert row["heartbeat"] == "inf"
-    process.kill()
-    process.join()
 
 
 def test_list_takes_what_a_broken_record_holds(tmp_path: Path) -> None:
@@ -342,16 +357,14 @@ def test_retry_says_why_it_cannot(folder: Path, composed: Compose) -> None:
     assert isinstance(runs("retry", "c", "--failed").exception, UsageError)
 
 
-def test_retry_leaves_a_running_run_alone(folder: Path, composed: Compose) -> None:
+def test_retry_leaves_a_running_run_alone(folder: Path, composed: Compose, hold: Hold) -> None:
     place = configured(folder, composed)
-    process, _ = somebody(place)
+    process = hold(place)
     done = runs("retry", place)
     assert "is running" in done.stdout
     assert "0 of 0" in done.stdout
     with pytest.raises(UsageError, match=f"trained by process {process.pid}"):
         upkeep.again(place)  # begun after it was looked at
-    process.kill()
-    process.join()
 
 
 def aged(*paths: Path) -> None:
@@ -362,7 +375,7 @@ def aged(*paths: Path) -> None:
         os.utime(path, (1, 1))
 
 
-def test_clean_deletes_what_it_says(folder: Path) -> None:
+def test_clean_deletes_what_it_says(folder: Path, hold: Hold) -> None:
     for name in ("a", "b", "c"):
         for file in ("last.ckpt", "previous.ckpt", "best.ckpt", ".last.ckpt.abcd1234"):
             aged(folder / name / "checkpoints" / file)
@@ -370,7 +383,7 @@ def test_clean_deletes_what_it_says(folder: Path) -> None:
         os.utime(folder / name / "attempts" / ".new-x", (1, 1))
     aged(folder / "sweeps" / ".s.json.abcd1234", folder / ".deleted-old" / "result.json")
     (folder / "c" / ".result.json.abcd1234").touch()  # somebody is writing
-    process, _ = somebody(folder / "b")
+    hold(folder / "b")
 
     def there() -> set[str]:
         files = (p.relative_to(folder) for p in folder.rglob("*") if p.name != "heartbeat")
@@ -396,18 +409,16 @@ def test_clean_deletes_what_it_says(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"a", "b", "no run", "sweeps"}
     assert {p for p in there() if p[0] == "b"} == {p for p in before if p[0] == "b"}
     assert {path.name for path in (folder / "a" / "checkpoints").iterdir()} == {"best.ckpt"}
-    process.kill()
-    process.join()
 
 
-def test_clean_leaves_what_was_begun_meanwhile(folder: Path) -> None:
+def test_clean_leaves_what_was_begun_meanwhile(folder: Path, hold: Hold) -> None:
     def seen(name: str) -> State:
         state = state_of(folder / name)
         assert state is not None
         return state
 
     dead, queued, finished = seen("dead"), seen("b"), seen("a")
-    process, _ = somebody(folder / "dead")
+    process = hold(folder / "dead")
     with pytest.raises(StorageError, match=f"process {process.pid}"):
         upkeep.delete(dead, [folder / "dead"])
     process.kill()
@@ -417,15 +428,13 @@ def test_clean_leaves_what_was_begun_meanwhile(folder: Path) -> None:
     write_result(folder / "b", FINISHED)
     with pytest.raises(StorageError, match="meanwhile"):
         upkeep.delete(queued, [folder / "b"])
-    process, _ = somebody(folder / "a")  # rerun=true: it still counts as finished
+    process = hold(folder / "a")  # rerun=true: it still counts as finished
     aged(last := folder / "a" / "checkpoints" / "last.ckpt")
     with pytest.raises(StorageError, match=f"process {process.pid}"):
         upkeep.delete(finished, [last])
     done = runs("clean", folder, "--yes")
     assert done.exit_code == 1
     assert f"process {process.pid}" in done.stderr
-    process.kill()
-    process.join()
     assert last.exists()
     assert {path.name for path in (folder / "dead" / "attempts").iterdir()} == {"1", "2"}
 

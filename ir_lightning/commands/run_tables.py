@@ -14,13 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ir_lightning.runs.claim import CLAIM, END, Attempt
-from ir_lightning.runs.result import CURVE
-from ir_lightning.runs.state import State
+from ir_lightning.runs.state import State, tail
 
 COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed": "red"}
 LOG_LINES = 12
 REASON = 100  # characters of a reason in a table; `show` and JSON have it whole
-TAIL = 16384  # bytes of a long file that are read from its end
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 ONE_BY_ONE = ("checkpoints", "images")  # folders whose files are named; of others, the total
 ELSEWHERE = ("status", "reason", "log", "degraded", "restored", "scores", "versions", "splits")
@@ -36,7 +34,7 @@ def row_of(state: State) -> dict[str, Any]:
         "sweep": record.get("sweep"),
         "config_hash": record.get("config_hash"),
         "status": state.status,
-        "iteration": _iteration(state),
+        "iteration": state.iteration,
         "iterations": _budget(state.run_dir),
         "psnr": None,
         "gain": None,
@@ -86,7 +84,7 @@ def show_state(console: Console, state: State) -> None:
         ("status", state.status),
         ("reason", state.reason),
         ("log", log or record.get("log")),
-        ("iteration", f"{_iteration(state)}/{_budget(state.run_dir) or '?'}"),
+        ("iteration", f"{state.iteration}/{_budget(state.run_dir) or '?'}"),
         *((key, value) for key, value in record.items() if key not in ELSEWHERE),
     ]
     if isinstance(versions := record.get("versions"), dict):
@@ -103,7 +101,7 @@ def show_state(console: Console, state: State) -> None:
         console.print(_text(line), soft_wrap=True)
     if log is not None and state.status != "finished":
         console.print(_text(f"The last lines of {log}:"), soft_wrap=True)
-        for line in _tail(log)[-LOG_LINES:]:
+        for line in tail(log)[-LOG_LINES:]:
             console.print(_text(f"  {line}"), soft_wrap=True)
 
 
@@ -151,19 +149,6 @@ def _files(run_dir: Path) -> list[str]:
     ]
 
 
-def _iteration(state: State) -> int:
-    """How far a run is, from the last row of its curve: whole curves of a sweep take seconds."""
-    try:
-        if state.status == "finished":
-            return int(state.record["iterations"])
-        path = state.run_dir / CURVE
-        with path.open(encoding="utf-8") as file:
-            header, first = file.readline(), file.readline()
-        return int(_tail(path)[-1].split(",")[0]) if header.startswith("iteration") and first else 0
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return 0
-
-
 def _budget(run_dir: Path) -> int | None:
     """The iterations that a run is to have; None before it was begun."""
     try:
@@ -181,14 +166,6 @@ def _psnr(record: dict[str, Any]) -> tuple[float | None, float | None]:
     except (KeyError, TypeError, ValueError):
         return None, None
     return restored, restored - degraded
-
-
-def _tail(path: Path) -> list[str]:
-    """The last lines of a file that may be long."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL))
-        return file.read().decode("utf-8", "replace").splitlines()
 
 
 def _text(value: Any) -> Text:

@@ -1,6 +1,5 @@
 """What has become of a run, from what its directory says: queued, running, finished or failed."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +8,7 @@ from ir_lightning.runs.claim import Attempt, latest_attempt
 from ir_lightning.runs.result import CURVE, FAILURE, LOG, read_result
 
 Status = Literal["queued", "running", "finished", "failed"]
+TAIL = 16384  # bytes of a long file that are read from its end
 DIED = (
     "its process ended without a word (killed, out of memory, or the machine went down); "
     "the same command goes on from the last checkpoint"
@@ -45,17 +45,28 @@ class State:
     def iteration(self) -> int:
         """How far it has come, by its training curve."""
         if self.status == "finished":
-            return int(self.record.get("iterations", 0))
+            return int(self.record.get("iterations", 0) or 0)
         return iteration_of(self.run_dir)
 
 
 def iteration_of(run_dir: Path) -> int:
     """The last iteration in a run's training curve; 0 where there is none yet."""
     try:
-        with (run_dir / CURVE).open(newline="", encoding="utf-8") as file:
-            return max((int(row["iteration"]) for row in csv.DictReader(file)), default=0)
-    except (OSError, ValueError, KeyError):
+        with (run_dir / CURVE).open(encoding="utf-8") as file:
+            header, first = file.readline(), file.readline()
+        if not header.startswith("iteration,") or not first:
+            return 0
+        return int(tail(run_dir / CURVE)[-1].split(",")[0])
+    except (OSError, ValueError, IndexError):
         return 0
+
+
+def tail(path: Path) -> list[str]:
+    """The last lines of a file that may be long."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        return file.read().decode("utf-8", "replace").splitlines()
 
 
 def state_of(run_dir: Path) -> State | None:

@@ -19,7 +19,7 @@ from ir_lightning.errors import UsageError
 
 ANY = "builtins.object"
 MODULE = "torch.nn.modules.module.Module"
-HARMLESS = {"_target_", "_args_", "_convert_", "_partial_"}  # Hydra's keys that pass values on
+HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that only pass values on
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Trusted:
         classes: modules, and the base that a class which is defined in or below them must have.
             Bases are names, so that none of the libraries is imported before it is asked for.
         functions: the paths of those that make something out of values only.
+        keys: of Hydra's, those that may occur.
     """
 
     what: str
     classes: Mapping[str, str]
     functions: frozenset[str] = frozenset()
+    keys: frozenset[str] = HARMLESS
 
     def allows(self, target: Any) -> bool:
         """Whether a ``_target_`` may be built. Imports nothing but trusted modules to find out."""
@@ -107,6 +109,7 @@ TRAININGS = Trusted(
             "ir_lightning.runs.loggers.tensorboard_logger",
         }
     ),
+    HARMLESS | {"_partial_"},
 )
 
 
@@ -144,7 +147,7 @@ def refuse_untrusted(node: Any, where: str | os.PathLike[str], trusted: Trusted 
 
 def _refuse_keys(node: dict[Any, Any], where: str | os.PathLike[str], trusted: Trusted) -> None:
     for key, value in node.items():
-        if re.fullmatch(r"_\w+_", str(key)) and key not in HARMLESS:
+        if re.fullmatch(r"_\w+_", str(key)) and key not in trusted.keys:
             raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
     if "_target_" in node and not trusted.allows(node["_target_"]):
         raise UsageError(

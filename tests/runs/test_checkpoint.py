@@ -83,7 +83,8 @@ def test_a_run_with_such_a_checkpoint_fails_in_words(composed: Compose, tmp_path
 
 
 def test_a_diverged_run_keeps_its_last_good_checkpoint(composed: Compose, tmp_path: Path) -> None:
-    config = composed(*BUDGET, f"run_dir={tmp_path}/run", "budget.log_every=5")
+    often = ["budget.log_every=6", "checkpoint.minutes=0"]
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run", *often)
 
     def poisoned(self: AdversarialSystem, batch: Any, index: int) -> None:
         if self.iteration == 4:

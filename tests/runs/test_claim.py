@@ -110,6 +110,9 @@ def test_another_machine_is_believed_by_its_heartbeat(tmp_path: Path) -> None:
         Claim.take(tmp_path)
     os.utime(attempt.directory / claims.HEARTBEAT, (1, 1))
     assert not attempt.alive()
+    os.utime(attempt.directory / claims.HEARTBEAT)
+    (attempt.directory / claims.END).write_text("{}")
+    assert not attempt.alive(), "it has said that it ended"
     assert Claim.take(tmp_path).directory.name == "2"
 
 

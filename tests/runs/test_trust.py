@@ -9,7 +9,7 @@ import yaml
 
 from ir_lightning.errors import UsageError
 from ir_lightning.runs.trust import NETWORKS, TRAININGS, refuse_untrusted
-from tests.conftest import CONF, ROOT
+from tests.conftest import CONF
 
 TARGET = re.compile(r"^[^#\n]*?_target_: *([\w.]+)", re.MULTILINE)
 NAMED = {t for path in CONF.rglob("*.yaml") for t in TARGET.findall(path.read_text("utf-8"))}
@@ -129,8 +129,3 @@ def test_a_thousand_levels_are_no_trouble() -> None:
         node = [node]
     with pytest.raises(UsageError, match=r"os\.system"):
         refuse_untrusted(node, "file")
-
-
-def test_readme_says_so() -> None:
-    said = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    assert "may only name classes of this package and of the libraries it is made of" in said
