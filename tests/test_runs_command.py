@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from ir_lightning.cli import app
@@ -37,8 +38,11 @@ FINISHED = {
 }
 
 
-def runs(*arguments: object, env: dict[str, str] | None = None) -> Result:
-    return CliRunner().invoke(app, ["runs", *map(str, arguments)], env=env)
+def runs(*arguments: object) -> Result:
+    wide = Console(highlight=False, width=200)
+    with pytest.MonkeyPatch.context() as patch:  # the real one has been given the width of pytest
+        patch.setattr("ir_lightning.commands.runs.console", wide)
+        return CliRunner().invoke(app, ["runs", *map(str, arguments)])
 
 
 def listed(*arguments: object) -> list[dict[str, Any]]:
@@ -103,7 +107,7 @@ def test_list_shows_texts_as_they_are(folder: Path) -> None:
     swept = {"label": "logger=[wandb]", "config_hash": "0123456789", "sweep": "s"}
     write_result(folder / "b", {"status": "queued", **swept})
     write_result(folder / "c", {"status": "failed", "reason": "\x1b[31m" + "long " * 99})
-    shown = runs("list", folder, env={"COLUMNS": "200"}).stdout
+    shown = runs("list", folder).stdout
     assert "logger=[wandb] 0123456789" in shown
     assert "\x1b" not in shown
     assert "long ..." in shown
@@ -122,7 +126,7 @@ def test_list_tells_how_far_a_run_is_and_who_is_at_it(folder: Path, hold: Hold) 
     assert (row["iteration"], row["iterations"]) == (8975, 9000)
     assert str(process.pid) in row["owner"]
     assert 0 <= row["heartbeat"] < 60
-    shown = " ".join(runs("list", folder, env={"COLUMNS": "200"}).stdout.split())
+    shown = " ".join(runs("list", folder).stdout.split())
     assert "8975/9000" in shown
     assert "s ago" in shown
     (folder / "b" / "attempts" / "1" / "heartbeat").unlink()
