@@ -40,7 +40,12 @@ if __name__ == "__main__":
     except Stopped as stop:
         print(f"{stop}; the same command continues.", file=sys.stderr)
         outcome.code = 128 + stop.signum
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("submitit", "ray"):
+            raise
+        print(f"error: a job was lost: {str(error).splitlines()[0]}", file=sys.stderr)
+        outcome.code = 1
     finally:
         if sweep.planned:
-            outcome.code = max(outcome.code if outcome.code > 2 else 0, sweep.summary())
+            outcome.code = max(outcome.code if outcome.code != 2 else 0, sweep.summary())
     sys.exit(outcome.code)

@@ -4,7 +4,7 @@ None of them is a bug in the program, so none is shown with a traceback.
 """
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -50,6 +50,8 @@ class Stopped(SystemExit):
         super().__init__(128 + signum)
         self.signum = signum
         self.where = where
+        self.answer: Callable[[], None] = lambda: None
+        """What the scheduler is owed once everything is on the disk."""
 
     def __str__(self) -> str:
         return f"Stopped by {signal.Signals(self.signum).name} {self.where}"

@@ -147,6 +147,7 @@ def record_run(
         **provenance(),
     }
     end: Record = {"status": "failed", "reason": "it could not be begun"}
+    stopped: Stopped | None = None
     start = time.monotonic()
     try:
         remove_temporaries(run_dir)
@@ -160,6 +161,7 @@ def record_run(
         claim.require()
         write_result(run_dir, begun | end)
     except BaseException as error:
+        stopped = error if isinstance(error, Stopped) else None
         named = _named(error, run_dir)
         end = _end_of(named, claim.directory)
         try:
@@ -174,6 +176,8 @@ def record_run(
         raise named from error
     finally:
         claim.release(**{key: end[key] for key in ("status", "reason") if key in end})
+        if stopped is not None:
+            stopped.answer()  # last: a scheduler that gets its node back kills what is there
     if in_sweep:
         gain = float(end["restored"]["psnr"]) - float(end["degraded"]["psnr"])
         console.print(f"Finished in {end['seconds']} s: {gain:+.3f} dB", soft_wrap=True)
@@ -194,8 +198,8 @@ def _train(
     with Signals() as signals:
         try:
             return train(plain, run_dir, digest, claim.require, signals)
-        except Stopped:
-            signals.answer_scheduler()
+        except Stopped as stop:
+            stop.answer = signals.answer_scheduler
             raise
 
 

@@ -74,8 +74,9 @@ def train_apart(
     if kind == "measured":
         return dict(content)
     if kind == Stopped.__name__:
-        signals.answer_scheduler()
-        raise Stopped(*content)
+        stop = Stopped(*content)
+        stop.answer = signals.answer_scheduler
+        raise stop
     raise getattr(errors, kind)(content)
 
 

@@ -101,7 +101,16 @@ def test_two_tasks_train_one_run(slurm: Slurm, tmp_path: Path) -> None:
     assert [attempt.name for attempt in (run / "attempts").iterdir()] == ["1"]
 
 
-def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("order", "by"),
+    [
+        (("scontrol", "requeue"), "SIGTERM"),  # pre-empted
+        (("scancel", "--signal=USR2"), "SIGUSR2"),  # warned of its time limit
+    ],
+)
+def test_a_requeued_job_continues_where_it_was(
+    order: tuple[str, ...], by: str, slurm: Slurm, tmp_path: Path
+) -> None:
     long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100", "seed=0"]
     sweep({}, *long, f"paths.runs={tmp_path}/whole")
     controller = start(slurm.env, *SLURM, *long, f"paths.runs={tmp_path}/requeued")
@@ -110,16 +119,40 @@ def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> 
         assert time.monotonic() < deadline, slurm.logs()
         time.sleep(0.05)
     job = slurm.run("squeue", "--noheader", "--format=%i", "--states=RUNNING")
-    slurm.run("scontrol", "requeue", job)
+    slurm.run(*order, job)
     out, err = controller.communicate(timeout=300)
     assert controller.returncode == 0, out + err
     run = saved[0].parents[1]
     ends = [(run / "attempts" / n / "end.json").read_text() for n in ("1", "2")]
     assert "queued" in ends[0]
-    assert "Stopped by SIGTERM" in ends[0]
+    assert f"Stopped by {by}" in ends[0]
     assert "finished" in ends[1]
     (whole,) = runs_in(tmp_path / "whole")
     assert (run / "test_images.csv").read_bytes() == (whole / "test_images.csv").read_bytes()
     one, other = (load_state(d / "checkpoints" / "last.ckpt") for d in (run, whole))
     for name, value in one["system"].items():
         assert torch.equal(value, other["system"][name]), name
+
+
+def test_a_plain_job_that_is_warned_of_its_end_requeues_itself(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    """As with ``sbatch --signal=USR1@120``, for a run that submitit knows nothing of."""
+    long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100"]
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, *long, f"run_dir={tmp_path}/run"]
+    script = tmp_path / "job.sh"
+    script.write_text(f"#!/bin/bash\ncd {ROOT}\nexec {' '.join(command)}\n")
+    log = f"--output={tmp_path}/log"
+    job = slurm.run("sbatch", "--parsable", "--requeue", log, "--open-mode=append", str(script))
+    saved = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not saved.exists():
+        assert time.monotonic() < deadline, slurm.logs()
+        time.sleep(0.05)
+    slurm.run("scancel", "--signal=USR1", "--full", job)
+    while read_result(tmp_path / "run").get("status") != "finished":
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    ended = (tmp_path / "run" / "attempts" / "1" / "end.json").read_text()
+    assert "Stopped by SIGUSR1" in ended
+    assert read_result(tmp_path / "run")["attempt"] == 2

@@ -175,14 +175,14 @@ def test_the_attention_maps_are_those_of_the_equations() -> None:
     block = every_weight(Attention(steps=3, blocks=2, width=5).build(4))
     assert isinstance(block, AttentionBlock)
     features = torch.randn(2, 4, 9, 8)
-    entry, _, *units = block.extract
+    entry, *later = [layer for layer in block.extract.modules() if isinstance(layer, nn.Conv2d)]
     seen_map = torch.full((2, 1, 9, 8), 0.5)
     hidden = cell = torch.zeros(2, 5, 9, 8)
     expected = []
     for _ in range(3):
         x = F.relu(bare(entry, torch.cat([features, seen_map], 1)))
-        for unit in units:
-            x = F.relu(x + F.relu(bare(unit.layers[2], F.relu(bare(unit.layers[0], x)))))
+        for inner, outer in zip(later[::2], later[1::2], strict=True):
+            x = F.relu(x + F.relu(bare(outer, F.relu(bare(inner, x)))))
         i, f, o, g = bare(block.gates, torch.cat([x, hidden], 1)).split(5, dim=1)
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         hidden = o.sigmoid() * cell.tanh()

@@ -4,25 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
-
-
-class ResidualUnit(nn.Module):
-    """relu(x + relu(W * relu(W * x))); (B, width, H, W) stays so."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        return F.relu_(features + self.layers(features))
+from ir_lightning.networks.enhancers.residual import ResidualUnit, layer
 
 
 class AttentionBlock(Block):
@@ -39,11 +23,8 @@ class AttentionBlock(Block):
         super().__init__(out_channels=channels + 1)
         self.steps = steps
         self.width = width
-        self.extract = nn.Sequential(
-            nn.Conv2d(channels + 1, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            *(ResidualUnit(width) for _ in range(blocks)),
-        )
+        units = (ResidualUnit(width, nn.Identity) for _ in range(blocks))
+        self.extract = nn.Sequential(*layer(channels + 1, width, nn.Identity), *units)
         self.gates = nn.Conv2d(2 * width, 4 * width, 3, padding=1)
         self.attend = nn.Conv2d(width, 1, 3, padding=1)
 
@@ -74,7 +55,8 @@ class Attention(Enhancer):
     In each of N = 4 steps a ResNet of five units sees the input and the map of the step before
     (0.5 everywhere at first), a convolutional LSTM remembers, and a convolution draws the next
     map. Units, 32 features and an LSTM without peepholes, whose weights for each pixel would
-    fix the image's size, are those of the authors' code. Decisions: a sigmoid keeps the map
+    fix the image's size, are those of the authors' code (whose ReLU around a unit's sum changes
+    nothing, as no part of the sum is negative). Decisions: a sigmoid keeps the map
     between 0 and 1, the range that paper gives it; the authors' code has none and learns the
     range from masks of the rain, which only raindrop data have, so here the map learns from
     the generator's loss alone. No norm, as there: steps share weights, but not statistics.
