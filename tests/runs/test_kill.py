@@ -38,7 +38,8 @@ def faults_of(number: int) -> list[tuple[str, int]]:
     if number < len(CHOSEN):
         return CHOSEN[number]
     draw = np.random.default_rng([2212, number])
-    moments = draw.choice(list(MOMENTS), size=1 + number % 2)
+    deadly = [moment for moment in MOMENTS if not moment.startswith("asked")]
+    moments = [draw.choice(deadly), *draw.choice(list(MOMENTS), size=number % 2)]
     return [(str(m), int(draw.integers(1, MOMENTS[str(m)], endpoint=True))) for m in moments]
 
 
