@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
+from ir_lightning.compose import composed
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.collect import INDEX
@@ -25,7 +24,6 @@ from ir_lightning.runs.identity import config_hash, directory_of
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "experiments"
-CONF = ROOT / "conf"
 
 SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
 """Words for DATASET: an experiment's stand-ins that need no download, or the paper's own sets."""
@@ -133,12 +131,6 @@ def _written(value: Any) -> str:
     return json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
 
 
-def composed(overrides: Sequence[str]) -> DictConfig:
-    """conf/train.yaml with overrides."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
 def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
     """The directory that each job's run has, or will have.
 
@@ -148,24 +140,30 @@ def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
     places = []
     for job in jobs:
         overrides = [*job.overrides, *extra]
-        config = check(composed(overrides)).config
+        config = check(composed(overrides), overrides).config
         places.append(directory_of(config, overrides, config_hash(config)))
     return places
 
 
 def write_index(
-    folder: Path, experiment: Experiment, jobs: Sequence[Job], places: Sequence[Path], budget: str
+    folder: Path,
+    experiment: Experiment,
+    jobs: Sequence[Job],
+    places: Sequence[Path],
+    budget: str,
+    found: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Record what the report of an experiment is made of: which cell and seed lies where.
 
-    Directories are relative to ``folder``, so that both can be moved together.
+    Directories are relative to ``folder``, so that both can be moved together. ``found`` is what an
+    experiment without runs has found out.
     """
     runs = [
         {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
         for job, place in zip(jobs, places, strict=True)
     ]
     head = {"experiment": experiment.name, "title": experiment.title, "budget": budget}
-    write_json(folder / INDEX, {**head, "report": experiment.report, "runs": runs})
+    write_json(folder / INDEX, {**head, "report": experiment.report, "runs": runs, "found": found})
 
 
 def commands(

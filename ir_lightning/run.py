@@ -16,6 +16,7 @@ from ir_lightning.runs.apart import train_apart
 from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.claim import Claim, TakenError, still_ours
 from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.pretraining import FirstRun
 from ir_lightning.runs.result import FAILURE, LOG, forget, provenance, write_result
 from ir_lightning.runs.splits import write_splits
 from ir_lightning.runs.state import State, state_of
@@ -23,13 +24,16 @@ from ir_lightning.runs.stopping import Signals
 from ir_lightning.runs.sweeps import has_failed
 from ir_lightning.runs.watch import Watch
 
+POLL = 2.0  # seconds
 console = Console(highlight=False)
 resolvers.register()
 
 Record = dict[str, Any]
 
 
-def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
+def run(
+    config: DictConfig, asked: list[str], in_sweep: bool = False, retry: bool = False
+) -> Record:
     """Do what a composed configuration says, unless it is done already.
 
     Args:
@@ -37,6 +41,7 @@ def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
         asked: the command line's overrides; they name the run's directory.
         in_sweep: train in a process of its own, and leave alone what the sweep has failed at, or
             what another process is at.
+        retry: train it even if the sweep has failed at it.
 
     Returns:
         The result record, as in ``result.json``.
@@ -46,7 +51,7 @@ def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
         RunError: it failed under way, which is recorded in ``result.json``.
         Stopped: a signal asked for it; the same command continues.
     """
-    config, notices, images = check(config)
+    config, notices, images, first = check(config, asked)
     digest = config_hash(config)
     run_dir = directory_of(config, asked, digest)
     if ranks.rank() > 0:
@@ -66,7 +71,7 @@ def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
         if not in_sweep:
             show(known.record, run_dir)
         return known.record
-    if in_sweep and known and _left_alone(known, config.sweep.fail_fast):
+    if in_sweep and not retry and known and _left_alone(known, config.sweep.fail_fast):
         return known.record
     try:
         claim = Claim.take(run_dir)
@@ -86,7 +91,14 @@ def run(config: DictConfig, asked: list[str], in_sweep: bool = False) -> Record:
     if again:
         forget(run_dir)
     queued = state.record if state else {}
-    return record_run(resolve(config), asked, digest, run_dir, images, claim, queued, in_sweep)
+    plain = resolve(config)
+    return record_run(plain, asked, digest, run_dir, images, claim, queued, in_sweep, first)
+
+
+def train_first(first: FirstRun, in_sweep: bool) -> None:
+    """Train the run that another one begins with; wait for it where somebody else trains it."""
+    while run(first.config, first.asked, in_sweep, retry=True).get("status") != "finished":
+        time.sleep(POLL)
 
 
 def _left_alone(known: State, fail_fast: bool) -> bool:
@@ -122,6 +134,7 @@ def record_run(
     claim: Claim,
     known: Record,
     in_sweep: bool,
+    first: FirstRun | None = None,
 ) -> Record:
     """Train, with a record on disk of the start and of whatever end it takes.
 
@@ -134,6 +147,7 @@ def record_run(
         claim: on the run; it is given back at the end.
         known: what the record held so far.
         in_sweep: train in a process of its own.
+        first: the run that this one begins with, if it is to be trained now.
     """
     begun: Record = {
         "status": "running",
@@ -156,6 +170,8 @@ def record_run(
         begun["splits"] = write_splits(run_dir, images)
         write_result(run_dir, begun)
         console.print(f"Run directory: {run_dir}", soft_wrap=True)
+        if first is not None:
+            train_first(first, in_sweep)
         measured = _train(plain, run_dir, digest, claim, in_sweep)
         end = {"status": "finished", "seconds": round(time.monotonic() - start, 1), **measured}
         claim.require()

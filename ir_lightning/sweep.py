@@ -140,7 +140,7 @@ def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned
     composed = GlobalHydra.instance().config_loader().load_sweep_config(master, overrides)
     OmegaConf.set_struct(composed, False)
     composed.pop("hydra")
-    config = check(composed).config
+    config = check(composed, overrides).config
     devices, nodes = config.trainer.devices, config.trainer.get("num_nodes", 1)
     if _here(master) and (devices != 1 or nodes != 1):
         raise UsageError(

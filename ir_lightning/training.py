@@ -11,19 +11,23 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from torch import nn
 
 from ir_lightning.build import build
 from ir_lightning.data.module import RestorationData
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.counting import count
 from ir_lightning.runs.checkpoint import BEST, Checkpoints, Resume, load_latest, load_state
 from ir_lightning.runs.curve import CurveLogger
+from ir_lightning.runs.gallery import Gallery
 from ir_lightning.runs.grid import Grid
 from ir_lightning.runs.loggers import close, publish
 from ir_lightning.runs.preemption import Preemption
+from ir_lightning.runs.pretraining import NETWORKS
 from ir_lightning.runs.result import mean_scores, scores_by_dataset, write_rows
 from ir_lightning.runs.stopping import Signals
 from ir_lightning.runs.together import Together
-from ir_lightning.runs.weights import save_generator
+from ir_lightning.runs.weights import begin_with, save_network
 from ir_lightning.systems.restoration import RestorationSystem
 
 
@@ -62,11 +66,15 @@ def train(
     if state:
         system.load_state_dict(state["system"])
         system.iteration = data.start = state["iteration"]
+    else:
+        for kind in config["pretrain"].get("sources", {}):
+            begin_with(getattr(system, kind), kind, config["pretrain"][kind])
     curve = CurveLogger(run_dir / "metrics.csv", data.start)
     seconds = config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(checkpoints, curve, guard, every, seconds, state)
     grid = Grid(run_dir / "images" / "grid.png")
-    callbacks = [Together(digest, config["seed"]), saver, Preemption(signals, saver), grid]
+    callbacks = [Together(digest, config["seed"]), saver, Preemption(signals, saver)]
+    callbacks += [grid, Gallery(run_dir)]
     loggers: list[Logger] = [curve]
     status = "failed"
     trainer = None
@@ -86,8 +94,8 @@ def train(
         measured = measure(system, saver)
         if trainer.is_global_zero:
             guard()
-            path = run_dir / "generator.safetensors"
-            save_generator(path, system.generator, config["generator"])
+            for kind in [kind for kind in NETWORKS if kind in dict(system.named_children())]:
+                save_network(run_dir, kind, getattr(system, kind), config[kind])
             write_rows(run_dir, system.test_rows)
             publish(loggers, measured, system.test_rows, grid.draw())
         status = "finished"
@@ -168,6 +176,14 @@ def fit(
         trainer.validate(system, data, verbose=False)
 
 
+def multiply_adds(generator: nn.Module) -> int | None:
+    """Of one 256 x 256 image; None if a network of one's own cannot be run without data."""
+    try:
+        return count(generator).multiply_adds
+    except Exception:
+        return None
+
+
 def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
     """Counts and scores of a finished run."""
     scores = mean_scores(system.test_rows, list(system.protocols))
@@ -177,8 +193,9 @@ def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
         "iterations": system.iteration,
         "parameters": {
             name: sum(p.numel() for p in networks[name].parameters()) if name in networks else 0
-            for name in ("generator", "discriminator")
+            for name in NETWORKS
         },
+        "multiply_adds": multiply_adds(system.generator),
         "discriminator_won_at": int(won_at) or None if won_at is not None else None,
         "best_validation": saver.best,
         "protocol": system.protocol,

@@ -14,7 +14,7 @@ from torch import nn
 from ir_lightning.cli import main
 from ir_lightning.data.images import read_image, read_pixels, write_image
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.runs.weights import save_generator
+from ir_lightning.runs.weights import save_network
 
 
 def call(*arguments: object) -> int:
@@ -51,7 +51,7 @@ def run_dir(tmp_path: Path) -> Path:
         "out_channels": 3,
         "kernel_size": 1,
     }
-    save_generator(tmp_path / "run" / "generator.safetensors", brighter, config)
+    save_network(tmp_path / "run", "generator", brighter, config)
     return tmp_path / "run"
 
 

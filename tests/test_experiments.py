@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ir_lightning.compose import composed
 from ir_lightning.errors import UsageError
 from ir_lightning.experiment import (
     BENCHMARKS,
@@ -13,7 +14,6 @@ from ir_lightning.experiment import (
     INDEX,
     Experiment,
     commands,
-    composed,
     locate,
     names,
     write_index,

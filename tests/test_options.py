@@ -58,7 +58,8 @@ def test_every_option_trains(
     company = [
         entry.format(data=benchmarks, miniatures=miniatures) for entry in COMPANY.get(option, [])
     ]
-    result = run(composed(*small, "budget.test_images=1", option, *company), [option])
+    asked = [*small, "budget.test_images=1", option, *company]
+    result = run(composed(*asked), asked)
     assert result["status"] == "finished"
     assert result["iterations"] in (1, 2)
     assert result["restored"]["psnr"] > 3

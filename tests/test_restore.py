@@ -20,7 +20,7 @@ from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 from ir_lightning.networks.generators.unet import UNet
 from ir_lightning.networks.upsamplers.subpixel import SubPixel
 from ir_lightning.restore import Restorer, load, torch_device
-from ir_lightning.runs.weights import load_generator, save_generator
+from ir_lightning.runs.weights import load_generator, save_network
 from ir_lightning.tiling import restore_tiled
 
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def unet() -> UNet:
 
 @pytest.fixture
 def run_dir(unet: UNet, tmp_path: Path) -> Path:
-    save_generator(tmp_path / "run" / "generator.safetensors", unet, CONFIG)
+    save_network(tmp_path / "run", "generator", unet, CONFIG)
     return tmp_path / "run"
 
 
@@ -100,8 +100,8 @@ def test_the_configuration_of_the_run_serves_where_the_file_has_none(
 def test_weights_that_share_memory_are_saved(tmp_path: Path) -> None:
     shared = nn.Conv2d(3, 3, 1)
     config = {"_target_": "torch.nn.Sequential", "_args_": [CONVOLUTION | {"kernel_size": 1}] * 2}
-    save_generator(tmp_path / "w.safetensors", nn.Sequential(shared, shared), config)
-    stored = load_file(tmp_path / "w.safetensors")
+    save_network(tmp_path, "generator", nn.Sequential(shared, shared), config)
+    stored = load_file(tmp_path / "generator.safetensors")
     assert torch.equal(stored["0.weight"], shared.weight)
     assert torch.equal(stored["1.weight"], shared.weight)
 

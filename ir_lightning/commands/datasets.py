@@ -4,34 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ir_lightning import resolvers
 from ir_lightning.build import build
+from ir_lightning.compose import CONF, composed
 from ir_lightning.data.source import Source
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 from ir_lightning.mistakes import sentence
 from ir_lightning.runs.check import SPLITS, resolve
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
-
 Splits = dict[str, Source | UsageError | DataError]
 """The sources ``train``, ``validation`` and ``test``, or why they could not be built."""
 
 
-def composed(dataset: str, overrides: Sequence[str]) -> DictConfig:
+def compose_data(dataset: str, overrides: Sequence[str]) -> DictConfig:
     """The configuration of ``train.py dataset=DATASET OVERRIDES``.
 
     Raises:
         UsageError: no such data set or key.
     """
-    resolvers.register()
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("train", overrides=[f"dataset={dataset}", *overrides])
+        return composed([f"dataset={dataset}", *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(sentence(error, str(CONF))) from None
 
@@ -53,7 +48,7 @@ def located(
     Raises:
         UsageError: there is nothing that could be examined; in the reader's words.
     """
-    config = composed(dataset, overrides)
+    config = compose_data(dataset, overrides)
     if root is None:
         return None, _usable(_built(resolve(config)))
     if not root.is_dir():

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ir_lightning.build import build
-from ir_lightning.commands.datasets import composed
+from ir_lightning.commands.datasets import compose_data
 from ir_lightning.data.source import Checked
 from ir_lightning.data.store_prepare import (
     Preparation,
@@ -28,7 +28,7 @@ def prepare_dataset(dataset: str, overrides: Sequence[str], console: Console) ->
         UsageError: a bad request, nothing to store, or no room for it.
         DataError: a file is broken.
     """
-    plain = resolve(composed(dataset, overrides))
+    plain = resolve(compose_data(dataset, overrides))
     stores = Path(plain["paths"]["stores"]).expanduser()
     preparations = _looked_at(plain["dataset"], dataset, stores)
     for preparation in preparations:

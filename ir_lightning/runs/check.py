@@ -1,7 +1,7 @@
 """What cannot work is refused here, in words, before torch is imported or a GPU is taken."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +14,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.networks.geometry import LEVELS, NORMS, smallest_crop, smallest_image
 from ir_lightning.runs.numbers import Limits, check_numbers
+from ir_lightning.runs.pretraining import FirstRun, first_run, settle
 from ir_lightning.runs.splits import names_of
 
 SPLITS = ("train", "validation", "test")
@@ -28,10 +29,16 @@ class Ready(NamedTuple):
     """What the user should know."""
     images: dict[str, list[str]]
     """The names of every split's images."""
+    first: FirstRun | None = None
+    """What has to be trained before."""
 
 
-def check(config: DictConfig) -> Ready:
+def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
     """Complete a composed configuration and refuse what cannot work.
+
+    Args:
+        config: as composed by Hydra from conf/train.yaml.
+        asked: the command line's overrides; a run that is to be trained first has them, too.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
@@ -50,7 +57,9 @@ def check(config: DictConfig) -> Ready:
     _check_choices(plain)
     images, notice = _check_crops(sources["train"], plain)
     _settle_budget(config, plain, images)
-    return Ready(config, notices + notice, names_of(sources))
+    first = first_run(config, asked)
+    settle(config, check(*first).config if first else None, first.asked if first else ())
+    return Ready(config, notices + notice, names_of(sources), first)
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:

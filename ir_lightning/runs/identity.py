@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-# Where things lie and how a run is watched do not change its numbers.
+# Where things lie and how a run is watched do not change its numbers. What a pre-trained run began
+# with is in pretrain.sources.
 NOT_IDENTITY = (
     "callbacks.progress",
     "checkpoint",
@@ -18,6 +19,9 @@ NOT_IDENTITY = (
     "dataset.store",
     "logger",
     "paths",
+    "pretrain.discriminator",
+    "pretrain.first",
+    "pretrain.generator",
     "rerun",
     "run_dir",
     "sweep",

@@ -15,7 +15,7 @@ from ir_lightning.files import atomic_write, write_json
 RESULT = "result.json"
 TEST_IMAGES = "test_images.csv"
 CURVE = "metrics.csv"
-OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors")
+OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.safetensors")
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
 

@@ -80,6 +80,7 @@ TRAININGS = Trusted(
     {
         **NETWORKS.classes,
         "ir_lightning.losses": ANY,
+        "ir_lightning.callbacks": ANY,
         "ir_lightning.systems": ANY,
         "ir_lightning.data": ANY,
         "ir_lightning.runs.progress": ANY,

@@ -25,21 +25,35 @@ GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"
 
 
-def save_generator(
-    path: str | os.PathLike[str], generator: nn.Module, config: Mapping[str, Any]
+def save_network(
+    run_dir: str | os.PathLike[str], kind: str, network: nn.Module, config: Mapping[str, Any]
 ) -> None:
-    """Write the weights and what rebuilds the network, complete or not at all.
+    """Write ``KIND.safetensors``: weights and what rebuilds the network, complete or not at all.
 
     Args:
-        path: the file, by convention ``generator.safetensors`` in a run directory.
-        generator: its parameters and buffers are stored in their own types.
+        run_dir: the run's directory.
+        kind: ``generator`` or ``discriminator``.
+        network: its parameters and buffers are stored in their own types.
         config: plain, resolved values with a ``_target_``.
     """
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
-    state = generator.state_dict().items()
+    state = network.state_dict().items()
     weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state}
-    with atomic_write(Path(path), "wb") as file:
-        file.write(save(weights, metadata={"generator": json.dumps(config)}))
+    with atomic_write(Path(run_dir) / f"{kind}.safetensors", "wb") as file:
+        file.write(save(weights, metadata={kind: json.dumps(config)}))
+
+
+def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
+    """Give a network the weights that a finished run's ``KIND.safetensors`` holds.
+
+    Raises:
+        UsageError: there is no such file, or its weights are another network's.
+        DataError: the file is damaged.
+    """
+    path = Path(run_dir) / f"{kind}.safetensors"
+    if not path.is_file():
+        raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
+    _load(network, _read(path)[1], path)
 
 
 def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device | str) -> nn.Module:
@@ -63,12 +77,16 @@ def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device 
     generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
     if not isinstance(generator, nn.Module):
         raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
+    _load(generator, weights, path)
+    return generator.to(device).eval().requires_grad_(False)
+
+
+def _load(network: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
     try:
-        generator.load_state_dict(weights)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: the weights do not fit the configuration: {reason}") from None
-    return generator.to(device).eval().requires_grad_(False)
 
 
 def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ir_lightning.errors import DivergedError
 from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.metrics.untouched import untouched_psnr
 from ir_lightning.systems.processes import any_process, from_all, gathered, means
 from ir_lightning.systems.recipe import Recipe
 from ir_lightning.tiling import restore_tiled
@@ -18,7 +19,8 @@ Batch = dict[str, Any]
 
 Row = dict[str, Any]
 """One image's scores: ``name``, ``protocol``, ``degraded_psnr``, ``degraded_ssim``,
-``restored_psnr``, ``restored_ssim``; the columns of a second protocol are ``protocol:column``."""
+``restored_psnr``, ``restored_ssim``; the columns of a second protocol are ``protocol:column``.
+``untouched_psnr``: of the pixels that were not degraded, None where there are none."""
 
 
 class RestorationSystem(LightningModule):
@@ -163,6 +165,7 @@ class RestorationSystem(LightningModule):
                 scores = protocol.score(image, clean)
                 row[f"{prefix}{kind}_psnr"] = scores.psnr.item()
                 row[f"{prefix}{kind}_ssim"] = scores.ssim.item()
+        row["untouched_psnr"] = untouched_psnr(restored, degraded, clean)
         self.rows[self._place(index)] = row
         return restored
 

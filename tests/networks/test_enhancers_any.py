@@ -14,7 +14,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
 from ir_lightning.networks.generators.hourglass import Hourglass
 from ir_lightning.networks.generators.unet import UNet
-from ir_lightning.runs.weights import load_generator, save_generator
+from ir_lightning.runs.weights import load_generator, save_network
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "none")
@@ -111,7 +111,7 @@ def test_weights_go_to_disk_and_back(option: str, tmp_path: Path, configured: Co
     enhancer = configured(option, **SMALL, positions=[1, 2])
     config = {"_target_": target, "depth": 2, "width": 4, "enhancer": enhancer}
     generator = build(config, "generator")
-    save_generator(tmp_path / "generator.safetensors", generator, config)
+    save_network(tmp_path, "generator", generator, config)
     image = torch.rand(1, 3, 13, 10)
     expected = generator.eval()(image)
     assert load_generator(tmp_path, "cpu")(image).equal(expected)

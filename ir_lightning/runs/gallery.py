@@ -1,0 +1,97 @@
+"""Whole test images to look at later: the first of the set, the worst and the best restored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ir_lightning.data.images import write_image
+from ir_lightning.files import write_json
+from ir_lightning.systems.processes import from_all
+
+GALLERY = Path("images") / "gallery"
+INDEX = "gallery.json"
+KINDS = ("degraded", "restored", "clean")
+SCORES = ("psnr", "ssim")
+Shown = tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]
+"""An image's row of scores, and its three versions, each (H, W, 3)."""
+
+
+class Gallery(Callback):
+    """Writes ``images/gallery/``: PNGs without loss, and ``gallery.json``, which describes them.
+
+    The first image is the same one in all runs on a data set, so that methods can be compared on
+    it; worst and best are so by the restored PSNR of the run's protocol.
+
+    Args:
+        run_dir: the run's directory.
+        keep: how many of the worst and of the best.
+    """
+
+    def __init__(self, run_dir: Path, keep: int = 2) -> None:
+        self.folder = run_dir / GALLERY
+        self.keep = keep
+        self.shown: dict[int, Shown] = {}
+
+    def on_test_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        place = batch_idx * trainer.world_size + trainer.global_rank
+        images = dict(zip(KINDS, (batch["degraded"], outputs, batch["clean"]), strict=True))
+        pixels = {kind: _pixels(image[0]) for kind, image in images.items()}
+        self.shown[place] = (dict(pl_module.rows[place]), pixels)
+        self.shown = {number: self.shown[number] for number in self._chosen()}
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.shown = from_all(pl_module, self.shown)
+        if trainer.is_global_zero:
+            write_json(self.folder / INDEX, self._write())
+
+    def _chosen(self) -> dict[int, list[str]]:
+        """Places of the images to keep, each with why."""
+        ranked = sorted(self.shown, key=lambda place: self.shown[place][0]["restored_psnr"])
+        chosen: dict[int, list[str]] = {}
+        for why, places in (
+            ("first", [min(self.shown)]),
+            ("worst", ranked[: self.keep]),
+            ("best", ranked[::-1][: self.keep]),
+        ):
+            for place in places:
+                chosen.setdefault(place, []).append(why)
+        return chosen
+
+    def _write(self) -> list[dict[str, Any]]:
+        entries = []
+        for number, (place, why) in enumerate(self._chosen().items()):
+            row, pixels = self.shown[place]
+            files = {kind: f"{number}-{kind}.png" for kind in KINDS}
+            for kind, name in files.items():
+                write_image(self.folder / name, pixels[kind])
+            scores = {f"{kind}_{m}": row[f"{kind}_{m}"] for kind in KINDS[:2] for m in SCORES}
+            entries.append({"name": row["name"], "why": why, **scores, "files": files})
+        return entries
+
+
+def read_gallery(run_dir: Path) -> list[dict[str, Any]]:
+    """The entries of a run's gallery; empty where there is none."""
+    try:
+        entries = json.loads((run_dir / GALLERY / INDEX).read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return entries if isinstance(entries, list) else []
+
+
+def _pixels(image: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) in [0, 1] to (H, W, 3), rounded as the scoring protocols round."""
+    levels = image.clamp(0, 1).mul(255).round().byte()
+    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
