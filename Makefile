@@ -3,9 +3,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: quickstart test test-cluster audit check setup clean
+EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
+.PHONY: $(EXPERIMENTS)
+
+# Of an experiment: which data (synthetic, benchmarks, or one data set), how long (smoke, cpu, paper),
+# where (an option of hydra/launcher; none: here, JOBS runs at a time), and more overrides of every run.
+DATASET ?= synthetic
+BUDGET ?= cpu
+LAUNCHER ?=
+JOBS ?= $(if $(LAUNCHER),1,2)
+ARGS ?=
 
 quickstart: setup   ## train, score and look at a restorer (a few minutes on two cores)
 	$(BIN)/python train.py depth=4
+
+$(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its report
+	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)
 
 test: setup   ## the test suite
 	$(BIN)/python -m pytest -n auto

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -26,6 +28,19 @@ SMALL = ("budget=smoke", "logger=csv", "callbacks=none")
 
 Compose = Callable[..., DictConfig]
 Fill = Callable[[str, list[str]], Path]
+
+
+def quiet_trainer(**given: Any) -> Trainer:
+    """Lightning's trainer of one pass, on the CPU, that says and keeps nothing."""
+    return Trainer(
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+        **given,
+    )
 
 
 @pytest.fixture

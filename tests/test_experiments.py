@@ -29,7 +29,7 @@ NAMES = names()
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiments_first_and_last_run_take_a_step(name: str, tmp_path: Path) -> None:
     jobs = Experiment.named(name).jobs(budget="smoke")
-    for job in (jobs[0], jobs[-1]):
+    for job in (jobs[0], jobs[-1]) if jobs else ():  # an inventory trains nothing
         thin = ["enhancer.layers=1"] if "infoaccum" in " ".join(job.overrides) else []
         overrides = [*job.overrides, *STEP, *thin, f"paths.runs={tmp_path}"]
         assert run(composed(overrides), overrides)["status"] == "finished", job.cell
@@ -73,7 +73,7 @@ def test_claims_are_about_cells_that_there_are(name: str) -> None:
         assert claim["says"]
         for key in ("a", "b", "where"):
             part = {k: str(v) for k, v in claim.get(key, {}).items()}
-            assert any(part.items() <= cell.items() for cell in cells), claim
+            assert not part or any(part.items() <= cell.items() for cell in cells), claim
 
 
 def test_datasets_and_their_stand_ins_exist() -> None:

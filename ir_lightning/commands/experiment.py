@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from ir_lightning.commands.datasets import compose_data
+from ir_lightning.commands.inventory import inventory
+from ir_lightning.commands.photographs import with_photographs
 from ir_lightning.errors import UsageError
 from ir_lightning.experiment import (
     ROOT,
@@ -17,8 +20,15 @@ from ir_lightning.experiment import (
     locate,
     write_index,
 )
+from ir_lightning.report.wandb_report import Mode
 
 console = Console(highlight=False)
+Photos = Annotated[
+    Path | None,
+    typer.Option(help="Folder of photographs to restore (fig5).", exists=True, file_okay=False),
+]
+
+Wandb = Annotated[Mode, typer.Option(help="Log the report, where its runs were logged.")]
 
 
 def experiment(
@@ -31,6 +41,8 @@ def experiment(
     launcher: Annotated[str | None, typer.Option(help="As in hydra/launcher=.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, here, a core for each.")] = 1,
     runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    photos: Photos = None,
+    wandb: Wandb = Mode.OFFLINE,
 ) -> None:
     """Train what an experiment still lacks, and write the index that its report reads.
 
@@ -43,6 +55,14 @@ def experiment(
             raise UsageError(f"--jobs {jobs} is for runs here; {launcher} has settings of its own.")
         given.append("threads=1")
     wanted = chosen.jobs(dataset, budget)
+    found: list[dict[str, Any]] = []
+    if chosen.report["kind"] == "photographs":
+        first = chosen.chosen_datasets(dataset)[0]
+        chosen = with_photographs(chosen, photos, compose_data(first, given).paths.data)
+    elif photos is not None:
+        raise UsageError(f"--photos: {name} restores no photographs; fig5 does.")
+    elif chosen.report["kind"] == "inventory":
+        found = inventory(chosen, dataset, given)
     folder = runs / "reports" / f"{name}-{dataset}-{budget}"
     code = 0
     for command in commands(chosen, dataset, budget, launcher, given):
@@ -54,16 +74,18 @@ def experiment(
         code = max([code, *(controller.wait() for controller in controllers)])
         if code > 1:
             raise typer.Exit(code)
-    write_index(folder, chosen, wanted, locate(wanted, given), budget)
-    report(folder)
+    write_index(folder, chosen, wanted, locate(wanted, given), budget, found)
+    report(folder, wandb=wandb)
     raise typer.Exit(code)
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of an experiment's index.")],
+    photos: Photos = None,
+    wandb: Wandb = Mode.OFFLINE,
 ) -> None:
     """Write the tables, figures and verdicts of an experiment; reads run directories only."""
-    from ir_lightning.report.write import write_report
+    from ir_lightning.report.write import write_report  # what it needs takes seconds to import
 
-    for path in write_report(folder):
+    for path in write_report(folder, photos, wandb):
         console.print(path, soft_wrap=True)

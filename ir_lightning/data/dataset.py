@@ -88,18 +88,38 @@ class TrainingPairs(Dataset[Pair]):
 
 
 class EvaluationPairs(Dataset[Pair]):
-    """Whole images with fixed degradations, the first ``limit`` of them (None: all)."""
+    """Images with fixed degradations.
 
-    def __init__(self, source: Source, make: PairMaker, limit: int | None = None) -> None:
+    Args:
+        source: of the samples.
+        make: degrades what is not degraded.
+        limit: only the first so many; None: all.
+        side: only the ``side`` x ``side`` pixels around the centre; None: whole images.
+    """
+
+    def __init__(
+        self, source: Source, make: PairMaker, limit: int | None = None, side: int | None = None
+    ) -> None:
         self.source = source
         self.make = make
         self.limit = limit
+        self.side = side
 
     def __len__(self) -> int:
         return len(self.source) if self.limit is None else min(self.limit, len(self.source))
 
     def __getitem__(self, index: int) -> Pair:
-        return self.make(self.source[index], EVALUATION_SEED + index)
+        pair = self.make(self.source[index], EVALUATION_SEED + index)
+        if self.side is None:
+            return pair
+        cut = {kind: centre(pair[kind], self.side) for kind in ("degraded", "clean")}
+        return pair | cut
+
+
+def centre(image: Tensor, side: int) -> Tensor:
+    """(3, H, W) to the (3, side, side) in its middle, or what there is of it."""
+    top, left = (max(0, length - side) // 2 for length in image.shape[-2:])
+    return image[:, top : top + side, left : left + side]
 
 
 def quiet_worker(_: int) -> None:

@@ -36,7 +36,8 @@ class RestorationData(LightningDataModule):
         seed: the run's seed.
         iterations: the budget.
         batch: crops per iteration, of all processes together.
-        validation_images, test_images: how many whole images are scored; None means all.
+        validation_images, test_images: how many images are scored; None means all.
+        evaluation_side: they are cut to so many pixels around their centres; None: whole images.
         small_images: ``skip`` leaves out training images below the crop; they are padded otherwise.
         store: ``auto``, ``off`` or a folder: whether decoded images are read from a store.
         stores: the folder of stores that ``auto`` looks into. The samples are the same either way.
@@ -56,6 +57,7 @@ class RestorationData(LightningDataModule):
         batch: int,
         validation_images: int | None,
         test_images: int | None,
+        evaluation_side: int | None = None,
         small_images: str = "pad",
         store: str | bool = "off",
         stores: str = "stores",
@@ -70,8 +72,10 @@ class RestorationData(LightningDataModule):
             train = large_enough(train, augment.crop)
         make = PairMaker(composition, input)
         self.training_pairs = TrainingPairs(train, make, augment, seed)
-        self.validation_pairs = EvaluationPairs(validation, make, validation_images)
-        self.test_pairs = EvaluationPairs(test, make, test_images)
+        self.validation_pairs = EvaluationPairs(
+            validation, make, validation_images, evaluation_side
+        )
+        self.test_pairs = EvaluationPairs(test, make, test_images, evaluation_side)
         self.seed = seed
         self.iterations = iterations
         self.batch = batch

@@ -81,6 +81,8 @@ class Results:
     budget: str
     report: dict[str, Any]
     groups: list[Group]
+    found: list[dict[str, Any]] = field(default_factory=list)
+    """What an experiment without runs has found out."""
 
     def where(self, part: Mapping[str, Any]) -> list[Group]:
         """The cells that have these values."""
@@ -121,7 +123,8 @@ def collect(folder: Path) -> Results:
         group = groups.setdefault(json.dumps(entry["cell"]), Group(entry["cell"]))
         group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
     name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
-    results = Results(folder, name, title, budget, index["report"], list(groups.values()))
+    known, found = list(groups.values()), index.get("found", [])
+    results = Results(folder, name, title, budget, index["report"], known, found)
     _refuse_mixtures(results)
     return results
 

@@ -46,9 +46,14 @@ def draw(results: Results) -> list[Path]:
         axes[0][0].legend(title=series_key)
     figure.suptitle(f"{results.title}\nbudget={results.budget}: mean and sd over seeds", fontsize=9)
     figure.tight_layout()
+    return save(figure, results.folder)
+
+
+def save(figure: Any, folder: Path) -> list[Path]:
+    """Write ``figure.png`` and ``figure.pdf`` into a folder, and close the figure."""
     written = []
     for form in FORMATS:
-        path = results.folder / f"figure.{form}"
+        path = folder / f"figure.{form}"
         # No date in the file: the same runs draw the same bytes.
         empty: dict[str, Any] = {"CreationDate": None} if form == "pdf" else {"Software": None}
         with atomic_write(path, "wb") as file:

@@ -1,13 +1,12 @@
-"""A table once, in Markdown, CSV and LaTeX: paper, ours, difference, seeds."""
+"""The table of scores: paper, ours, difference, seeds, and what the generator costs."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ir_lightning.report.collect import Group, Results
+from ir_lightning.report.content import Table
 from ir_lightning.statistics.comparison import cell
 
 
@@ -28,6 +27,15 @@ class Entry:
     """Seeds that have finished, and that the experiment has."""
     paper: tuple[float, float] | None
     """The printed PSNR and SSIM, if there are any for this very data set."""
+    parameters: float
+    """Of the generator; NaN if not known."""
+    multiply_adds: float
+    """Of the generator for one 256 x 256 image; NaN if not known."""
+
+
+def score_table(results: Results) -> Table:
+    """All cells as text."""
+    return Table(HEADER, lines(entries(results)))
 
 
 def entries(results: Results) -> list[Entry]:
@@ -59,6 +67,17 @@ def _entry(report: dict[str, Any], group: Group) -> Entry:
         len(done),
         len(group.runs),
         (float(paper[0]), float(paper[1])) if paper else None,
+        *_cost(done[0].record if done else {}),
+    )
+
+
+def _cost(record: dict[str, Any]) -> tuple[float, float]:
+    """Parameters and multiply-adds of a run's generator."""
+    parameters = record.get("parameters", {}).get("generator")
+    work = record.get("multiply_adds")
+    return (
+        math.nan if parameters is None else float(parameters),
+        math.nan if work is None else float(work),
     )
 
 
@@ -72,6 +91,8 @@ HEADER = (
     "paper SSIM",
     "ours SSIM",
     "seeds",
+    "parameters (M)",
+    "multiply-adds (G)",
 )
 
 
@@ -88,6 +109,8 @@ def lines(table: Sequence[Entry]) -> list[tuple[str, ...]]:
             _text(entry.paper[1] if entry.paper else math.nan, 4),
             _text(entry.ssim, 4),
             f"{entry.done}/{entry.asked}",
+            _text(entry.parameters / 1e6, 3),
+            _text(entry.multiply_adds / 1e9, 2),
         )
         for entry in table
     ]
@@ -95,28 +118,3 @@ def lines(table: Sequence[Entry]) -> list[tuple[str, ...]]:
 
 def _text(value: float, digits: int, sign: str = "") -> str:
     return "-" if math.isnan(value) else f"{value:{sign}.{digits}f}"
-
-
-def markdown(table: Sequence[Entry]) -> str:
-    """A GitHub table."""
-    rows = [HEADER, ("---",) * len(HEADER), *lines(table)]
-    return "".join(
-        f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |\n" for row in rows
-    )
-
-
-def comma_separated(table: Sequence[Entry]) -> str:
-    """CSV with a header."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([HEADER, *lines(table)])
-    return text.getvalue()
-
-
-def latex(table: Sequence[Entry]) -> str:
-    """A booktabs tabular."""
-    escapes = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
-    rows = [" & ".join(text.translate(escapes) for text in row) + r" \\" for row in lines(table)]
-    head = " & ".join(HEADER) + r" \\"
-    columns = "ll" + "r" * (len(HEADER) - 2)
-    begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
-    return "\n".join([begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", end, ""])

@@ -22,15 +22,21 @@ class Judged:
     """The estimate with its interval, or what is missing."""
 
 
-def judge(results: Results) -> list[Judged]:
-    """Every claim of the experiment's file, on each data set where it says so."""
+def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[Judged]:
+    """Every claim of the experiment's file, on each data set where it says so.
+
+    Args:
+        results: of the experiment.
+        rules: what each kind of claim is judged by; RULES if None.
+    """
+    rules = RULES if rules is None else rules
     found = []
     for claim in results.report.get("claims", []):
         try:
-            rule = RULES[claim["kind"]]
+            rule = rules[claim["kind"]]
         except KeyError:
             raise UsageError(
-                f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(RULES)}."
+                f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(rules)}."
             ) from None
         each = claim.get("each")
         places = sorted({g.cell[each] for g in results.groups}) if each else [""]
@@ -46,7 +52,12 @@ Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
 UNDECIDED = "undecided"
 
 
-def _one(results: Results, part: Mapping[str, Any]) -> Group:
+def one(results: Results, part: Mapping[str, Any]) -> Group:
+    """The only cell that has these values.
+
+    Raises:
+        UsageError: there are none or several.
+    """
     groups = results.where(part)
     if len(groups) != 1:
         raise UsageError(f"{results.name}: a claim is about {dict(part)}, which {len(groups)} are.")
@@ -63,7 +74,7 @@ def _missing(groups: list[Group]) -> str | None:
 def _difference(
     results: Results, claim: Mapping[str, Any], part: Mapping[str, str], sign: float = 1.0
 ) -> Verdict:
-    a, b = (_one(results, {**claim[side], **part}) for side in ("a", "b"))
+    a, b = (one(results, {**claim[side], **part}) for side in ("a", "b"))
     if missing := _missing([a, b]):
         return UNDECIDED, missing
     judged = compare(a.matrix(), b.matrix(), margin=sign * float(claim.get("margin", 0.0)))

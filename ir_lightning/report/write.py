@@ -1,17 +1,28 @@
-"""The report of an experiment: table.md, .csv and .tex, figure.png and .pdf, report.md."""
+"""The report of an experiment: table.md, .csv, .tex, figure.png, .pdf, report.md and .html."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
+from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.report.collect import Results, collect
+from ir_lightning.report.content import Content
+from ir_lightning.report.convergence_claims import convergence_content
+from ir_lightning.report.facts import facts, warning
 from ir_lightning.report.figures import draw
-from ir_lightning.report.tables import comma_separated, entries, latex, markdown
-from ir_lightning.report.verdicts import Judged, judge
+from ir_lightning.report.inventory_table import inventory_content
+from ir_lightning.report.page import write_page
+from ir_lightning.report.tables import score_table
+from ir_lightning.report.verdicts import judge
+from ir_lightning.report.wandb_report import Mode, log_report
 
 
-def write_report(folder: Path) -> list[Path]:
+def write_report(folder: Path, photos: Path | None = None, wandb: Mode = Mode.OFF) -> list[Path]:
     """Read the runs that a folder's index names, and write what they say beside it.
+
+    Args:
+        folder: of the index.
+        photos: photographs to restore instead of those that the index names.
+        wandb: whether the report is logged to W&B, too.
 
     Returns:
         The files written.
@@ -20,43 +31,47 @@ def write_report(folder: Path) -> list[Path]:
         UsageError: there is no index, or the runs do not compare.
     """
     results = collect(folder)
-    table, figures = entries(results), draw(results)
-    texts = {
-        "table.md": markdown(table),
-        "table.csv": comma_separated(table),
-        "table.tex": latex(table),
-        "report.md": _report(results, markdown(table), judge(results), figures),
-    }
+    content = content_of(results, photos)
+    texts = {**content.tables, "report.md": _report(results, content)}
     for name, text in texts.items():
         with atomic_write(folder / name) as file:
             file.write(text)
-    return [*(folder / name for name in texts), *figures]
+    page = write_page(results, content)
+    log_report(results, content.verdicts, wandb)
+    return [*(folder / name for name in texts), *content.figures, page]
 
 
-def _report(results: Results, table: str, verdicts: list[Judged], figures: list[Path]) -> str:
-    runs = [run for group in results.groups for run in group.runs.values()]
-    done = [run for run in runs if run.finished]
-    facts = {
-        "budget": results.budget,
-        "runs": f"{len(done)} of {len(runs)} finished",
-        "protocol": _all(str(run.record["protocol"]) for run in done),
-        "iterations": _all(str(run.record["iterations"]) for run in done),
-        "test images": _all(str(run.record["images"]) for run in done),
-        "data sets": _all(str(run.record["dataset"]) for run in done),
-        "device": _all(str(run.record["device"]) for run in done),
-        "code": _all(str(run.record["git_commit"]) for run in done),
-    }
+def content_of(results: Results, photos: Path | None = None) -> Content:
+    """Tables, verdicts and figures by the kind of the experiment; figures are drawn.
+
+    Raises:
+        UsageError: the experiment's file or the photographs cannot be used.
+    """
+    if results.report["kind"] == "photographs":
+        from ir_lightning.report.photographs import photographs  # imports torch
+
+        return photographs(results, photos)
+    if photos is not None:
+        raise UsageError(f"--photos: {results.name} restores no photographs; fig5 does.")
+    if results.report["kind"] == "convergence":
+        return convergence_content(results)
+    if results.report["kind"] == "inventory":
+        return inventory_content(results)
+    return Content(score_table(results).files(), judge(results), draw(results))
+
+
+def _report(results: Results, content: Content) -> str:
     lines = [f"# {results.title}", ""]
-    lines += [f"- {key}: {value}" for key, value in facts.items()]
-    if results.budget != "paper":
-        lines += ["", "A small run: its numbers do not compare with the paper's."]
+    lines += [f"- {key}: {value}" for key, value in facts(results).items()]
+    if told := warning(results):
+        lines += ["", told]
     lines += ["", "## Claims", ""]
-    for judged in verdicts:
+    for judged in content.verdicts:
         where = f" ({judged.where})" if judged.where else ""
         lines.append(f"- **{judged.verdict}**: {judged.says}{where}. {judged.reason}")
-    lines += ["", *(f"![{results.title}]({p.name})\n" for p in figures if p.suffix == ".png")]
-    return "\n".join([*lines, "## Numbers", "", table])
-
-
-def _all(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values))) or "-"
+    lines += [
+        "",
+        *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),
+    ]
+    lines += [*(f"{note}\n" for note in content.notes), "## Numbers", ""]
+    return "\n".join([*lines, content.tables["table.md"]])

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from ir_lightning.errors import UsageError
 from ir_lightning.runs.patient_wandb import PatientWandb
+from ir_lightning.runs.result import read_result
 
 
 def wandb_logger(
@@ -29,13 +30,14 @@ def wandb_logger(
     crash and is logged again is there twice, at the same ``iteration``.
 
     Args:
-        run_dir: the run's directory; its name is the name on the dashboard.
+        run_dir: the run's directory. On the dashboard a run of a sweep is called by what varies in
+            the sweep, any other one by its directory.
         run_id: config hash.
         config: plain, resolved configuration.
         project, entity: where on W&B.
         mode: ``offline`` (no network, no account; ``wandb sync`` uploads later) or ``online``,
             which becomes offline where the server does not answer or ``WANDB_MODE`` says so.
-        group: runs with the same one are shown together; None for none.
+        group: runs with the same one are shown together; None for the sweep, if there is one.
         patience: seconds that W&B may delay the run, in total.
 
     Raises:
@@ -45,12 +47,13 @@ def wandb_logger(
         raise UsageError(f"logger.wandb.mode must be offline or online, not {mode!r}.")
     if patience <= 0:
         raise UsageError(f"logger.wandb.patience must be above 0 seconds, not {patience:g}.")
+    record = read_result(run_dir)
     begin = {
-        "name": run_dir.name,
+        "name": record.get("label") or run_dir.name,
         "id": run_id,
         "project": project,
         "entity": entity,
-        "group": group,
+        "group": group or record.get("sweep"),
         "dir": str(run_dir),
         "config": config,
     }

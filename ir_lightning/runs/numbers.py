@@ -43,6 +43,7 @@ NUMBERS = {
     "budget.epochs": Limits(0, whole=False, optional=True),
     "budget.checkpoint_every": Limits(1),
     "budget.log_every": Limits(1),
+    "budget.evaluation_side": Limits(11, optional=True),  # SSIM's window
     "budget.validation_images": Limits(1, optional=True),
     "budget.test_images": Limits(1, optional=True),
     "checkpoint.minutes": Limits(0, whole=False),
@@ -51,6 +52,10 @@ NUMBERS = {
     "discriminator.width": Limits(1),
     "enhancer.layers": Limits(0),
     "enhancer.growth": Limits(1),
+    "enhancer.width": Limits(1),
+    "enhancer.steps": Limits(1),
+    "enhancer.recursions": Limits(1),
+    "enhancer.reduction": Limits(1),
     "evaluation.whole_pixels": Limits(1, optional=True),
     "evaluation.tile": Limits(1),
     "evaluation.overlap": Limits(0),

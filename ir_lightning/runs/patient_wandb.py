@@ -77,6 +77,11 @@ class PatientWandb(Logger):
         self._put("image", name, image)
 
     @rank_zero_only
+    def log_page(self, name: str, page: Path) -> None:
+        """Log a self-contained HTML page."""
+        self._put("page", name, page.read_text("utf-8"))
+
+    @rank_zero_only
     def log_summary(self, values: dict[str, Any]) -> None:
         """Set the run's final numbers."""
         self._put("summary", values)

@@ -104,6 +104,8 @@ def _send(run: Any, source: BinaryIO, seconds: float, problems: list[str]) -> in
                     problems.append(f"the server did not answer about the table {name}")
             case "image", name, image:
                 run.log({name: wandb.Image(image)})
+            case "page", name, text:
+                run.log({name: wandb.Html(text, inject=False)})
             case "summary", values:
                 run.summary.update(values)
 

@@ -18,7 +18,7 @@ from ir_lightning.runs.check import check
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.recipe import Recipe
 from ir_lightning.systems.schedule import ConstantThenLinear
-from tests.conftest import SMALL, Compose
+from tests.conftest import SMALL, Compose, quiet_trainer
 
 
 def logits() -> tuple[Tensor, Tensor]:
@@ -184,15 +184,7 @@ def train(adversarial: Any, iterations: int) -> list[Tensor]:
     random, watch = torch.Generator().manual_seed(1), Watch()
     pairs = [torch.rand(2, 1, 3, 8, 8, generator=random) for _ in range(iterations)]
     batches: Any = [{"name": ["a"], "degraded": x, "clean": y} for x, y in pairs]
-    trainer = Trainer(
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-        callbacks=[watch],
-    )
+    trainer = quiet_trainer(callbacks=[watch])
     trainer.fit(system(adversarial, iterations), DataLoader(batches, batch_size=None))
     return watch.after
 

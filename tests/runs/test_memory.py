@@ -10,7 +10,6 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
@@ -27,7 +26,7 @@ from ir_lightning.runs.memory import (
     estimate,
     refuse_too_large,
 )
-from tests.conftest import SMALL, Compose
+from tests.conftest import SMALL, Compose, quiet_trainer
 
 Plain = Callable[..., dict[str, Any]]
 
@@ -66,15 +65,7 @@ def really_allocated(config: dict[str, Any]) -> int:
     """The peak, in bytes, of what torch's CPU allocator gave two real iterations."""
     shape = (config["budget"]["batch"], 3, config["budget"]["crop"], config["budget"]["crop"])
     precision: Any = config["trainer"]["precision"]
-    trainer = Trainer(
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-        precision=precision,
-    )
+    trainer = quiet_trainer(precision=precision)
 
     class Batches(torch.utils.data.Dataset[Any]):
         def __len__(self) -> int:

@@ -3,7 +3,6 @@
 import functools
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -12,6 +11,7 @@ from ir_lightning.metrics.protocols import RGB8, Y_MATLAB
 from ir_lightning.systems.recipe import Recipe
 from ir_lightning.systems.regression import RegressionSystem
 from ir_lightning.systems.schedule import ConstantThenLinear
+from tests.conftest import quiet_trainer
 
 
 class Local(nn.Module):
@@ -50,10 +50,7 @@ def images() -> DataLoader[dict[str, object]]:
 
 
 def judge(judged: RegressionSystem) -> RegressionSystem:
-    trainer = Trainer(
-        logger=False, accelerator="cpu", enable_checkpointing=False, enable_progress_bar=False
-    )
-    trainer.test(judged, images(), verbose=False)
+    quiet_trainer().test(judged, images(), verbose=False)
     return judged
 
 

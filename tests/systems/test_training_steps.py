@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -15,6 +14,7 @@ from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.recipe import Recipe
 from ir_lightning.systems.regression import RegressionSystem
 from ir_lightning.systems.schedule import ConstantThenLinear
+from tests.conftest import quiet_trainer
 
 ITERATIONS = 6
 ADAM = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
@@ -56,14 +56,7 @@ def batches() -> list[dict[str, Any]]:
 
 
 def fit(system: Any) -> None:
-    trainer = Trainer(
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accelerator="cpu",
-    )
+    trainer = quiet_trainer()
     trainer.fit(system, DataLoader(batches(), batch_size=None))
 
 

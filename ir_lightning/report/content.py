@@ -1,0 +1,67 @@
+"""What a report is made of, whatever kind of experiment it is about."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ir_lightning.report.verdicts import Judged
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; the first column is of words, the others are of numbers."""
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """A GitHub table."""
+        lines = [self.header, ("---",) * len(self.header), *self.rows]
+        return "".join(
+            f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |\n"
+            for line in lines
+        )
+
+    def comma_separated(self) -> str:
+        """CSV with a header."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A booktabs tabular."""
+        escapes = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
+        head, *rows = (
+            " & ".join(text.translate(escapes) for text in line) + r" \\"
+            for line in (self.header, *self.rows)
+        )
+        begin = rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}"
+        lines = [begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", ""]
+        return "\n".join(lines)
+
+    def files(self) -> dict[str, str]:
+        """The table in every form, by file name."""
+        return {
+            "table.md": self.markdown(),
+            "table.csv": self.comma_separated(),
+            "table.tex": self.latex(),
+        }
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report before it is written.
+
+    Attributes:
+        tables: ``table.md``, ``.csv`` and ``.tex``, as text.
+        verdicts: the claims, judged.
+        figures: files that have been drawn.
+        notes: paragraphs that stand below the figure.
+    """
+
+    tables: dict[str, str]
+    verdicts: list[Judged]
+    figures: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,82 @@
+"""An experiment's report on W&B: a run of its own, beside those that it is about."""
+
+import csv
+import hashlib
+from enum import StrEnum
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from ir_lightning.report.collect import Results, Run
+from ir_lightning.report.verdicts import Judged
+
+PATIENCE = 60.0  # seconds
+PAGE, TABLE, FIGURE = "report.html", "table.csv", "figure.png"
+
+
+class Mode(StrEnum):
+    """Whether a report goes to W&B; ``wandb sync FOLDER/wandb/offline-run-*`` uploads it later."""
+
+    OFF = "off"
+    OFFLINE = "offline"
+    ONLINE = "online"
+
+
+def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
+    """Log table, claims, figure and page of a report that has been written.
+
+    It goes where the runs went: to the project and entity of the first finished one. A report that
+    is written again is the same run there. Without a finished run, or if the runs were not logged
+    to W&B, nothing is logged.
+    """
+    folder, destination = results.folder, _destination(results)
+    if mode == Mode.OFF or destination is None:
+        return
+    from ir_lightning.runs.patient_wandb import PatientWandb  # imports torch
+
+    project, entity = destination
+    identity = hashlib.sha256(f"{folder.name}{_sweeps(results)}".encode()).hexdigest()[:10]
+    begin = {
+        "name": f"report: {folder.name}",
+        "id": identity,
+        "project": project,
+        "entity": entity,
+        "group": results.name,
+        "job_type": "report",
+        "dir": str(folder),
+        "config": {"experiment": results.name, "budget": results.budget},
+    }
+    logger = PatientWandb(begin, online=mode == Mode.ONLINE, patience=PATIENCE)
+    with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    logger.log_table("report/table", header, [list(row) for row in rows])
+    claims = [[each.says, each.where, each.verdict, each.reason] for each in verdicts]
+    logger.log_table("report/claims", ["claim", "on", "verdict", "reason"], claims)
+    if (folder / FIGURE).exists():
+        with Image.open(folder / FIGURE) as picture:
+            logger.log_image("report/figure", np.asarray(picture.convert("RGB")))
+    if (folder / PAGE).exists():
+        logger.log_page("report/page", folder / PAGE)
+    logger.finish(exit_code=0)
+
+
+def _runs(results: Results) -> list[Run]:
+    return [run for group in results.groups for run in group.finished]
+
+
+def _sweeps(results: Results) -> list[str]:
+    """The sweeps that the runs were trained in."""
+    return sorted({str(run.record.get("sweep", "")) for run in _runs(results)})
+
+
+def _destination(results: Results) -> tuple[str, str | None] | None:
+    """Project and entity of the first run that was logged to W&B."""
+    for run in _runs(results):
+        try:
+            config = yaml.safe_load((run.directory / "config.yaml").read_text("utf-8"))
+        except (OSError, yaml.YAMLError):
+            continue
+        if settings := config["logger"].get("wandb"):
+            return str(settings["project"]), settings["entity"]
+    return None
