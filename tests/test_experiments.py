@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ir_lightning.cli import main
+from ir_lightning.commands.inventory import inventory
+from ir_lightning.commands.photographs import with_photographs
 from ir_lightning.compose import composed
 from ir_lightning.errors import UsageError
 from ir_lightning.experiment import (
@@ -13,26 +16,68 @@ from ir_lightning.experiment import (
     EXPERIMENTS,
     INDEX,
     Experiment,
+    Job,
     commands,
     locate,
     names,
     write_index,
 )
+from ir_lightning.report.write import write_report
 from ir_lightning.run import run
+from ir_lightning.runs.check import check
 from ir_lightning.runs.identity import config_hash
 from tests.conftest import CONF
 
-STEP = ["logger=csv", "callbacks=none", "budget.test_images=1", "budget.iterations=1"]
 NAMES = names()
 
 
+def trained(job: Job, runs: Path) -> Path:
+    """Train a run of an experiment here, without a process of its own; its directory."""
+    overrides = [*job.overrides, "logger=csv", f"paths.runs={runs}"]
+    assert run(composed(overrides), overrides)["status"] == "finished", job.cell
+    (place,) = locate([job], overrides[-2:])
+    return place
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_an_experiments_first_and_last_run_take_a_step(name: str, tmp_path: Path) -> None:
-    jobs = Experiment.named(name).jobs(budget="smoke")
-    for job in (jobs[0], jobs[-1]) if jobs else ():  # an inventory trains nothing
-        thin = ["enhancer.layers=1"] if "infoaccum" in " ".join(job.overrides) else []
-        overrides = [*job.overrides, *STEP, *thin, f"paths.runs={tmp_path}"]
-        assert run(composed(overrides), overrides)["status"] == "finished", job.cell
+def test_every_experiment_ends_in_its_report(name: str, tmp_path: Path) -> None:
+    """All runs at smoke budget, then table, verdicts, figure and page."""
+    experiment = Experiment.named(name)
+    jobs = experiment.jobs(budget="smoke")
+    runs, folder = tmp_path / "runs", tmp_path / "runs" / "reports" / name
+    found: list[dict[str, Any]] = []
+    if experiment.report["kind"] == "inventory":
+        found = inventory(experiment, "synthetic", [])
+    if experiment.report["kind"] == "photographs":
+        experiment = with_photographs(experiment, None, None)
+    places = [trained(job, runs) for job in jobs]
+    write_index(folder, experiment, jobs, places, "smoke", found)
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    for claim in experiment.report["claims"]:
+        assert claim["kind"] == "found" or claim["says"] in text
+    if jobs:
+        assert f"{len(jobs)} of {len(jobs)} finished" in text
+        assert (folder / "report.html").stat().st_size > 10_000
+        assert (folder / "figure.png").exists() == (experiment.report["kind"] in DRAWN)
+    assert len((folder / "table.csv").read_text().splitlines()) > 1
+
+
+DRAWN = ("curve", "bars", "convergence", "photographs")
+
+
+def test_the_command_trains_what_is_missing_and_reports(tmp_path: Path) -> None:
+    asked = ["experiment", "fig6", "--budget", "smoke", "--runs", str(tmp_path), "--wandb", "off"]
+    thin = ["logger=csv", "enhancer.growth=1"]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as end:
+            main([*asked, *thin])
+        assert end.value.code == 0
+    runs = list(tmp_path.glob("*/result.json"))
+    assert len(runs) == len(Experiment.named("fig6").jobs(budget="smoke"))
+    for path in runs:  # the second time, nothing was trained
+        assert [attempt.name for attempt in (path.parent / "attempts").iterdir()] == ["1"]
+    assert (tmp_path / "reports" / "fig6-synthetic-smoke" / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +91,7 @@ def test_the_head_of_an_experiment_says_command_cost_and_expectation(name: str) 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_cells_compose_and_are_different_runs(name: str) -> None:
     jobs = Experiment.named(name).jobs(budget="smoke")
-    hashes = {config_hash(composed(job.overrides)) for job in jobs}
+    hashes = {config_hash(check(composed(job.overrides), job.overrides).config) for job in jobs}
     assert len(hashes) == len(jobs), "two cells are one configuration"
 
 
@@ -113,11 +158,7 @@ def test_a_broken_file_is_refused(
 def test_the_index_finds_the_runs(tmp_path: Path) -> None:
     experiment = Experiment.named("fig3")
     jobs = experiment.jobs(budget="smoke")[:2]
-    extra = [*STEP, f"paths.runs={tmp_path}/runs"]
-    places = locate(jobs, extra)
-    for job, place in zip(jobs, places, strict=True):
-        run(composed([*job.overrides, *extra]), [*job.overrides, *extra])
-        assert (place / "result.json").exists()
+    places = [trained(job, tmp_path / "runs") for job in jobs]
     folder = tmp_path / "runs" / "reports" / "fig3"
     write_index(folder, experiment, jobs, places, "smoke")
     index = yaml.safe_load((folder / INDEX).read_text())

@@ -17,7 +17,7 @@ def with_photographs(experiment: Experiment, photos: Path | None, data: str | No
         data: ``paths.data``, the folder of the benchmarks.
     """
     settings = dict(experiment.report["photographs"])
-    usual = Path(data).expanduser() / settings["folder"] if data else None
+    usual = Path(data).expanduser() / settings["below_data"] if data else None
     folder = photos or (usual if usual and usual.is_dir() else None)
     settings["folder"] = None if folder is None else str(folder.expanduser().resolve())
     if photos is not None:

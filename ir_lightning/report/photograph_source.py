@@ -67,11 +67,13 @@ def of_test_set(run: Run, count: int) -> tuple[str, list[Photograph]]:
         UsageError: its configuration cannot be read, names other classes than those of this
             package, or its images are no longer there.
     """
-    dataset = run_config(run)["dataset"]
+    config = run_config(run)
+    dataset, side = config["dataset"], config["budget"].get("evaluation_side")
     refuse_untrusted(dataset, run.directory / CONFIG_FILE, TRAININGS)
     source = build(dataset["test"], "dataset.test")
     composition = dataset["composition"] and build(dataset["composition"], "dataset.composition")
-    pairs = EvaluationPairs(source, PairMaker(composition, "degraded"), run.record["images"])
+    make = PairMaker(composition, "degraded")
+    pairs = EvaluationPairs(source, make, run.record["images"], side)
     kind = "paired" if composition is None else "synthetic"
     shown = [_photograph(pairs[place]) for place in _spread(len(pairs), count)]
     return f"{kind} test images of {run.record['dataset']}, not real photographs", shown

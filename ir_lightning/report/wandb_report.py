@@ -30,8 +30,8 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
     is written again is the same run there. Without a finished run, or if the runs were not logged
     to W&B, nothing is logged.
     """
-    folder, destination = results.folder, _destination(results)
-    if mode == Mode.OFF or destination is None:
+    folder, destination = results.folder, None if mode == Mode.OFF else _destination(results)
+    if destination is None:
         return
     from ir_lightning.runs.patient_wandb import PatientWandb  # imports torch
 
@@ -75,8 +75,9 @@ def _destination(results: Results) -> tuple[str, str | None] | None:
     for run in _runs(results):
         try:
             config = yaml.safe_load((run.directory / "config.yaml").read_text("utf-8"))
-        except (OSError, yaml.YAMLError):
-            continue
-        if settings := config["logger"].get("wandb"):
-            return str(settings["project"]), settings["entity"]
+            settings = config["logger"].get("wandb")
+            if settings:
+                return str(settings["project"]), settings["entity"]
+        except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+            continue  # a run whose configuration is damaged says nothing
     return None

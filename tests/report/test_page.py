@@ -132,7 +132,7 @@ def test_whatever_runs_say_is_escaped(tmp_path: Path) -> None:
 def test_without_galleries_or_curves_there_is_still_a_page(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path, galleries=False)
     for curve in (tmp_path / "runs").glob("*/metrics.csv"):
-        curve.write_text("iteration\n1,2,\x00")
+        curve.write_text("iteration,val/psnr\n10,not a number\n")
     page = Page(written(folder))
     assert page.sliders == []
     assert not {"compare", "extremes", "curves"} & set(page.all("id"))
@@ -259,6 +259,17 @@ def test_more_than_seven_curves_are_drawn_readably(
 
 
 def test_cells_with_the_same_label_are_told_apart(tmp_path: Path) -> None:
+    folder = plant_experiment(tmp_path)
+    index = json.loads((folder / "experiment.json").read_text())
+    for number, run in enumerate(index["runs"][:2]):
+        run["cell"]["depth"] = str(number)
+    (folder / "experiment.json").write_text(json.dumps(index))
+    labels = [cell.label for cell in named_cells(collect(folder))]
+    assert labels[:2] == ["method=unet5, depth=0", "method=unet5, depth=1"]
+    assert labels[-1] == "pix2pix & co"
+
+
+def test_cells_without_a_label_are_called_by_their_values(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path, report=REPORT | {"rows": "none of them"})
     labels = [cell.label for cell in named_cells(collect(folder))]
     assert labels == ["method=unet5", "method=pix2pix"]

@@ -154,7 +154,8 @@ def test_everything_has_a_name_and_is_reached_by_the_keyboard(root: Path) -> Non
         told.unnamed = [...d.querySelectorAll("input, select")].filter((e) => !named(e)).length;
         told.hidden = [...d.querySelectorAll("a, input, select, summary, .scroll")]
           .filter((e) => { e.focus(); return e.offsetParent && d.activeElement !== e; }).length;
+        told.stuck = [...d.querySelectorAll(".scroll")].filter((e) => e.tabIndex !== 0).length;
         told.blind = [...d.querySelectorAll("img")].filter((e) => !e.alt).length;
         """,
     )
-    assert told == {"unnamed": 0, "hidden": 0, "blind": 0}
+    assert told == {"unnamed": 0, "hidden": 0, "stuck": 0, "blind": 0}

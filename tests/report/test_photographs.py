@@ -30,7 +30,7 @@ from tests.report.test_report import RECORD
 RANDOM = np.random.default_rng(5)
 SMALL = [
     *("budget=smoke", "dataset=rain", "generator=unet", "logger=csv", "callbacks=none"),
-    *("budget.iterations=1", "threads=1"),
+    *("budget.iterations=1", "budget.evaluation_side=150", "threads=1"),
 ]
 
 

@@ -23,6 +23,8 @@ RECORD = {
     "images": IMAGES,
     "budget": "cpu",
     "iterations": 10,
+    "parameters": {"generator": 554_400, "discriminator": 0},
+    "multiply_adds": 12_345_678_900,
     "device": "cpu",
     "git_commit": "abc",
 }
@@ -71,10 +73,10 @@ def folder(tmp_path: Path) -> Path:
 
 MARKDOWN = (
     "|  | data | paper PSNR (dB) | ours PSNR (dB) | sd | difference | paper SSIM | ours SSIM "
-    "| seeds |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
-    "| UNet-5 |  | 24.00 | 25.10 | 0.10 | +1.10 | 0.8000 | 0.5020 | 3/3 |\n"
-    "| pix2pix & co |  | - | 24.05 | 0.07 | - | - | 0.4810 | 2/3 |\n"
+    "| seeds | parameters (M) | multiply-adds (G) |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    "| UNet-5 |  | 24.00 | 25.10 | 0.10 | +1.10 | 0.8000 | 0.5020 | 3/3 | 0.554 | 12.35 |\n"
+    "| pix2pix & co |  | - | 24.05 | 0.07 | - | - | 0.4810 | 2/3 | 0.554 | 12.35 |\n"
 )
 
 
@@ -82,11 +84,11 @@ def test_the_tables_are_golden(folder: Path) -> None:
     write_report(folder)
     assert (folder / "table.md").read_text() == MARKDOWN
     assert (folder / "table.csv").read_text().splitlines()[1:] == [
-        "UNet-5,,24.00,25.10,0.10,+1.10,0.8000,0.5020,3/3",
-        "pix2pix & co,,-,24.05,0.07,-,-,0.4810,2/3",
+        "UNet-5,,24.00,25.10,0.10,+1.10,0.8000,0.5020,3/3,0.554,12.35",
+        "pix2pix & co,,-,24.05,0.07,-,-,0.4810,2/3,0.554,12.35",
     ]
     assert (
-        r"pix2pix \& co &  & - & 24.05 & 0.07 & - & - & 0.4810 & 2/3 \\"
+        r"pix2pix \& co &  & - & 24.05 & 0.07 & - & - & 0.4810 & 2/3 & 0.554 & 12.35 \\"
         in (folder / "table.tex").read_text().splitlines()
     )
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -140,7 +142,10 @@ def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:
     assert judged.verdict == "undecided"
     assert "1 of 2 cells have no finished run" in judged.reason
     write_report(folder)
-    assert "| pix2pix & co |  | - | - | - | - | - | - | 0/3 |" in (folder / "table.md").read_text()
+    assert (
+        "| pix2pix & co |  | - | - | - | - | - | - | 0/3 | - | - |"
+        in (folder / "table.md").read_text()
+    )
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
