@@ -55,7 +55,7 @@ def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
     if not settings.first:
         raise UsageError(
             "pretrain.first has no overrides: say how the first run differs, such as "
-            "'pretrain.first=[task=reconstruction,loss=mse]', or take pretrain=reconstruction."
+            "\"pretrain.first=['task=reconstruction','loss=mse']\", or take pretrain=reconstruction."
         )
     if config.trainer.devices != 1:
         raise UsageError(

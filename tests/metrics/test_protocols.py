@@ -10,6 +10,7 @@ from skimage import data
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio as peak_signal_to_noise
 
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import PROTOCOLS, RGB8, Y_MATLAB, Protocol, protocol_named
@@ -84,6 +85,14 @@ def test_the_ssim_of_kornia_on_the_valid_region() -> None:
     restored = (noisy(clean / 255, 0.1).clamp(0, 1) * 255).round()
     expected = kornia_ssim(restored, clean, 11, max_val=255.0, eps=0.0, padding="valid").mean()
     assert RGB8.score(restored / 255, clean / 255).ssim.item() == pytest.approx(expected.item())
+
+
+def test_the_psnr_of_torchmetrics() -> None:
+    random = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 1, 3, 24, 30, generator=random)
+    levels = [image.mul(255).round().double() for image in (first, second)]
+    expected = peak_signal_to_noise(levels[0], levels[1], data_range=255.0)
+    assert RGB8.score(first, second).psnr.item() == pytest.approx(float(expected))
 
 
 def test_psnr_in_closed_form() -> None:
