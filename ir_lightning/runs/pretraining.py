@@ -54,8 +54,8 @@ def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
         return None
     if not settings.first:
         raise UsageError(
-            "pretrain.first has no overrides: say how the first run differs, such as "
-            "\"pretrain.first=['task=reconstruction','loss=mse']\", or take pretrain=reconstruction."
+            'pretrain.first has no overrides: say how the first run differs, such as "pretrain.'
+            "first=['task=reconstruction','loss=mse']\", or take pretrain=reconstruction."
         )
     if config.trainer.devices != 1:
         raise UsageError(
