@@ -83,9 +83,14 @@ def report(
     folder: Annotated[Path, typer.Argument(help="The folder of an experiment's index.")],
     photos: Photos = None,
     wandb: Wandb = Mode.OFFLINE,
+    keep: Annotated[
+        Path | None, typer.Option(help="Put numbers and drawings, but no photograph, there, too.")
+    ] = None,
 ) -> None:
     """Write the tables, figures and verdicts of an experiment; reads run directories only."""
+    from ir_lightning.report.archive import archive
     from ir_lightning.report.write import write_report  # what it needs takes seconds to import
 
-    for path in write_report(folder, photos, wandb):
+    written = write_report(folder, photos, wandb)
+    for path in [*written, *(archive(folder, keep) if keep else [])]:
         console.print(path, soft_wrap=True)
