@@ -1,5 +1,6 @@
 """One run: check, name, claim, record, train, record."""
 
+import math
 import time
 import traceback
 from pathlib import Path
@@ -195,8 +196,10 @@ def record_run(
         if stopped is not None:
             stopped.answer()  # last: a scheduler that gets its node back kills what is there
     if in_sweep:
-        gain = float(end["restored"]["psnr"]) - float(end["degraded"]["psnr"])
-        console.print(f"Finished in {end['seconds']} s: {gain:+.3f} dB", soft_wrap=True)
+        psnr, before = (float(end[kind]["psnr"]) for kind in ("restored", "degraded"))
+        # What is only to be copied has lost nothing yet, so there is nothing to gain.
+        told = f"{psnr - before:+.3f} dB" if math.isfinite(before) else f"{psnr:.3f} dB"
+        console.print(f"Finished in {end['seconds']} s: {told}", soft_wrap=True)
     else:
         show(begun | end, run_dir)
     return begun | end
