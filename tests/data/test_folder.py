@@ -152,7 +152,7 @@ def test_small_images_are_counted_and_said(
     for name in names(parts(photos)["train"])[:4]:
         trees.write(photos / f"{name}.png", trees.clean(name, 20, 70))
     overrides = [*SMALL, "budget.iterations=null", "budget.epochs=1", f"clean_dir={photos}"]
-    config, notices, _ = check(composed(*overrides, f"dataset.small_images={choice}"))
+    config, notices, *_ = check(composed(*overrides, f"dataset.small_images={choice}"))
     assert config.budget.iterations == iterations
     assert notices == [f"4 of 34 training images are smaller than the crop: {notice}"]
     data = build(resolve(config)["data"], "data")
