@@ -43,7 +43,7 @@ def draw_convergence(results: Results, runs: Mapping[str, Sequence[Convergence]]
             axis.set_yscale("log")
     for axis in [*axes[0][len(runs) :], *axes[1][len(BALANCE) :]]:
         axis.remove()
-    axes[1][0].legend(fontsize=7)
+    axes[1][len(BALANCE) - 1].legend(fontsize=7, loc="lower right")
     figure.suptitle(
         f"{results.title}\nbudget={results.budget}; below: mean and sd over seeds", fontsize=10
     )
