@@ -68,6 +68,12 @@ def to_tensor(image: Image) -> Tensor:
     return torch.from_numpy(planes / np.float32(255))
 
 
+def to_pixels(image: Tensor) -> Image:
+    """(3, H, W) in about [0, 1] to (H, W, 3) uint8, rounded as the scoring protocols round."""
+    levels = image.clamp(0, 1).mul(255).round().byte()
+    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
 class TrainingPairs(Dataset[Pair]):
     """Random crops; item (epoch, index) is a pure function of (seed, epoch, index)."""
 

@@ -3,7 +3,6 @@
 Nothing is read but ``metrics.csv``, which ``callbacks=[default,balance]`` has added to.
 """
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.collect import Array, Run
-from ir_lightning.runs.result import CURVE
+from ir_lightning.report.curve_file import Curve, read_curves
 from ir_lightning.statistics.imbalance import (
     Imbalance,
     Time,
@@ -31,24 +30,13 @@ SCORE = "val/psnr"
 class Curves:
     """The columns of a run's ``metrics.csv``."""
 
-    columns: dict[str, tuple[Array, Array]]
+    columns: dict[str, Curve]
     """By name: iterations (T,) at which there is a value, and the values."""
 
     @classmethod
     def of(cls, run_dir: Path) -> "Curves":
         """Read them; empty where there is no file."""
-        try:
-            with (run_dir / CURVE).open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        except OSError:
-            rows = []
-        columns = {}
-        for name in rows[0] if rows else ():
-            there = [row for row in rows if row[name]]
-            pairs = [(float(row["iteration"]), float(row[name])) for row in there]
-            if pairs:
-                columns[name] = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-        return cls(columns)
+        return cls(read_curves(run_dir))
 
     def __getitem__(self, name: str) -> tuple[Array, Array]:
         """Iterations and values of a column.

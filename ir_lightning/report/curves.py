@@ -5,7 +5,6 @@ they are drawn as a series from dark to light where the cells are steps of one n
 otherwise as one small drawing for each cell, with all the others in grey behind it.
 """
 
-import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ import matplotlib
 import numpy as np
 
 from ir_lightning.report.cells import Named
-from ir_lightning.report.collect import Array, Run
+from ir_lightning.report.curve_file import Curve, read_curves
 from ir_lightning.report.figures import COLOURS
-from ir_lightning.runs.result import CURVE
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -28,8 +26,6 @@ WINDOWS = 30
 LONG = 32
 """Letters: legends of longer labels have one column."""
 DASHES = ("-", "--", ":", "-.")
-Curve = tuple[Array, Array]
-"""(N,) iterations and (N,) values."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +45,6 @@ class Drawing:
     says: str
     svg: bytes
     small: bool
-
-
-def read_curves(run: Run) -> dict[str, Curve]:
-    """Metric to its curve, of those in ``METRICS``; empty where a run has left no readable file."""
-    try:
-        with (run.directory / CURVE).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        found = {}
-        for metric in METRICS:
-            points = [(float(r["iteration"]), float(r[metric])) for r in rows if r.get(metric)]
-            if points:
-                x, y = np.array(points).T
-                found[metric] = (x, y)
-        return found
-    except (OSError, ValueError, KeyError):
-        return {}
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -103,7 +83,7 @@ def draw_curves(cells: Sequence[Named], steps: str | None, series: str | None) -
 
 def _of(cell: Named) -> dict[str, Curve]:
     """The mean curves of a cell; a metric that a seed lacks is left out, or there is no mean."""
-    seeds = [read_curves(run) for run in cell.group.finished]
+    seeds = [read_curves(run.directory) for run in cell.group.finished]
     shared = [metric for metric in METRICS if seeds and all(metric in found for found in seeds)]
     means = {metric: mean_curve([found[metric] for found in seeds]) for metric in shared}
     return {metric: curve for metric, curve in means.items() if len(curve[0])}

@@ -10,7 +10,7 @@ import yaml
 from scipy.ndimage import uniform_filter
 
 from ir_lightning.build import build
-from ir_lightning.data.dataset import EvaluationPairs, Pair, PairMaker
+from ir_lightning.data.dataset import EvaluationPairs, Pair, PairMaker, to_pixels
 from ir_lightning.data.images import list_images, read_image
 from ir_lightning.data.source import Image
 from ir_lightning.errors import UsageError
@@ -116,8 +116,5 @@ def _across(image: Image) -> Any:
 
 
 def _photograph(pair: Pair) -> Photograph:
-    images = (
-        pair[kind].mul(255).round().byte().permute(1, 2, 0).numpy()
-        for kind in ("degraded", "clean")
-    )
+    images = (to_pixels(pair[kind]) for kind in ("degraded", "clean"))
     return Photograph(pair["name"], *images)

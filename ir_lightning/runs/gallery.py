@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
-from torch import Tensor
 
+from ir_lightning.data.dataset import to_pixels
 from ir_lightning.data.images import write_image
 from ir_lightning.files import write_json
 from ir_lightning.systems.processes import from_all
@@ -48,7 +48,7 @@ class Gallery(Callback):
     ) -> None:
         place = batch_idx * trainer.world_size + trainer.global_rank
         images = dict(zip(KINDS, (batch["degraded"], outputs, batch["clean"]), strict=True))
-        pixels = {kind: _pixels(image[0]) for kind, image in images.items()}
+        pixels = {kind: to_pixels(image[0]) for kind, image in images.items()}
         self.shown[place] = (dict(pl_module.rows[place]), pixels)
         self.shown = {number: self.shown[number] for number in self._chosen()}
 
@@ -89,9 +89,3 @@ def read_gallery(run_dir: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     return entries if isinstance(entries, list) else []
-
-
-def _pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(3, H, W) in [0, 1] to (H, W, 3), rounded as the scoring protocols round."""
-    levels = image.clamp(0, 1).mul(255).round().byte()
-    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())

@@ -7,8 +7,8 @@ import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
+from ir_lightning.data.dataset import centre, to_pixels
 from ir_lightning.files import atomic_write
 from ir_lightning.systems.processes import from_all
 
@@ -44,7 +44,8 @@ class Grid(Callback):
         place = batch_idx * trainer.world_size + trainer.global_rank
         in_all = len(trainer.datamodule.test_pairs)
         if place in np.linspace(0, in_all - 1, self.limit).round():
-            images = [self._cut(image[0]) for image in (batch["degraded"], outputs, batch["clean"])]
+            whole = (batch["degraded"], outputs, batch["clean"])
+            images = [to_pixels(centre(image[0], self.side)) for image in whole]
             row = pl_module.rows[place]
             scores = [f"{row[f'{kind}_psnr']:.2f} dB" for kind in ("degraded", "restored")]
             captions = [f"degraded {scores[0]}", f"restored {scores[1]}", f"clean: {row['name']}"]
@@ -72,12 +73,3 @@ class Grid(Callback):
                 sheet.paste(Image.fromarray(image), (left, top + CAPTION))
             top += images[0].shape[0] + CAPTION + GAP
         return np.asarray(sheet)
-
-    def _cut(self, image: Tensor) -> NDArray[np.uint8]:
-        height, width = image.shape[-2:]
-        top, left = max(0, height - self.side) // 2, max(0, width - self.side) // 2
-        part = image[:, top : top + self.side, left : left + self.side]
-        pixels: NDArray[np.uint8] = (
-            part.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-        )
-        return pixels

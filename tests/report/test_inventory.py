@@ -15,15 +15,7 @@ from ir_lightning.errors import UnpairedError, UsageError
 from ir_lightning.experiment import Experiment
 from ir_lightning.report.collect import Results
 from ir_lightning.report.inventory_table import inventory_content
-
-PRINTED = {  # Table IV of arXiv 2212.02198: training and test
-    "sidd": (160, 1280),
-    "reside": (13990, 500),
-    "rain800": (700, 100),
-    "rain1200": (12000, 1200),
-    "raincityscapes": (9432, 1188),
-    "outdoorrain": (7200, 1800),
-}
+from tests.data.test_catalogue import TABLE_4 as PRINTED
 
 
 @pytest.fixture

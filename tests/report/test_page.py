@@ -14,9 +14,10 @@ import pytest
 
 from ir_lightning.data.images import read_image, write_image
 from ir_lightning.report.cells import named_cells
-from ir_lightning.report.collect import collect, read_run
+from ir_lightning.report.collect import collect
 from ir_lightning.report.crops import Album, FullError, centre
-from ir_lightning.report.curves import draw_curves, mean_curve, read_curves
+from ir_lightning.report.curve_file import read_curves
+from ir_lightning.report.curves import draw_curves, mean_curve
 from ir_lightning.report.page_runs import portable
 from ir_lightning.report.pictures import choose_pictures
 from ir_lightning.report.write import write_report
@@ -222,7 +223,7 @@ def test_curves_are_means_over_seeds_where_all_have_values(tmp_path: Path) -> No
     for seed, last in ((0, 100), (1, 150)):
         plant(tmp_path / str(seed), 20, seed)
         plant_curve(tmp_path / str(seed), 20.0 + 2 * seed, last)
-        runs.append(read_curves(read_run(tmp_path / str(seed))))
+        runs.append(read_curves(tmp_path / str(seed)))
     x, y = mean_curve([curves["val/psnr"] for curves in runs])
     assert x.tolist() == [50, 100]
     assert y.tolist() == [21.5, 22]
