@@ -46,6 +46,25 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """One product of axes.
+
+    Attributes:
+        axes: an override's key to its values.
+        budgets: by budget: overrides of this sweep alone, such as a key that only its runs have.
+    """
+
+    axes: dict[str, list[Any]]
+    budgets: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> "Sweep":
+        """An entry of ``sweeps``: its axes, and ``budgets`` beside them."""
+        axes = {key: values for key, values in entry.items() if key != "budgets"}
+        return cls(axes, entry.get("budgets", {}))
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A file under ``experiments/``.
 
@@ -54,7 +73,7 @@ class Experiment:
         title: what the paper calls it.
         datasets: the paper's data set (as in ``dataset=``) to the synthetic one that stands in.
         fixed: overrides of every run.
-        sweeps: each a product of axes, an override's key to its values.
+        sweeps: products of axes; together they are the runs.
         seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
         report: what :mod:`ir_lightning.report` reads: table or figure, paper's numbers, claims.
     """
@@ -63,7 +82,7 @@ class Experiment:
     title: str
     datasets: dict[str, str]
     fixed: list[str]
-    sweeps: list[dict[str, list[Any]]]
+    sweeps: list[Sweep]
     seeds: dict[str, list[int]]
     budgets: dict[str, list[str]]
     report: dict[str, Any]
@@ -79,12 +98,21 @@ class Experiment:
         if not path.is_file():
             raise UsageError(f"There is no experiment '{name}'; choose from {', '.join(names())}.")
         content = yaml.safe_load(path.read_text("utf-8"))
+        if "sweeps" in content:
+            content["sweeps"] = [Sweep.read(entry) for entry in content["sweeps"]]
         try:
-            return cls(name=name, **content)
+            experiment = cls(name=name, **content)
         except TypeError as error:
             raise UsageError(
                 f"{path}: {str(error).replace('Experiment.__init__() ', '')}."
             ) from None
+        for sweep in experiment.sweeps:
+            if unknown := sorted(sweep.budgets.keys() - experiment.budgets.keys()):
+                raise UsageError(
+                    f"{path}: a sweep names the budget '{unknown[0]}'; "
+                    f"the file has {', '.join(experiment.budgets)}."
+                )
+        return experiment
 
     def chosen_datasets(self, dataset: str) -> list[str]:
         """The data sets that a word or a name stands for."""
@@ -108,12 +136,17 @@ class Experiment:
         datasets = self.chosen_datasets(dataset)
         found = []
         for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
-            for cell in product(sweep):
+            for cell in product(sweep.axes):
                 several = {"dataset": data} if len(self.datasets) > 1 else {}
                 overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
                 overrides += [f"{key}={value}" for key, value in cell.items()]
-                found.append(Job(several | cell, seed, [*overrides, *self.budgets[budget]]))
+                overrides += self.overrides(sweep, budget)
+                found.append(Job(several | cell, seed, overrides))
         return found
+
+    def overrides(self, sweep: Sweep, budget: str) -> list[str]:
+        """What a budget sets in the runs of a sweep, beside ``budget=``."""
+        return [*self.budgets[budget], *sweep.budgets.get(budget, [])]
 
 
 def names() -> list[str]:
@@ -121,10 +154,10 @@ def names() -> list[str]:
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 
 
-def product(sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, str]]:
+def product(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, str]]:
     """Every combination of the axes' values, as Hydra writes them."""
-    for values in itertools.product(*sweep.values()):
-        yield {key: _written(value) for key, value in zip(sweep, values, strict=True)}
+    for values in itertools.product(*axes.values()):
+        yield {key: _written(value) for key, value in zip(axes, values, strict=True)}
 
 
 def _written(value: Any) -> str:
@@ -177,8 +210,9 @@ def commands(
     data = ",".join(experiment.chosen_datasets(dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
-    swept = [
-        [f"{key}={','.join(_written(value) for value in values)}" for key, values in sweep.items()]
-        for sweep in experiment.sweeps
-    ]
-    return [[*engine, *common, *axes, *experiment.budgets[budget], *extra, "-m"] for axes in swept]
+    swept = [[*_axes(sweep), *experiment.overrides(sweep, budget)] for sweep in experiment.sweeps]
+    return [[*engine, *common, *each, *extra, "-m"] for each in swept]
+
+
+def _axes(sweep: Sweep) -> list[str]:
+    return [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]

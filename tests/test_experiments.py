@@ -110,6 +110,15 @@ def test_hydra_sweeps_exactly_the_cells(name: str, budget: str) -> None:
     assert sorted(swept) == sorted(sorted(job.overrides) for job in jobs)
 
 
+def test_a_sweep_may_have_overrides_of_its_own() -> None:
+    """Only networks with InfoAccum have its growth."""
+    for job in Experiment.named("table2").jobs(budget="cpu"):
+        narrowed = "infoaccum" in job.cell["method"]
+        assert ("enhancer.growth=2" in job.overrides) == narrowed
+    for job in Experiment.named("table2").jobs(budget="paper"):
+        assert not any(override.startswith("enhancer.growth") for override in job.overrides)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_are_about_cells_that_there_are(name: str) -> None:
     experiment = Experiment.named(name)
@@ -140,7 +149,11 @@ def test_the_papers_numbers_are_the_printed_ones() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"sweeps": None}, "sweeps"), ({"colour": "red"}, "colour")],
+    [
+        ({"sweeps": None}, "sweeps"),
+        ({"colour": "red"}, "colour"),
+        ({"sweeps": [{"depth": [1], "budgets": {"gpu": []}}]}, "budget 'gpu'.*cpu, paper"),
+    ],
 )
 def test_a_broken_file_is_refused(
     change: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
