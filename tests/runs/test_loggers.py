@@ -19,22 +19,16 @@ from ir_lightning.runs import patient_wandb
 from ir_lightning.runs.loggers import close, publish, wandb_logger
 from ir_lightning.runs.patient_wandb import PatientWandb
 from tests.conftest import ROOT
-from tests.runs.wandb_servers import Answering, closed_port, silent
+from tests.runs.wandb_servers import Answering, account, silent, upload
 
+__all__ = ["account"]  # a fixture
 ID = "0123456789"
 PATIENCE = 8.0  # seconds; enough to begin twice on a busy machine
 SLACK = 0.5  # seconds
 Make = Callable[..., PatientWandb]
 
 
-@pytest.fixture(autouse=True)
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key of the right form, no settings of whoever runs the tests, and no server."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", closed_port())
+pytestmark = pytest.mark.usefixtures("account")
 
 
 @pytest.fixture
@@ -76,12 +70,7 @@ def parts(folder: Path, kind: str = "offline-run") -> list[Path]:
 
 def sync(files: list[Path], server: Answering) -> list[int]:
     """Upload what is on disk, as `history` then tells."""
-    environment = os.environ | {"WANDB_BASE_URL": server.address}
-    command = [Path(sys.executable).with_name("wandb"), "sync", "--include-online", *files]
-    folder = files[0].parent
-    subprocess.run(
-        command, cwd=folder, env=environment, check=True, capture_output=True, timeout=30
-    )
+    upload(files, server)
     return history(server)
 
 

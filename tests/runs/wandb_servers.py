@@ -2,12 +2,18 @@
 
 import gzip
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 HOST = "127.0.0.1"
 
@@ -36,6 +42,26 @@ def closed_port() -> str:
     """An address where nobody listens."""
     with closing(socket.create_server((HOST, 0))) as server:
         return f"http://{HOST}:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of the right form, no settings of whoever runs the tests, and no server."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", closed_port())
+
+
+def upload(files: list[Path], server: "Answering") -> None:
+    """``wandb sync`` what is on disk."""
+    environment = os.environ | {"WANDB_BASE_URL": server.address}
+    command = [Path(sys.executable).with_name("wandb"), "sync", "--include-online", *files]
+    folder = files[0].parent
+    subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, timeout=30
+    )
 
 
 class Answering(ThreadingHTTPServer):
