@@ -1,6 +1,5 @@
 """One run: check, name, claim, record, train, record."""
 
-import math
 import time
 import traceback
 from pathlib import Path
@@ -18,7 +17,7 @@ from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.claim import Claim, TakenError, still_ours
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.pretraining import FirstRun
-from ir_lightning.runs.result import FAILURE, LOG, forget, provenance, write_result
+from ir_lightning.runs.result import FAILURE, LOG, forget, gained, provenance, write_result
 from ir_lightning.runs.splits import write_splits
 from ir_lightning.runs.state import State, state_of
 from ir_lightning.runs.stopping import Signals
@@ -196,9 +195,8 @@ def record_run(
         if stopped is not None:
             stopped.answer()  # last: a scheduler that gets its node back kills what is there
     if in_sweep:
-        psnr, before = (float(end[kind]["psnr"]) for kind in ("restored", "degraded"))
-        # What is only to be copied has lost nothing yet, so there is nothing to gain.
-        told = f"{psnr - before:+.3f} dB" if math.isfinite(before) else f"{psnr:.3f} dB"
+        gain = gained(end)
+        told = f"{float(end['restored']['psnr']):.3f} dB" if gain is None else f"{gain:+.3f} dB"
         console.print(f"Finished in {end['seconds']} s: {told}", soft_wrap=True)
     else:
         show(begun | end, run_dir)
@@ -263,7 +261,9 @@ def show(result: Record, run_dir: Path) -> None:
         for kind, score in rows:
             psnr, ssim = float(score["psnr"]), float(score["ssim"])
             table.add_row(protocol, kind, f"{psnr:.3f}", f"{ssim:.4f}")
-        gain = [float(restored[metric]) - float(degraded[metric]) for metric in ("psnr", "ssim")]
-        table.add_row(protocol, "gain", f"{gain[0]:+.3f}", f"{gain[1]:+.4f}", end_section=True)
+        if (gain := gained(scores)) is not None:
+            ssim = float(restored["ssim"]) - float(degraded["ssim"])
+            table.add_row(protocol, "gain", f"{gain:+.3f}", f"{ssim:+.4f}")
+        table.add_section()
     console.print(table)
     console.print(f"Pictures and scores: {run_dir}", soft_wrap=True)

@@ -28,7 +28,7 @@ from ir_lightning.mistakes import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.runs.apart import CONTEXT
 from ir_lightning.runs.check import check, resolve
 from ir_lightning.runs.identity import config_hash, directory_of
-from ir_lightning.runs.result import forget, write_result
+from ir_lightning.runs.result import forget, gained, write_result
 from ir_lightning.runs.state import State, state_of
 from ir_lightning.runs.sweeps import identity_of, write_sweep
 
@@ -249,9 +249,9 @@ def summary() -> int:
         shown: str = (status := state.status if state else "queued")
         scores = ["", "", ""]
         if state and status == "finished":
-            degraded, restored = state.record["degraded"], state.record["restored"]
-            psnr, before = float(restored["psnr"]), float(degraded["psnr"])
-            scores = [f"{psnr:.3f}", f"{float(restored['ssim']):.4f}", f"{psnr - before:+.3f}"]
+            restored, gain = state.record["restored"], gained(state.record)
+            scores = [f"{float(restored['psnr']):.3f}", f"{float(restored['ssim']):.4f}"]
+            scores.append("" if gain is None else f"{gain:+.3f}")
         if state and status == "running" and state.attempt:
             shown = f"running: {state.attempt.owner}"
         if state and status == "failed":

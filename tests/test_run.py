@@ -171,9 +171,14 @@ def test_a_file_that_breaks_under_way_is_recorded(
     assert "2.jpg" in record["reason"]
 
 
-def test_reconstruction_scores_a_copy(composed: Compose) -> None:
+def test_reconstruction_scores_a_copy(
+    composed: Compose, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = run(composed(*SMALL, "task=reconstruction"), [])
     assert result["degraded"] == {"psnr": float("inf"), "ssim": 1.0}
+    told = capsys.readouterr().out
+    assert f"{result['restored']['psnr']:.3f}" in told
+    assert "gain" not in told  # over what has lost nothing
     assert result["parameters"]["discriminator"] == 0
 
 

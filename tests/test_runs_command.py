@@ -136,6 +136,7 @@ def test_list_tells_how_far_a_run_is_and_who_is_at_it(folder: Path, hold: Hold) 
 
 def test_list_takes_what_a_broken_record_holds(tmp_path: Path) -> None:
     write_result(tmp_path / "a", {"status": "finished"})
+    write_result(tmp_path / "copy", FINISHED | {"degraded": {"psnr": "inf", "ssim": 1.0}})
     write_result(tmp_path / "b", {**FINISHED, "restored": {"psnr": float("inf"), "ssim": 1.0}})
     for name, text in (("budget", "budget: 7"), ("binary", "\0")):
         write_result(tmp_path / name, {"status": "queued"})
@@ -143,6 +144,7 @@ def test_list_takes_what_a_broken_record_holds(tmp_path: Path) -> None:
         (tmp_path / name / "metrics.csv").write_text(text)
     rows = {row["run"]: row for row in listed(tmp_path)}
     assert (rows["a"]["psnr"], rows["b"]["psnr"], rows["b"]["gain"]) == (None, "inf", "inf")
+    assert (rows["copy"]["psnr"], rows["copy"]["gain"]) == (21.5, None)
     assert (rows["budget"]["iteration"], rows["budget"]["iterations"]) == (0, None)
     assert runs("list", tmp_path).exit_code == 0
     for name in rows:

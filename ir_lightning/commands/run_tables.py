@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ir_lightning.runs.claim import CLAIM, END, Attempt
+from ir_lightning.runs.result import gained
 from ir_lightning.runs.state import State, tail
 
 COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed": "red"}
@@ -162,10 +163,9 @@ def _budget(run_dir: Path) -> int | None:
 def _psnr(record: dict[str, Any]) -> tuple[float | None, float | None]:
     """Restored PSNR and gain; an infinite one is a string in the record."""
     try:
-        restored, degraded = (float(record[kind]["psnr"]) for kind in ("restored", "degraded"))
+        return float(record["restored"]["psnr"]), gained(record)
     except (KeyError, TypeError, ValueError):
         return None, None
-    return restored, restored - degraded
 
 
 def _text(value: Any) -> Text:

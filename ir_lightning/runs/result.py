@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import json
+import math
 import platform
 import shutil
 import subprocess
@@ -48,6 +49,18 @@ def write_rows(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
         table = csv.DictWriter(file, fieldnames=list(rows[0]))
         table.writeheader()
         table.writerows(rows)
+
+
+def gained(record: dict[str, Any]) -> float | None:
+    """Gain in PSNR over the degraded images, in dB; None where these had lost nothing.
+
+    An image that is only to be copied (``task=reconstruction``) has an infinite PSNR beforehand.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record has no scores.
+    """
+    restored, degraded = (float(record[kind]["psnr"]) for kind in ("restored", "degraded"))
+    return restored - degraded if math.isfinite(degraded) else None
 
 
 def mean_scores(rows: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
