@@ -140,13 +140,9 @@ class Experiment:
                 several = {"dataset": data} if len(self.datasets) > 1 else {}
                 overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
                 overrides += [f"{key}={value}" for key, value in cell.items()]
-                overrides += self.overrides(sweep, budget)
+                overrides += [*sweep.budgets.get(budget, []), *self.budgets[budget]]
                 found.append(Job(several | cell, seed, overrides))
         return found
-
-    def overrides(self, sweep: Sweep, budget: str) -> list[str]:
-        """What a budget sets in the runs of a sweep, beside ``budget=``."""
-        return [*self.budgets[budget], *sweep.budgets.get(budget, [])]
 
 
 def names() -> list[str]:
@@ -210,9 +206,18 @@ def commands(
     data = ",".join(experiment.chosen_datasets(dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
-    swept = [[*_axes(sweep), *experiment.overrides(sweep, budget)] for sweep in experiment.sweeps]
-    return [[*engine, *common, *each, *extra, "-m"] for each in swept]
+    return [
+        [*engine, *common, *_axes(sweep, budget), *experiment.budgets[budget], *extra, "-m"]
+        for sweep in experiment.sweeps
+    ]
 
 
-def _axes(sweep: Sweep) -> list[str]:
-    return [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
+def _axes(sweep: Sweep, budget: str) -> list[str]:
+    """What differs from run to run.
+
+    Hydra first composes a configuration without the axes, and there the keys may be lacking which
+    only this sweep's runs have: they are axes with one choice.
+    """
+    axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
+    own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
+    return [*axes, *(f"{key}=choice({value})" for key, _, value in own)]

@@ -98,13 +98,18 @@ def test_all_cells_compose_and_are_different_runs(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("budget", ["smoke", "cpu", "paper"])
 def test_hydra_sweeps_exactly_the_cells(name: str, budget: str) -> None:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra._internal.utils import create_config_search_path
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
 
     experiment = Experiment.named(name)
     jobs = experiment.jobs(budget=budget)
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
     swept = []
     for command in commands(experiment, "synthetic", budget, None, []):
+        loader.load_configuration("train", command[:-1], RunMode.MULTIRUN)  # as Hydra begins
         parsed = OverridesParser.create().parse_overrides(command[:-1])
         swept += [sorted(one) for one in BasicSweeper.split_arguments(parsed, None)[0]]
     assert sorted(swept) == sorted(sorted(job.overrides) for job in jobs)
