@@ -56,10 +56,12 @@ def test_every_experiment_ends_in_its_report(name: str, tmp_path: Path) -> None:
     text = (folder / "report.md").read_text()
     for claim in experiment.report["claims"]:
         assert claim["kind"] == "found" or claim["says"] in text
+    drawn = experiment.report["kind"] in DRAWN
+    assert ("<h2>Figure</h2>" in (folder / "report.html").read_text()) == drawn
     if jobs:
         assert f"{len(jobs)} of {len(jobs)} finished" in text
         assert (folder / "report.html").stat().st_size > 10_000
-        assert (folder / "figure.png").exists() == (experiment.report["kind"] in DRAWN)
+        assert (folder / "figure.png").exists() == drawn
     assert len((folder / "table.csv").read_text().splitlines()) > 1
 
 

@@ -115,5 +115,5 @@ def _verdict(results: Results, claim: Mapping[str, Any]) -> Verdict:
         a, b = (untouched(cells[0]) for cells in groups)
     except NotMeasuredError as error:
         return UNDECIDED, f"untouched PSNR: {error}"
-    judged = compare(a, b, margin=float(claim.get("margin", 0.0)))
+    judged = compare(a, b, margin=float(claim.get("margin", 0.0)), unit="dB")
     return judged.verdict, f"untouched PSNR: {judged.reason}"

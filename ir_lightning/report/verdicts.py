@@ -77,7 +77,8 @@ def _difference(
     a, b = (one(results, {**claim[side], **part}) for side in ("a", "b"))
     if missing := _missing([a, b]):
         return UNDECIDED, missing
-    judged = compare(a.matrix(), b.matrix(), margin=sign * float(claim.get("margin", 0.0)))
+    margin = sign * float(claim.get("margin", 0.0))
+    judged = compare(a.matrix(), b.matrix(), margin, unit="dB")
     return judged.verdict, judged.reason
 
 
@@ -97,7 +98,8 @@ def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) 
     if missing := _missing(groups):
         return UNDECIDED, missing
     factor = [float(group.cell[claim["over"]]) for group in groups]
-    judged = trend(stacked(groups), factor, margin=float(claim.get("margin", 0.0)))
+    margin, unit = float(claim.get("margin", 0.0)), f"dB per unit of {claim['over']}"
+    judged = trend(stacked(groups), factor, margin, unit=unit)
     return judged.verdict, judged.reason
 
 

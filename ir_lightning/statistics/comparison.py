@@ -49,9 +49,10 @@ class Claim:
     verdict: Verdict
     """"supported": low > margin; "not supported": high < margin; else "undecided"."""
     reason: str
+    """The numbers in words, without the verdict."""
 
     def __str__(self) -> str:
-        return self.reason
+        return f"{self.verdict}: {self.reason}"
 
 
 def cell(scores: ArrayLike) -> Cell:
@@ -65,7 +66,9 @@ def cell(scores: ArrayLike) -> Cell:
     return Cell(float(found.means[0]), math.sqrt(variance), int(found.seeds[0]))
 
 
-def compare(a: ArrayLike, b: ArrayLike, margin: float = 0.0, alpha: float = 0.05) -> Claim:
+def compare(
+    a: ArrayLike, b: ArrayLike, margin: float = 0.0, alpha: float = 0.05, unit: str = ""
+) -> Claim:
     """Judge "A is better than B by at least ``margin``".
 
     The mean of A - B over paired images. Where seeds do not differ it is the paired t test over
@@ -76,6 +79,7 @@ def compare(a: ArrayLike, b: ArrayLike, margin: float = 0.0, alpha: float = 0.05
         a, b: (S_a, I) and (S_b, I), higher is better; missing runs are NaN for all images.
         margin: m, in the unit of the scores.
         alpha: error of each one-sided decision.
+        unit: of the scores, for the words.
 
     Raises:
         UsageError: the images differ in number, or scores cannot be used.
@@ -91,7 +95,7 @@ def compare(a: ArrayLike, b: ArrayLike, margin: float = 0.0, alpha: float = 0.05
     scores = np.full((2, seeds, rows[0].shape[1]), np.nan)
     for level, row in zip(scores, rows, strict=True):
         level[: len(row)] = row
-    return _judge(effects(scores), np.array([1.0, -1.0]), margin, alpha)
+    return _judge(effects(scores), np.array([1.0, -1.0]), margin, alpha, unit)
 
 
 def trend(
@@ -99,6 +103,7 @@ def trend(
     factor: ArrayLike | None = None,
     margin: float = 0.0,
     alpha: float = 0.05,
+    unit: str = "",
 ) -> Claim:
     """Judge "quality grows along an ordered factor by at least ``margin`` per unit".
 
@@ -110,6 +115,7 @@ def trend(
         factor: x_k, such as numbers of layers; 0, 1, 2, ... if None.
         margin: slope that the claim promises, in units of the scores per unit of the factor.
         alpha: error of each one-sided decision.
+        unit: of the slope, for the words.
 
     Raises:
         UsageError: scores cannot be used.
@@ -119,16 +125,15 @@ def trend(
     if x.shape != found.means.shape or len(np.unique(x)) < 2:
         raise ValueError(f"{len(found.means)} levels of scores for a factor of {x.tolist()}")
     centred = x - x.mean()
-    return _judge(found, centred / (centred**2).sum(), margin, alpha)
+    return _judge(found, centred / (centred**2).sum(), margin, alpha, unit)
 
 
-def _judge(found: Effects, weights: ArrayLike, margin: float, alpha: float) -> Claim:
+def _judge(found: Effects, weights: ArrayLike, margin: float, alpha: float, unit: str) -> Claim:
     """The verdict on one contrast."""
     if found.gap:
         estimate = float(np.asarray(weights) @ found.means)
         nan = math.nan
-        reason = f"undecided: {found.gap}"
-        return Claim(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", reason)
+        return Claim(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", found.gap)
     contrast = found.contrasts(weights)
     low, high = (float(limit) for limit in contrast.limits(alpha))
     p = float(contrast.p_above(margin))
@@ -138,7 +143,8 @@ def _judge(found: Effects, weights: ArrayLike, margin: float, alpha: float) -> C
     elif float(contrast.p_below(margin)) <= alpha:
         verdict = "not supported"
     estimate = float(contrast.value)
-    reason = f"{verdict}: {estimate:+.3g} [{low:+.3g}, {high:+.3g}] against {margin:g}, p = {p:.2g}"
+    value = f"{estimate:+.3g} {unit}".rstrip()
+    reason = f"{value} [{low:+.3g}, {high:+.3g}] against {margin:g}, p = {p:.2g}"
     return Claim(
         estimate,
         low,

@@ -69,7 +69,8 @@ def test_a_claim_and_its_margin(gain: float, margin: float, verdict: str) -> Non
     assert claim.estimate == pytest.approx(gain)
     assert (claim.low > margin) == (verdict == "supported")
     assert (claim.high < margin) == (verdict == "not supported")
-    assert str(claim).startswith(verdict)
+    assert str(claim).startswith(f"{verdict}: ")
+    assert verdict not in claim.reason
 
 
 def test_one_seed_decides_nothing() -> None:
