@@ -42,6 +42,8 @@ def draw(results: Results) -> list[Path]:
             axis.grid(alpha=0.3)
         axes[0][column].set_title(panel)
         axes[1][column].set_xlabel(report.get("x_label", report["x"]))
+        if report["kind"] == "curve":  # the levels, not values between them
+            axes[1][column].set_xticks(sorted(map(float, _values(results, report["x"]))))
     if series_key:
         axes[0][0].legend(title=series_key)
     figure.suptitle(f"{results.title}\nbudget={results.budget}: mean and sd over seeds", fontsize=9)
