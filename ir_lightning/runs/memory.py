@@ -26,6 +26,14 @@ from ir_lightning.errors import UsageError
 from ir_lightning.systems.restoration import RestorationSystem
 
 GIB = 2**30
+ENHANCER_SIZES = (
+    "layers",
+    "growth",
+    "blocks",
+    "width",
+    "steps",
+    "recursions",
+)  # with them grows its need
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ def refuse_too_large(config: dict[str, Any], need: Estimate | Unknown, there: Me
         "budget.crop": budget["crop"],
         "budget.batch": budget["batch"] if budget["batch"] > 1 else None,
         "width": config.get("width"),
-        "enhancer.layers": enhancer.get("layers"),
+        **{f"enhancer.{key}": enhancer.get(key) for key in ENHANCER_SIZES},
     }
     *firsts, last = [f"{key}={value}" for key, value in keys.items() if value]
     parts = ("activations", "weights", "gradients", "optimizer", "workspace")
