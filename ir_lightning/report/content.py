@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,12 @@ class Table:
 
     header: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+
+    def without(self, names: Collection[str]) -> "Table":
+        """The same without some columns."""
+        kept = [place for place, name in enumerate(self.header) if name not in names]
+        header, *rows = (tuple(line[place] for place in kept) for line in (self.header, *self.rows))
+        return Table(header, rows)
 
     def markdown(self) -> str:
         """A GitHub table."""

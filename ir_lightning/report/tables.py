@@ -34,8 +34,12 @@ class Entry:
 
 
 def score_table(results: Results) -> Table:
-    """All cells as text."""
-    return Table(HEADER, lines(entries(results)))
+    """All cells as text, without columns that this experiment has no use for."""
+    found = entries(results)
+    unused = set() if results.report.get("paper") else set(OF_THE_PAPER)
+    if not any(entry.column for entry in found):
+        unused.add("data")
+    return Table(HEADER, lines(found)).without(unused)
 
 
 def entries(results: Results) -> list[Entry]:
@@ -94,6 +98,9 @@ HEADER = (
     "parameters (M)",
     "multiply-adds (G)",
 )
+
+
+OF_THE_PAPER = ("paper PSNR (dB)", "difference", "paper SSIM")
 
 
 def lines(table: Sequence[Entry]) -> list[tuple[str, ...]]:
