@@ -66,7 +66,7 @@ class Balance(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         if not self.pairs or not trainer.is_global_zero:
             return
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.enable_grad():
             values = measured(pl_module, self._on(pl_module.device))
         for logger in trainer.loggers:
             logger.log_metrics(
