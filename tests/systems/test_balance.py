@@ -2,7 +2,8 @@
 
 import csv
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -96,6 +97,20 @@ def test_too_few_windows_are_refused(composed: Compose) -> None:
     asked = [*ASKED, BALANCED, "callbacks.balance.side=400"]
     with pytest.raises(UsageError, match=r"give a smaller callbacks\.balance\.side"):
         run(composed(*asked), asked)
+
+
+def test_every_validation_image_has_its_share_of_the_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = [
+        {kind: torch.full((3, 64, 64), n) for kind in ("degraded", "clean")} for n in range(4)
+    ]
+    monkeypatch.setattr("ir_lightning.callbacks.balance.EvaluationPairs", lambda *_: images)
+    source = SimpleNamespace(source=None, make=None)
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(validation_pairs=source))
+    balance = Balance(windows=4, side=32)  # each image has four
+    balance.setup(trainer, cast(Any, SimpleNamespace(discriminator=None)), "fit")
+    assert [int(clean[0, 0, 0, 0]) for _, clean in balance.pairs] == [0, 1, 2, 3]
 
 
 def test_without_a_discriminator_there_is_nothing_to_measure(
