@@ -1,26 +1,23 @@
 """How runs are shown: a line each, or one with everything about it."""
 
 import json
-import re
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ir_lightning.runs.claim import CLAIM, END, Attempt
-from ir_lightning.runs.result import gained
+from ir_lightning.runs.result import budget_of, gained
 from ir_lightning.runs.state import State, tail
 
 COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed": "red"}
 LOG_LINES = 12
 REASON = 100  # characters of a reason in a table; `show` and JSON have it whole
-BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 ONE_BY_ONE = ("checkpoints", "images")  # folders whose files are named; of others, the total
 ELSEWHERE = ("status", "reason", "log", "degraded", "restored", "scores", "versions", "splits")
 
@@ -153,10 +150,8 @@ def _files(run_dir: Path) -> list[str]:
 def _budget(run_dir: Path) -> int | None:
     """The iterations that a run is to have; None before it was begun."""
     try:
-        text = (run_dir / "config.yaml").read_text("utf-8")
-        block = BUDGET.search(text)  # parsing all of it takes ten times as long
-        return int(yaml.safe_load(block[0] if block else text)["budget"]["iterations"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return int(budget_of(run_dir)["iterations"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

@@ -46,6 +46,7 @@ def _runs(results: Results) -> list[dict[str, Any]]:
             "psnr": run.record["restored"]["psnr"],
             "ssim": run.record["restored"]["ssim"],
             "degraded_psnr": run.record["degraded"]["psnr"],
+            "evaluation_side": run.side or "",
             "seconds": run.record["seconds"],
             "threads": run.record["threads"],
             **{key: run.record[key] for key in OF_RUN},

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
-from ir_lightning.runs.result import TEST_IMAGES, read_result
+from ir_lightning.runs.result import TEST_IMAGES, budget_of, read_result
 
 INDEX = "experiment.json"
 Array = NDArray[np.float64]
@@ -30,6 +30,7 @@ class Run:
         record: ``result.json``; empty before it has begun.
         psnr, ssim: (I,) of the restored test images in order of ``images``; empty until finished.
         images: names.
+        side: of the part of each image that was scored, in pixels; None: whole images.
     """
 
     directory: Path
@@ -37,6 +38,7 @@ class Run:
     psnr: Array
     ssim: Array
     images: list[str]
+    side: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -99,7 +101,9 @@ def read_run(directory: Path) -> Run:
         with (directory / TEST_IMAGES).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         scores = [np.array([float(r[f"restored_{m}"]) for r in rows]) for m in ("psnr", "ssim")]
-        return Run(directory, record, scores[0], scores[1], [row["name"] for row in rows])
+        names = [row["name"] for row in rows]
+        side = budget_of(directory).get("evaluation_side")
+        return Run(directory, record, scores[0], scores[1], names, side)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{directory / TEST_IMAGES}: cannot be read ({error}).") from None
 
@@ -148,14 +152,15 @@ def _refuse_mixtures(results: Results) -> None:
 def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
     """Which values there are of everything that must be one, each with a run that has it."""
     keys = {
-        "protocol": lambda record: record["protocol"],
-        "test images": lambda record: record["splits"]["test"]["sha256"][:10],
-        "numbers of test images": lambda record: record["images"],
-        "budget": lambda record: record["budget"],
-        "iterations": lambda record: record["iterations"],
+        "protocol": lambda run: run.record["protocol"],
+        "test images": lambda run: run.record["splits"]["test"]["sha256"][:10],
+        "numbers of test images": lambda run: run.record["images"],
+        "scored parts of images": lambda run: run.side or "whole",
+        "budget": lambda run: run.record["budget"],
+        "iterations": lambda run: run.record["iterations"],
     }
     return {
-        what: {str(value_of(run.record)): run.directory for run in reversed(runs)}
+        what: {str(value_of(run)): run.directory for run in reversed(runs)}
         for what, value_of in keys.items()
     }
 

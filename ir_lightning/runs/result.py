@@ -5,11 +5,14 @@ import importlib.metadata
 import json
 import math
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ir_lightning.files import atomic_write, write_json
 
@@ -18,6 +21,7 @@ TEST_IMAGES = "test_images.csv"
 CURVE = "metrics.csv"
 OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.safetensors")
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
+BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
 
 
@@ -28,6 +32,16 @@ def read_result(run_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def budget_of(run_dir: Path) -> dict[str, Any]:
+    """``budget`` of a run's configuration; empty where it cannot be read."""
+    try:
+        text = (run_dir / "config.yaml").read_text("utf-8")
+        block = BUDGET.search(text)  # parsing all of it takes ten times as long
+        return dict(yaml.safe_load(block[0] if block else text)["budget"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return {}
 
 
 def write_result(run_dir: Path, result: dict[str, Any]) -> None:

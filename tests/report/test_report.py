@@ -21,6 +21,7 @@ RECORD = {
     "protocol": "rgb8",
     "splits": {"test": {"sha256": "0123456789abcdef"}},
     "images": IMAGES,
+    "degraded": {"psnr": 21.116, "ssim": 0.6},
     "budget": "cpu",
     "iterations": 10,
     "parameters": {"generator": 554_400, "discriminator": 0},
@@ -133,6 +134,19 @@ def test_scores_that_do_not_compare_share_no_table(
 ) -> None:
     plant(folder.parent / "unet5-1", 25.0, 1, **change)
     with pytest.raises(UsageError, match=f"do not compare: their {words} differ"):
+        collect(folder)
+
+
+def test_crops_are_told_and_do_not_compare_with_whole_images(folder: Path) -> None:
+    runs = [run.directory for group in collect(folder).groups for run in group.finished]
+    for run_dir in runs:
+        (run_dir / "config.yaml").write_text("budget:\n  name: cpu\n  evaluation_side: 256\n")
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert f"- test images: {IMAGES}, 256 x 256 pixels of each\n" in text
+    assert "- degraded: 21.12 dB (rain800)\n" in text
+    (runs[1] / "config.yaml").write_text("budget:\n  name: cpu\n  evaluation_side: null\n")
+    with pytest.raises(UsageError, match=r"scored parts of images differ, 256 in .*, whole in"):
         collect(folder)
 
 
