@@ -169,7 +169,8 @@ def memory(
 
 
 def _weigh(asked: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
-    from ir_lightning.runs.memory import GIB, Unknown, available, estimate, refuse_too_large
+    from ir_lightning.runs.memory import GIB, Unknown, estimate
+    from ir_lightning.runs.memory_limit import available, refuse_too_large
 
     there = available(asked[0][1]["trainer"]["accelerator"])
     needs: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from PIL import Image
 from ir_lightning import resolvers
 from ir_lightning.data.images import write_image
 from tests import trees
+from tests.runs.wandb_servers import closed_port
 
 resolvers.register()
 torch.set_num_threads(1)  # the suite runs one process per core
@@ -100,3 +101,13 @@ def fill(tmp_path: Path) -> Fill:
         return tmp_path / folder
 
     return make
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of the right form, no settings of whoever runs the tests, and no server."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", closed_port())

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from ir_lightning.build import build
 from ir_lightning.losses.adversarial import Adversarial
 from ir_lightning.losses.pixel import L1, MSE
+from ir_lightning.networks.discriminators.patchgan import PatchGAN
 from ir_lightning.networks.enhancers.base import Enhancer
 from ir_lightning.networks.generators.hourglass import Hourglass
 from ir_lightning.networks.upsamplers.base import Upsampler
@@ -25,7 +25,7 @@ KINDS: dict[str, Any] = {
     "generator": Hourglass,
     "enhancer": Enhancer | None,
     "upsampler": Upsampler,
-    "discriminator": nn.Module | None,
+    "discriminator": PatchGAN | None,
     "loss": dict,
 }
 OPTIONS = [(g, path.stem) for g in KINDS for path in sorted((CONF / g).glob("*.yaml"))]

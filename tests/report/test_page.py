@@ -70,7 +70,8 @@ def test_every_number_of_the_table_is_on_the_page(tmp_path: Path) -> None:
 def test_claims_facts_and_the_warning_are_on_the_page(tmp_path: Path) -> None:
     page = Page(written(plant_experiment(tmp_path)))
     assert ("span", {"class": "badge supported"}) in page.tags
-    for words in ("UNet-5 is better", "dB [", "5 of 6 finished", "rgb8", "A small run"):
+    claim = ("UNet-5 is better", "dB [", "against 0")
+    for words in (*claim, "5 of 6 finished", "rgb8", "A small run"):
         assert words in page.words
 
 

@@ -16,9 +16,8 @@ from ir_lightning.runs.loggers import wandb_logger
 from ir_lightning.runs.result import write_result
 from tests.report.planting import plant_experiment
 from tests.report.test_report import REPORT
-from tests.runs.wandb_servers import Answering, account, upload
+from tests.runs.wandb_servers import Answering, upload
 
-__all__ = ["account"]  # a fixture
 pytestmark = pytest.mark.usefixtures("account")
 
 

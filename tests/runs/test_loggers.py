@@ -19,9 +19,8 @@ from ir_lightning.runs import patient_wandb
 from ir_lightning.runs.loggers import close, publish, wandb_logger
 from ir_lightning.runs.patient_wandb import PatientWandb
 from tests.conftest import ROOT
-from tests.runs.wandb_servers import Answering, account, silent, upload
+from tests.runs.wandb_servers import Answering, silent, upload
 
-__all__ = ["account"]  # a fixture
 ID = "0123456789"
 PATIENCE = 8.0  # seconds; enough to begin twice on a busy machine
 SLACK = 0.5  # seconds

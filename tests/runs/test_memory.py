@@ -17,15 +17,8 @@ from torch.utils.data import DataLoader
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
 from ir_lightning.runs.check import resolve
-from ir_lightning.runs.memory import (
-    GIB,
-    Estimate,
-    Memory,
-    Unknown,
-    available,
-    estimate,
-    refuse_too_large,
-)
+from ir_lightning.runs.memory import GIB, Estimate, Unknown, estimate
+from ir_lightning.runs.memory_limit import Memory, available, refuse_too_large
 from tests.conftest import SMALL, Compose, quiet_trainer
 
 Plain = Callable[..., dict[str, Any]]

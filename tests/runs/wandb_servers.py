@@ -13,8 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 HOST = "127.0.0.1"
 
 
@@ -42,16 +40,6 @@ def closed_port() -> str:
     """An address where nobody listens."""
     with closing(socket.create_server((HOST, 0))) as server:
         return f"http://{HOST}:{server.getsockname()[1]}"
-
-
-@pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key of the right form, no settings of whoever runs the tests, and no server."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", closed_port())
 
 
 def upload(files: list[Path], server: "Answering") -> None:
