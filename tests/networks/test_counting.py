@@ -1,7 +1,5 @@
 """Costs are the closed forms, and counting them touches nothing."""
 
-import time
-
 import pytest
 import torch
 from torch import nn
@@ -77,11 +75,10 @@ def test_the_network_stays_as_it_was() -> None:
     assert {tensor.device.type for tensor in after.values()} == {"cpu"}
 
 
-def test_size_costs_neither_memory_nor_time() -> None:
-    began = time.perf_counter()
+def test_size_costs_no_memory() -> None:
+    """One feature map of 64 channels would have 64 GiB."""
     large = count(UNet(8, enhancer=InfoAccum(), upsampler=SubPixel()), (2**14, 2**14))
     assert large.multiply_adds > 1e14
-    assert time.perf_counter() - began < 20
 
 
 def test_a_network_on_the_meta_device_can_be_counted() -> None:

@@ -22,8 +22,8 @@ from tests.conftest import ROOT
 from tests.runs.wandb_servers import Answering, silent, upload
 
 ID = "0123456789"
-PATIENCE = 8.0  # seconds; enough to begin twice on a busy machine
-SLACK = 0.5  # seconds
+PATIENCE = 16.0  # seconds; enough to begin twice on a slow and busy machine
+SLACK = 2.0  # seconds; of what would otherwise hold a run up for the patience or for ever
 Make = Callable[..., PatientWandb]
 
 
@@ -184,7 +184,7 @@ def test_a_process_that_hangs_costs_the_patience_and_no_more(
     before = time.monotonic()
     log(logger, *range(1, 4000))  # more than a pipe holds
     assert time.monotonic() - before < SLACK
-    assert 2 - SLACK < end(logger) < 2 + SLACK
+    assert 1.5 < end(logger) < 2 + SLACK
     assert len(told) == 1
     assert "left behind after 2 seconds" in told[0]
     assert logger.process.popen.wait(SLACK) == -signal.SIGKILL

@@ -1,8 +1,7 @@
 """The estimate is what a real step allocates, and what cannot fit is refused in one sentence."""
 
-import itertools
+import gc
 import re
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import psutil
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
@@ -54,8 +54,30 @@ def known(config: dict[str, Any]) -> Estimate:
     return need
 
 
+def peak_allocated(work: Callable[[], object]) -> int:
+    """The most bytes that torch's CPU allocator had given away at a time while ``work`` ran.
+
+    Of each event the allocator's own running total is read. Adding up the events by their time
+    goes wrong now and then: on a busy machine the profiler's clock has put them in another order.
+    """
+    gc.collect()  # what earlier measurements left would be freed, and subtracted, in this one
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        work()
+    assert watched.profiler
+    pending: list[Any] = list(watched.profiler.kineto_results.experimental_event_tree())
+    after, before = [], []
+    while pending:
+        event = pending.pop()
+        pending += event.children
+        if event.tag == _EventType.Allocation:
+            fields = event.typed[1]
+            after.append(fields.total_allocated)
+            before.append(fields.total_allocated - fields.alloc_size)
+    return max(after) - min(before)
+
+
 def really_allocated(config: dict[str, Any]) -> int:
-    """The peak, in bytes, of what torch's CPU allocator gave two real iterations."""
+    """The peak, in bytes, of two real iterations."""
     shape = (config["budget"]["batch"], 3, config["budget"]["crop"], config["budget"]["crop"])
     precision: Any = config["trainer"]["precision"]
     trainer = quiet_trainer(precision=precision)
@@ -68,11 +90,8 @@ def really_allocated(config: dict[str, Any]) -> int:
             names = [""] * shape[0]
             return {"name": names, "degraded": torch.rand(shape), "clean": torch.rand(shape)}
 
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
-        trainer.fit(build(config["system"], "system"), DataLoader(Batches(), batch_size=None))
-    events: Any = watched.profiler.kineto_results.events()
-    memory = sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns())
-    return max(itertools.accumulate(event.nbytes() for event in memory))
+    batches = DataLoader(Batches(), batch_size=None)
+    return peak_allocated(lambda: trainer.fit(build(config["system"], "system"), batches))
 
 
 @pytest.mark.parametrize("kind", STEPS)
@@ -137,17 +156,12 @@ def test_bf16_halves_the_features(plain: Plain) -> None:
     assert half.activations < mixed.activations < 0.75 * full.activations
 
 
-def test_it_is_fast_and_leaves_no_trace(plain: Plain) -> None:
+def test_it_takes_no_memory_and_leaves_no_trace(plain: Plain) -> None:
     config = plain("depth=8", "width=64", "enhancer=infoaccum", "budget.crop=512")
-    state, resident = torch.get_rng_state(), psutil.Process().memory_info().rss
-    seconds = []
-    for _ in range(3):
-        start = time.process_time()
-        assert known(config).total > 2 * GIB
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.5  # 0.24 on an EPYC; a busy machine may be slower
+    state, needs = torch.get_rng_state(), []
+    assert peak_allocated(lambda: needs.append(known(config))) < 2**20
+    assert needs[0].total > 2 * GIB
     assert torch.equal(torch.get_rng_state(), state)
-    assert psutil.Process().memory_info().rss - resident < 0.2 * GIB
 
 
 class Peeking(nn.Module):
