@@ -51,6 +51,9 @@ Verdict = tuple[str, str]
 Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
 UNDECIDED = "undecided"
 
+UNITS = {"psnr": "dB", "ssim": ""}
+"""The scores that a claim can be about, as its ``metric``; the first if it names none."""
+
 
 def one(results: Results, part: Mapping[str, Any]) -> Group:
     """The only cell that has these values.
@@ -62,6 +65,20 @@ def one(results: Results, part: Mapping[str, Any]) -> Group:
     if len(groups) != 1:
         raise UsageError(f"{results.name}: a claim is about {dict(part)}, which {len(groups)} are.")
     return groups[0]
+
+
+def metric_of(results: Results, claim: Mapping[str, Any]) -> tuple[str, str]:
+    """The score that a claim is about, and its unit.
+
+    Raises:
+        UsageError: there is no such score.
+    """
+    metric = claim.get("metric", next(iter(UNITS)))
+    if metric not in UNITS:
+        raise UsageError(
+            f"{results.name}: a claim has metric: {metric}; take {' or '.join(UNITS)}."
+        )
+    return metric, UNITS[metric]
 
 
 def _missing(groups: list[Group]) -> str | None:
@@ -78,12 +95,13 @@ def _difference(
     if missing := _missing([a, b]):
         return UNDECIDED, missing
     margin = sign * float(claim.get("margin", 0.0))
-    judged = compare(a.matrix(), b.matrix(), margin, unit="dB")
+    metric, unit = metric_of(results, claim)
+    judged = compare(a.matrix(metric), b.matrix(metric), margin, unit=unit)
     return judged.verdict, judged.reason
 
 
 def _not_worse(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
-    """Non-inferiority: A is at most ``margin`` dB below B."""
+    """Non-inferiority: A is at most ``margin`` below B."""
     return _difference(results, claim, part, sign=-1.0)
 
 
@@ -98,8 +116,10 @@ def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) 
     if missing := _missing(groups):
         return UNDECIDED, missing
     factor = [float(group.cell[claim["over"]]) for group in groups]
-    margin, unit = float(claim.get("margin", 0.0)), f"dB per unit of {claim['over']}"
-    judged = trend(stacked(groups), factor, margin, unit=unit)
+    metric, unit = metric_of(results, claim)
+    per = f"{unit} per unit of {claim['over']}".lstrip()
+    margin = float(claim.get("margin", 0.0))
+    judged = trend(stacked(groups, metric), factor, margin, unit=per)
     return judged.verdict, judged.reason
 
 

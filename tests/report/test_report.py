@@ -1,6 +1,7 @@
 """Fixed run directories give the same report, byte for byte; a missing seed shows."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,35 @@ def test_crops_are_told_and_do_not_compare_with_whole_images(folder: Path) -> No
     (runs[1] / "config.yaml").write_text("budget:\n  name: cpu\n  evaluation_side: null\n")
     with pytest.raises(UsageError, match=r"scored parts of images differ, 256 in .*, whole in"):
         collect(folder)
+
+
+def claim_about(folder: Path, **changed: Any) -> None:
+    """Let the experiment's only claim say something else."""
+    index = json.loads((folder / INDEX).read_text())
+    index["report"]["claims"][0] |= changed
+    write_json(folder / INDEX, index)
+
+
+@pytest.mark.parametrize("kind", ["difference", "not_worse", "trend"])
+def test_a_claim_can_be_about_ssim(kind: str, folder: Path) -> None:
+    """Of the planted runs, SSIM is PSNR over 50."""
+    found = []
+    for run in json.loads((folder / INDEX).read_text())["runs"]:
+        run["cell"]["depth"] = "5" if run["cell"]["method"] == "unet5" else "3"
+        found.append(run)
+    write_json(folder / INDEX, json.loads((folder / INDEX).read_text()) | {"runs": found})
+    claim_about(folder, kind=kind, over="depth")
+    (psnr,) = judge(collect(folder))
+    claim_about(folder, metric="ssim")
+    (ssim,) = judge(collect(folder))
+    assert float(ssim.reason.split()[0]) == pytest.approx(
+        float(psnr.reason.split()[0]) / 50, rel=0.01
+    )
+    assert "dB" in psnr.reason
+    assert "dB" not in ssim.reason
+    claim_about(folder, metric="lpips")
+    with pytest.raises(UsageError, match="table9: a claim has metric: lpips; take psnr or ssim"):
+        judge(collect(folder))
 
 
 def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:
