@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from ir_lightning.build import build
 from ir_lightning.losses.adversarial import Adversarial
 from ir_lightning.losses.pixel import L1, MSE
-from ir_lightning.networks.discriminators.patchgan import PatchGAN
 from ir_lightning.networks.enhancers.base import Enhancer
-from ir_lightning.networks.generators.hourglass import Hourglass
 from ir_lightning.networks.upsamplers.base import Upsampler
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -22,10 +22,10 @@ CONF = Path(__file__).parents[2] / "conf"
 Compose = Callable[..., DictConfig]
 
 KINDS: dict[str, Any] = {
-    "generator": Hourglass,
+    "generator": nn.Module,
     "enhancer": Enhancer | None,
     "upsampler": Upsampler,
-    "discriminator": PatchGAN | None,
+    "discriminator": nn.Module | None,
     "loss": dict,
 }
 OPTIONS = [(g, path.stem) for g in KINDS for path in sorted((CONF / g).glob("*.yaml"))]
@@ -50,6 +50,33 @@ def test_every_option_builds_and_every_key_is_read(settled: Any, group: str, opt
     for part in node.values() if group == "loss" else [node] * (node is not None):
         target = get_class(part["_target_"])
         assert set(part) - {"_target_"} == set(inspect.signature(target).parameters)
+
+
+@pytest.mark.parametrize("option", [o for g, o in OPTIONS if g == "generator"])
+def test_every_generator_restores_images_of_any_size(settled: Any, option: str) -> None:
+    node = settled(f"generator={option}", "depth=4", "width=4")["generator"]
+    degraded = torch.rand(2, 3, 70, 93)
+    restored = build(node, "generator")(degraded)
+    assert restored.shape == degraded.shape
+    assert 0 <= restored.min() <= restored.max() <= 1
+
+
+@pytest.mark.parametrize("option", [o for g, o in OPTIONS if g == "discriminator" and o != "none"])
+def test_every_discriminator_judges_an_image_beside_the_degraded_one(
+    settled: Any, option: str
+) -> None:
+    node = settled(f"discriminator={option}", "width=4")["discriminator"]
+    torch.manual_seed(0)
+    discriminator = build(node, "discriminator")
+    degraded = torch.rand(2, 3, 70, 93, requires_grad=True)
+    image = torch.rand(2, 3, 70, 93, requires_grad=True)
+    logits = discriminator(degraded, image)
+    assert logits.shape[:2] == (2, 1)
+    assert logits.min() < 0 < logits.max(), "logits, not probabilities"
+    logits.square().sum().backward()
+    for judged in (degraded, image):  # a conditional discriminator looks at both
+        assert judged.grad is not None
+        assert judged.grad.abs().sum() > 0
 
 
 def test_depth_width_enhancer_and_upsampler_reach_the_networks(settled: Any) -> None:
