@@ -2,8 +2,8 @@
 
     python benchmarks/stages.py [iterations]     # 100,000 unless told
 
-The four models are fitted to bins of the curve, so that its length hardly counts; the bootstrap
-of one stage against two fits again and again and is most of the time.
+The models are fitted to bins of the curve, and the bootstrap searches the same grids for all its
+series at once, so that its length counts only where it is binned.
 """
 
 import sys
