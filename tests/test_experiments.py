@@ -145,6 +145,10 @@ def test_datasets_and_their_stand_ins_exist() -> None:
 
 
 def test_the_papers_numbers_are_the_printed_ones() -> None:
+    levels = Experiment.named("table1").report
+    assert levels["paper"] == levels["claims"][0]["expected"]
+    printed = [levels["paper"][name] for name in ("sidd", "rain800", "reside")]
+    assert printed == [[2, 3], [3, 4], [4, 5]]
     table = Experiment.named("table2").report["paper"]
     assert table["unet5_infoaccum_subpixel"]["rain800"] == [25.29, 0.8135]
     assert table["pix2pix_lsgan"]["outdoorrain"] is None

@@ -9,7 +9,11 @@ from typing import Any
 from ir_lightning.files import atomic_write
 from ir_lightning.report.collect import Results, collect
 
-KEPT = ("report.md", "table.md", "table.csv", "table.tex", "figure.png", "figure.pdf")
+KEPT = (
+    "report.md",
+    *(f"{table}.{form}" for table in ("table", "cells") for form in ("md", "csv", "tex")),
+    *("figure.png", "figure.pdf"),
+)
 OF_RUN = ("config_hash", "git_commit", "dataset", "budget", "iterations", "protocol", "device")
 
 

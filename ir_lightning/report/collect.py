@@ -127,10 +127,20 @@ def collect(folder: Path) -> Results:
         group = groups.setdefault(json.dumps(entry["cell"]), Group(entry["cell"]))
         group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
     name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
-    known, found = list(groups.values()), index.get("found", [])
+    known, found = _ordered(list(groups.values()), index["report"]), index.get("found", [])
     results = Results(folder, name, title, budget, index["report"], known, found)
     _refuse_mixtures(results)
     return results
+
+
+def _ordered(groups: list[Group], report: dict[str, Any]) -> list[Group]:
+    """What stands in one column together, in the order of the labels; else as trained."""
+    if "columns" not in report:
+        return groups
+    column, row = str(report["columns"]), str(report["rows"])
+    columns = list(dict.fromkeys(group.cell[column] for group in groups))
+    rows = [*report.get("labels", {}), *(group.cell[row] for group in groups)]
+    return sorted(groups, key=lambda g: (columns.index(g.cell[column]), rows.index(g.cell[row])))
 
 
 def _refuse_mixtures(results: Results) -> None:

@@ -47,12 +47,12 @@ class Table:
         lines = [begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", ""]
         return "\n".join(lines)
 
-    def files(self) -> dict[str, str]:
+    def files(self, name: str = "table") -> dict[str, str]:
         """The table in every form, by file name."""
         return {
-            "table.md": self.markdown(),
-            "table.csv": self.comma_separated(),
-            "table.tex": self.latex(),
+            f"{name}.md": self.markdown(),
+            f"{name}.csv": self.comma_separated(),
+            f"{name}.tex": self.latex(),
         }
 
 
@@ -61,7 +61,8 @@ class Content:
     """A report before it is written.
 
     Attributes:
-        tables: ``table.md``, ``.csv`` and ``.tex``, as text.
+        tables: ``table.md``, ``.csv`` and ``.tex``, as text; where that sums up, ``cells.*`` too,
+            with everything that it is made of.
         verdicts: the claims, judged.
         figures: files that have been drawn.
         notes: paragraphs that stand below the figure.

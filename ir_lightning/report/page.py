@@ -49,7 +49,11 @@ def write_page(results: Results, content: Content) -> Path:
         facts=facts(results),
         warning=warning(results),
         verdicts=content.verdicts,
-        table=_columns(list(csv.reader(io.StringIO(content.tables["table.csv"])))),
+        tables=[
+            _columns(list(csv.reader(io.StringIO(content.tables[name]))))
+            for name in ("table.csv", "cells.csv")
+            if name in content.tables
+        ],
         figures=[
             (data_uri("image/png", path.read_bytes()), image_size(path)[1]) for path in figures
         ],

@@ -7,7 +7,7 @@ from typing import Any
 from ir_lightning.errors import UsageError
 from ir_lightning.report.collect import Group, Results, stacked
 from ir_lightning.statistics.comparison import compare, trend
-from ir_lightning.statistics.saturation import saturation
+from ir_lightning.statistics.saturation import Saturation, saturation
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[J
                 f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(rules)}."
             ) from None
         each = claim.get("each")
-        places = sorted({g.cell[each] for g in results.groups}) if each else [""]
+        places = list(dict.fromkeys(g.cell[each] for g in results.groups)) if each else [""]
         for place in places:
             part = {each: place} if each else {}
             verdict, reason = rule(results, claim, part)
@@ -50,6 +50,9 @@ def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[J
 Verdict = tuple[str, str]
 Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
 UNDECIDED = "undecided"
+
+MARGIN = 0.2
+"""dB: the loss that does not matter, unless a claim declares another ``margin``."""
 
 UNITS = {"psnr": "dB", "ssim": ""}
 """The scores that a claim can be about, as its ``metric``; the first if it names none."""
@@ -123,12 +126,26 @@ def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) 
     return judged.verdict, judged.reason
 
 
-def _saturation(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+def saturated(
+    results: Results, claim: Mapping[str, Any], part: Mapping[str, str]
+) -> Saturation | str:
+    """Where quality saturates along the levels that a claim is about; or what is missing."""
     groups = _along(results, claim, part)
     if missing := _missing(groups):
-        return UNDECIDED, missing
-    found = saturation(stacked(groups), margin=float(claim.get("margin", 0.2)))
-    low, high = (int(bound) for bound in claim["expected"])
+        return missing
+    levels = [int(group.cell[claim["over"]]) for group in groups]
+    return saturation(stacked(groups), margin=float(claim.get("margin", MARGIN)), depths=levels)
+
+
+def _saturation(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+    found, expected = saturated(results, claim, part), claim["expected"]
+    if isinstance(found, str):
+        return UNDECIDED, found
+    if isinstance(expected, Mapping):  # of each data set its own
+        if claim["each"] not in part or part[claim["each"]] not in expected:
+            return UNDECIDED, f"Nothing was printed about it. {found}"
+        expected = expected[part[claim["each"]]]
+    low, high = (int(bound) for bound in expected)
     if found.lower is None or found.upper is None:
         return UNDECIDED, str(found)
     inside = low <= found.lower and found.upper <= high

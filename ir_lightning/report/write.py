@@ -10,8 +10,10 @@ from ir_lightning.report.convergence_claims import convergence_content
 from ir_lightning.report.facts import facts, warning
 from ir_lightning.report.figures import draw
 from ir_lightning.report.inventory_table import inventory_content
+from ir_lightning.report.overview import overview
 from ir_lightning.report.page import write_page
-from ir_lightning.report.tables import score_table
+from ir_lightning.report.saturation_table import saturation_content
+from ir_lightning.report.tables import entries, score_table
 from ir_lightning.report.verdicts import judge
 from ir_lightning.report.wandb_report import Mode, log_report
 
@@ -57,7 +59,12 @@ def content_of(results: Results, photos: Path | None = None) -> Content:
         return convergence_content(results)
     if results.report["kind"] == "inventory":
         return inventory_content(results)
-    return Content(score_table(results).files(), judge(results), draw(results))
+    if results.report["kind"] == "saturation_table":
+        return saturation_content(results)
+    tables = score_table(results).files()
+    if "columns" in results.report:
+        tables = overview(entries(results)).files() | score_table(results).files("cells")
+    return Content(tables, judge(results), draw(results))
 
 
 def _report(results: Results, content: Content) -> str:
@@ -74,4 +81,7 @@ def _report(results: Results, content: Content) -> str:
         *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),
     ]
     lines += [*(f"{note}\n" for note in content.notes), "## Numbers", ""]
-    return "\n".join([*lines, content.tables["table.md"]])
+    lines.append(content.tables["table.md"])
+    if "cells.md" in content.tables:
+        lines += ["## Every cell", "", content.tables["cells.md"]]
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""Table I: the number of levels where quality saturates, beside the paper's."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ir_lightning.errors import UsageError
+from ir_lightning.files import write_json
+from ir_lightning.report.collect import INDEX, collect
+from ir_lightning.report.verdicts import judge
+from ir_lightning.report.write import write_report
+from ir_lightning.runs.result import write_result
+from tests.report.test_report import plant
+
+DEPTHS = (1, 2, 4, 8)
+CURVES = {  # mean PSNR by depth
+    "noise": (25.0, 28.0, 28.0, 28.0),  # saturates at 2
+    "haze": (15.0, 16.0, 18.0, 18.0),  # at 4
+    "rain": (20.0, 20.0, 20.0, 26.0),  # not before 8, where the paper says 3 to 4
+    "snow": (20.0, 21.0, 22.0, 22.0),  # of which the paper says nothing
+}
+PRINTED = {"noise": [2, 3], "haze": [4, 5], "rain": [3, 4]}
+CLAIM = {
+    "kind": "saturation",
+    "over": "depth",
+    "each": "dataset",
+    "expected": PRINTED,
+    "says": "as printed",
+}
+
+
+def planted(root: Path, **changed: Any) -> Path:
+    """Runs of three seeds for every curve; the report's folder."""
+    runs = []
+    for dataset, curve in CURVES.items():
+        for depth, psnr in zip(DEPTHS, curve, strict=True):
+            for seed in range(3):
+                name = f"{dataset}-{depth}-{seed}"
+                cell = {"dataset": dataset, "depth": str(depth)}
+                runs.append({"cell": cell, "seed": seed, "run": f"../{name}"})
+                plant(root / name, psnr + 0.01 * seed, seed, dataset=dataset)
+    report = {"kind": "saturation_table", "rows": "dataset", "claims": [CLAIM], "paper": PRINTED}
+    report |= {"labels": {"noise": "denoising"}, **changed}
+    index = {"experiment": "table1", "title": "Table I", "budget": "cpu", "report": report}
+    write_json(root / "report" / INDEX, {**index, "runs": runs})
+    return root / "report"
+
+
+def table_of(folder: Path) -> dict[str, dict[str, str]]:
+    write_report(folder)
+    with (folder / "table.csv").open(newline="") as file:
+        return {row[""]: row for row in csv.DictReader(file)}
+
+
+def test_levels_stand_beside_the_papers(tmp_path: Path) -> None:
+    table = table_of(planted(tmp_path))
+    assert {name: (row["levels, paper"], row["levels, ours"]) for name, row in table.items()} == {
+        "denoising": ("2 to 3", "2"),
+        "haze": ("4 to 5", "4"),
+        "rain": ("3 to 4", "8"),
+        "snow": ("-", "4"),
+    }
+    assert table["rain"]["highest mean (dB)"] == "26.01"
+    assert table["rain"]["at"] == "8"
+    assert {row["runs"] for row in table.values()} == {"12/12"}
+    assert len((tmp_path / "report" / "cells.csv").read_text().splitlines()) == 1 + 16
+
+
+def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
+    verdicts = {judged.where: judged for judged in judge(collect(planted(tmp_path)))}
+    assert {place: judged.verdict for place, judged in verdicts.items()} == {
+        "noise": "supported",
+        "haze": "supported",
+        "rain": "not supported",
+        "snow": "undecided",
+    }
+    assert verdicts["snow"].reason.startswith("Nothing was printed about it. Saturated at N = 4")
+
+
+def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:
+    folder = planted(tmp_path)
+    for seed in (2, 1, 0):
+        assert table_of(folder)["haze"]["levels, ours"] != "-", "what is there is judged"
+        write_result(tmp_path / f"haze-4-{seed}", {"status": "failed", "reason": "x"})
+    row = table_of(folder)["haze"]
+    assert (row["levels, ours"], row["runs"]) == ("-", "9/12")
+    assert "haze: 1 of 4 cells have no finished run yet" in (folder / "report.md").read_text()
+
+
+def test_what_is_unresolved_says_what_it_would_take(tmp_path: Path) -> None:
+    folder = planted(tmp_path)
+    for seed, shift in enumerate((-3.0, 0.0, 3.0)):  # seeds that differ by more than the depths
+        for depth in DEPTHS:
+            plant(tmp_path / f"noise-{depth}-{seed}", 25.0 + shift, seed, dataset="noise")
+    row = table_of(folder)["denoising"]
+    assert row["levels, ours"] == "unresolved"
+    assert row["would take"].endswith(" seeds")
+    assert int(row["would take"].split()[0]) > 100
+
+
+def test_a_table_without_its_claim_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="table1: saturation_table needs one claim of kind satur"):
+        write_report(planted(tmp_path, claims=[]))
