@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,3 +73,9 @@ class Content:
     verdicts: list[Judged]
     figures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def claims(self) -> list[tuple[str, list[Judged]]]:
+        """What each claim says, with its verdicts: one, or one for each place."""
+        grouped = itertools.groupby(self.verdicts, key=lambda judged: judged.says)
+        return [(says, list(verdicts)) for says, verdicts in grouped]

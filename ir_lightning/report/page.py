@@ -48,7 +48,7 @@ def write_page(results: Results, content: Content) -> Path:
         results=results,
         facts=facts(results),
         warning=warning(results),
-        verdicts=content.verdicts,
+        claims=content.claims,
         tables=[
             _columns(list(csv.reader(io.StringIO(content.tables[name]))))
             for name in ("table.csv", "cells.csv")

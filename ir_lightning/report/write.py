@@ -73,9 +73,14 @@ def _report(results: Results, content: Content) -> str:
     if told := warning(results):
         lines += ["", told]
     lines += ["", "## Claims", ""]
-    for judged in content.verdicts:
-        where = f" ({judged.where})" if judged.where else ""
-        lines.append(f"- **{judged.verdict}**: {judged.says}{where}. {judged.reason}")
+    for says, verdicts in content.claims:
+        if len(verdicts) == 1:
+            (judged,) = verdicts
+            where = f" ({judged.where})" if judged.where else ""
+            lines.append(f"- **{judged.verdict}**: {says}{where}. {judged.reason}")
+            continue
+        lines.append(f"- {says}")
+        lines += [f"  - {each.where}: **{each.verdict}**. {each.reason}" for each in verdicts]
     lines += [
         "",
         *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),

@@ -79,6 +79,16 @@ def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
     assert verdicts["snow"].reason.startswith("Nothing was printed about it. Saturated at N = 4")
 
 
+def test_a_claim_is_told_once_with_its_verdicts_below(tmp_path: Path) -> None:
+    folder = planted(tmp_path)
+    write_report(folder)
+    text, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
+    assert "\n- as printed\n  - noise: **supported**. Saturated at N = 2 " in text
+    assert "\n  - rain: **not supported**. Saturated at N = 8 " in text
+    assert page.count('<p class="says">as printed</p>') == 1
+    assert page.count('<span class="badge supported">supported</span>') == 2
+
+
 def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:
     folder = planted(tmp_path)
     for seed in (2, 1, 0):
