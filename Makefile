@@ -21,7 +21,7 @@ $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its re
 	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)
 
 test: setup   ## the test suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 # A SLURM and a Ray of its own, started and stopped by the tests.
 test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about four minutes)

@@ -18,14 +18,13 @@ from ir_lightning.experiment import (
     Experiment,
     Job,
     commands,
-    locate,
     names,
     write_index,
 )
 from ir_lightning.report.write import write_report
 from ir_lightning.run import run
 from ir_lightning.runs.check import check
-from ir_lightning.runs.identity import config_hash
+from ir_lightning.runs.identity import config_hash, directory_of
 from tests.conftest import CONF
 
 NAMES = names()
@@ -34,23 +33,41 @@ NAMES = names()
 def trained(job: Job, runs: Path) -> Path:
     """Train a run of an experiment here, without a process of its own; its directory."""
     overrides = [*job.overrides, "logger=csv", f"paths.runs={runs}"]
-    assert run(composed(overrides), overrides)["status"] == "finished", job.cell
-    (place,) = locate([job], overrides[-2:])
-    return place
+    config = composed(overrides)
+    assert run(config, overrides)["status"] == "finished", job.cell
+    complete = check(config, overrides).config
+    return directory_of(complete, overrides, config_hash(complete))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_experiment_ends_in_its_report(name: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all experiments have their runs: what one has trained, another one finds."""
+    return tmp_path_factory.mktemp("experiments") / "runs"
+
+
+SHARING = (("fig3", "fig12", "table1"), ("fig5", "table2"))
+"""Experiments with runs in common: best done by one process."""
+
+
+def together(name: str) -> Any:
+    """The name, with the mark by which pytest-xdist keeps such experiments together."""
+    group = next((names[0] for names in SHARING if name in names), name)
+    return pytest.param(name, marks=pytest.mark.xdist_group(group))
+
+
+@pytest.mark.parametrize("name", map(together, NAMES))
+def test_every_experiment_ends_in_its_report(name: str, runs: Path) -> None:
     """All runs at smoke budget, then table, verdicts, figure and page."""
     experiment = Experiment.named(name)
     jobs = experiment.jobs(budget="smoke")
-    runs, folder = tmp_path / "runs", tmp_path / "runs" / "reports" / name
+    folder = runs / "reports" / name
     found: list[dict[str, Any]] = []
     if experiment.report["kind"] == "inventory":
         found = inventory(experiment, "synthetic", [])
     if experiment.report["kind"] == "photographs":
         experiment = with_photographs(experiment, None, None)
     places = [trained(job, runs) for job in jobs]
+    assert len(set(places)) == len(places), "two cells are one configuration"
     write_index(folder, experiment, jobs, places, "smoke", found)
     write_report(folder)
     text = (folder / "report.md").read_text()
@@ -88,13 +105,6 @@ def test_the_head_of_an_experiment_says_command_cost_and_expectation(name: str) 
     assert head[0].startswith(f"# make {name} ")
     assert head[1].startswith("# cost: ")
     assert head[2].startswith("# expected: ")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_all_cells_compose_and_are_different_runs(name: str) -> None:
-    jobs = Experiment.named(name).jobs(budget="smoke")
-    hashes = {config_hash(check(composed(job.overrides), job.overrides).config) for job in jobs}
-    assert len(hashes) == len(jobs), "two cells are one configuration"
 
 
 @pytest.mark.parametrize("name", NAMES)
