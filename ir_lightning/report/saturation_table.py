@@ -1,6 +1,7 @@
 """How many levels each task needs: the report of kind ``saturation_table``, the paper's Table I."""
 
 import math
+from dataclasses import replace
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.collect import Results
@@ -31,14 +32,14 @@ def saturation_content(results: Results) -> Content:
     claims = [claim for claim in report["claims"] if claim["kind"] == "saturation"]
     if len(claims) != 1:
         raise UsageError(f"{results.name}: {report['kind']} needs one claim of kind saturation.")
-    rows, notes = [], []
+    rows = []
     for value in dict.fromkeys(group.cell[report["rows"]] for group in results.groups):
         found = saturated(results, claims[0], {report["rows"]: value})
         label = report.get("labels", {}).get(value, value)
         rows.append(_row(results, value, label, found))
-        notes.append(f"{label}: {found}")
-    tables = Table(HEADER, rows).files() | score_table(results).files("cells")
-    return Content(tables, judge(results), notes=notes)
+    each_level = {**report, "rows": [report["rows"], report["over"]], "paper": None}
+    cells = score_table(replace(results, report=each_level))
+    return Content(Table(HEADER, rows).files() | cells.files("cells"), judge(results))
 
 
 def _row(results: Results, value: str, label: str, found: Saturation | str) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ def planted(root: Path, **changed: Any) -> Path:
                 cell = {"dataset": dataset, "depth": str(depth)}
                 runs.append({"cell": cell, "seed": seed, "run": f"../{name}"})
                 plant(root / name, psnr + 0.01 * seed, seed, dataset=dataset)
-    report = {"kind": "saturation_table", "rows": "dataset", "claims": [CLAIM], "paper": PRINTED}
+    report = {"kind": "saturation_table", "rows": "dataset", "over": "depth", "paper": PRINTED}
+    report["claims"] = [CLAIM]
     report |= {"labels": {"noise": "denoising"}, **changed}
     index = {"experiment": "table1", "title": "Table I", "budget": "cpu", "report": report}
     write_json(root / "report" / INDEX, {**index, "runs": runs})
@@ -65,7 +66,10 @@ def test_levels_stand_beside_the_papers(tmp_path: Path) -> None:
     assert table["rain"]["highest mean (dB)"] == "26.01"
     assert table["rain"]["at"] == "8"
     assert {row["runs"] for row in table.values()} == {"12/12"}
-    assert len((tmp_path / "report" / "cells.csv").read_text().splitlines()) == 1 + 16
+    head, first, *rest = (tmp_path / "report" / "cells.csv").read_text().splitlines()
+    assert first.startswith('"denoising, depth=1",25.01,0.01,')
+    assert len(rest) == 15
+    assert "paper" not in head
 
 
 def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
@@ -96,7 +100,10 @@ def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:
         write_result(tmp_path / f"haze-4-{seed}", {"status": "failed", "reason": "x"})
     row = table_of(folder)["haze"]
     assert (row["levels, ours"], row["runs"]) == ("-", "9/12")
-    assert "haze: 1 of 4 cells have no finished run yet" in (folder / "report.md").read_text()
+    assert (
+        "haze: **undecided**. 1 of 4 cells have no finished run yet"
+        in (folder / "report.md").read_text()
+    )
 
 
 def test_what_is_unresolved_says_what_it_would_take(tmp_path: Path) -> None:
