@@ -26,12 +26,15 @@ def saturation_content(results: Results) -> Content:
     """A row for each value of the key ``rows``, judged by the experiment's saturation claim.
 
     Raises:
-        UsageError: the experiment has no such claim, or its scores cannot be used.
+        UsageError: the experiment's file lacks a part, or its scores cannot be used.
     """
     report = results.report
     claims = [claim for claim in report["claims"] if claim["kind"] == "saturation"]
-    if len(claims) != 1:
-        raise UsageError(f"{results.name}: {report['kind']} needs one claim of kind saturation.")
+    if len(claims) != 1 or not {"rows", "over"} <= report.keys():
+        raise UsageError(
+            f"{results.name}: {report['kind']} needs the keys rows and over, and one claim of kind "
+            "saturation."
+        )
     rows = []
     for value in dict.fromkeys(group.cell[report["rows"]] for group in results.groups):
         found = saturated(results, claims[0], {report["rows"]: value})

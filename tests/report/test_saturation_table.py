@@ -1,6 +1,7 @@
 """Table I: the number of levels where quality saturates, beside the paper's."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,12 @@ def test_what_is_unresolved_says_what_it_would_take(tmp_path: Path) -> None:
     assert int(row["would take"].split()[0]) > 100
 
 
-def test_a_table_without_its_claim_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="table1: saturation_table needs one claim of kind satur"):
-        write_report(planted(tmp_path, claims=[]))
+def test_a_table_without_its_claim_or_keys_is_refused(tmp_path: Path) -> None:
+    folder = planted(tmp_path, claims=[])
+    with pytest.raises(UsageError, match="table1: saturation_table needs the keys rows and over"):
+        write_report(folder)
+    index = json.loads((planted(tmp_path) / INDEX).read_text())
+    del index["report"]["over"]
+    write_json(folder / INDEX, index)
+    with pytest.raises(UsageError, match="table1: saturation_table needs the keys rows and over"):
+        write_report(folder)
