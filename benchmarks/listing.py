@@ -1,4 +1,4 @@
-"""How long `ir-lightning runs list` takes, beside parsing every configuration that it looks into.
+"""How long `ir-lightning runs list` takes, without its start, beside parsing all configurations.
 
     python benchmarks/listing.py [runs]     # 500 unless told
 

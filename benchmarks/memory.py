@@ -9,6 +9,7 @@ fastest of several, since machines are shared.
 
 import argparse
 import time
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -64,7 +65,7 @@ def main() -> None:
         print(f"{' '.join(overrides)}: {told}")
 
 
-def train(system: LightningModule, config: dict[str, dict[str, int]], clock: Clock) -> None:
+def train(system: LightningModule, config: dict[str, Any], clock: Clock) -> None:
     """A few iterations on images of noise."""
     budget = config["budget"]
     shape = (budget["batch"], 3, budget["crop"], budget["crop"])
@@ -74,7 +75,12 @@ def train(system: LightningModule, config: dict[str, dict[str, int]], clock: Clo
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trainer = Trainer(
-        max_epochs=1, callbacks=[clock], enable_model_summary=False, devices=1, **quiet
+        max_epochs=1,
+        callbacks=[clock],
+        enable_model_summary=False,
+        devices=1,
+        precision=config["trainer"].get("precision", "32-true"),
+        **quiet,
     )
     trainer.fit(system, DataLoader([batch] * (ROUNDS + 1), batch_size=None))
 

@@ -137,7 +137,9 @@ def _ordered(groups: list[Group], report: dict[str, Any]) -> list[Group]:
     """What stands in one column together, in the order of the labels; else as trained."""
     if "columns" not in report:
         return groups
-    column, row = str(report["columns"]), str(report["rows"])
+    column, row = report["columns"], report.get("rows")
+    if not isinstance(row, str):
+        raise UsageError(f"A report with columns: {column} needs rows, the key of its methods.")
     columns = list(dict.fromkeys(group.cell[column] for group in groups))
     rows = [*report.get("labels", {}), *(group.cell[row] for group in groups)]
     return sorted(groups, key=lambda g: (columns.index(g.cell[column]), rows.index(g.cell[row])))

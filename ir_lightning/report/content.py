@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,15 +66,32 @@ class Content:
         verdicts: the claims, judged.
         figures: files that have been drawn.
         notes: paragraphs that stand below the figure.
+        samples: whether the claims are judged from samples, as scores are, and not from counts.
     """
 
     tables: dict[str, str]
     verdicts: list[Judged]
     figures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    samples: bool = True
 
     @property
     def claims(self) -> list[tuple[str, list[Judged]]]:
         """What each claim says, with its verdicts: one, or one for each place."""
-        grouped = itertools.groupby(self.verdicts, key=lambda judged: judged.says)
-        return [(says, list(verdicts)) for says, verdicts in grouped]
+        found: list[tuple[str, list[Judged]]] = []
+        for judged in self.verdicts:
+            if judged.where and found and found[-1][0] == judged.says:
+                found[-1][1].append(judged)
+            else:
+                found.append((judged.says, [judged]))
+        return found
+
+    @property
+    def caution(self) -> str | None:
+        """How often verdicts are wrong, where there are several."""
+        if not self.samples or len(self.verdicts) < 2:
+            return None
+        return (
+            f"{len(self.verdicts)} verdicts. Each one by itself is wrong in at most 5 % of "
+            "repetitions; nothing is corrected for their number."
+        )

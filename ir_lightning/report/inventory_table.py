@@ -47,7 +47,7 @@ def inventory_content(results: Results) -> Content:
         )
     for found in results.found:
         notes += [f"{found['dataset']}: {reason}" for reason in _reasons(found)]
-    return Content(table.files(), _judged(results), notes=notes)
+    return Content(table.files(), _judged(results), notes=notes, samples=False)
 
 
 def _row(paper: Mapping[str, Any], found: Found) -> tuple[str, ...]:

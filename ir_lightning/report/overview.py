@@ -1,8 +1,10 @@
 """Methods by data sets, as the paper prints its Table II."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
+from ir_lightning.errors import UsageError
 from ir_lightning.report.content import Table
 from ir_lightning.report.tables import Entry
 
@@ -17,7 +19,14 @@ def overview(table: Sequence[Entry]) -> Table:
 
     Args:
         table: entries that name a column each.
+
+    Raises:
+        UsageError: several entries share row and column.
     """
+    counted = Counter((entry.row, entry.column) for entry in table)
+    for (row, column), count in counted.items():
+        if count > 1:
+            raise UsageError(f"{count} cells are {row} on {column}; this table shows one of each.")
     columns = list(dict.fromkeys(entry.column for entry in table))
     rows = []
     for method in dict.fromkeys(entry.row for entry in table):

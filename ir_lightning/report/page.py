@@ -49,6 +49,7 @@ def write_page(results: Results, content: Content) -> Path:
         facts=facts(results),
         warning=warning(results),
         claims=content.claims,
+        caution=content.caution,
         tables=[
             _columns(list(csv.reader(io.StringIO(content.tables[name]))))
             for name in ("table.csv", "cells.csv")

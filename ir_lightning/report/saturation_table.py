@@ -16,7 +16,7 @@ HEADER = (
     "levels, ours",
     "highest mean (dB)",
     "at",
-    "standard error (dB)",
+    "largest SE of a difference (dB)",
     "runs",
     "would take",
 )
@@ -42,7 +42,8 @@ def saturation_content(results: Results) -> Content:
         rows.append(_row(results, value, label, found))
     each_level = {**report, "rows": [report["rows"], report["over"]], "paper": None}
     cells = score_table(replace(results, report=each_level))
-    return Content(Table(HEADER, rows).files() | cells.files("cells"), judge(results))
+    tables = Table(HEADER, rows).files() | cells.files("cells")
+    return Content(tables, judge(results), notes=[report["note"]] if "note" in report else [])
 
 
 def _row(results: Results, value: str, label: str, found: Saturation | str) -> tuple[str, ...]:

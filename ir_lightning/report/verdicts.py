@@ -38,6 +38,11 @@ def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[J
             raise UsageError(
                 f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(rules)}."
             ) from None
+        if "metric" in claim and claim["kind"] not in OF_ANY_METRIC:
+            raise UsageError(
+                f"{results.name}: a claim of kind {claim['kind']} has no metric; "
+                f"{', '.join(OF_ANY_METRIC)} have."
+            )
         each = claim.get("each")
         places = list(dict.fromkeys(g.cell[each] for g in results.groups)) if each else [""]
         for place in places:
@@ -52,10 +57,12 @@ Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
 UNDECIDED = "undecided"
 
 MARGIN = 0.2
-"""dB: the loss that does not matter, unless a claim declares another ``margin``."""
+"""dB: the loss that does not matter, where a claim about saturation declares no ``margin``."""
+
+OF_ANY_METRIC = ("difference", "not_worse", "trend")
 
 UNITS = {"psnr": "dB", "ssim": ""}
-"""The scores that a claim can be about, as its ``metric``; the first if it names none."""
+"""The scores that a claim of these kinds can be about, as its ``metric``; PSNR if it has none."""
 
 
 def one(results: Results, part: Mapping[str, Any]) -> Group:
@@ -76,7 +83,7 @@ def metric_of(results: Results, claim: Mapping[str, Any]) -> tuple[str, str]:
     Raises:
         UsageError: there is no such score.
     """
-    metric = claim.get("metric", next(iter(UNITS)))
+    metric = claim.get("metric", "psnr")
     if metric not in UNITS:
         raise UsageError(
             f"{results.name}: a claim has metric: {metric}; take {' or '.join(UNITS)}."
@@ -109,9 +116,12 @@ def _not_worse(results: Results, claim: Mapping[str, Any], part: Mapping[str, st
 
 
 def _along(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> list[Group]:
+    """The levels of a factor from the lowest (or ``from``) to the highest."""
     over = claim["over"]
-    groups = results.where({**claim.get("where", {}), **part})
-    return sorted((g for g in groups if over in g.cell), key=lambda g: float(g.cell[over]))
+    groups = [g for g in results.where({**claim.get("where", {}), **part}) if over in g.cell]
+    begin = float(claim.get("from", "-inf"))
+    groups = [group for group in groups if float(group.cell[over]) >= begin]
+    return sorted(groups, key=lambda group: float(group.cell[over]))
 
 
 def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
@@ -142,16 +152,24 @@ def _saturation(results: Results, claim: Mapping[str, Any], part: Mapping[str, s
     if isinstance(found, str):
         return UNDECIDED, found
     if isinstance(expected, Mapping):  # of each data set its own
-        if claim["each"] not in part or part[claim["each"]] not in expected:
+        if not part:
+            raise UsageError(
+                f"{results.name}: a claim expects levels by {', '.join(expected)}; it needs the "
+                "key each, which says what these are."
+            )
+        (place,) = part.values()
+        if place not in expected:
             return UNDECIDED, f"Nothing was printed about it. {found}"
-        expected = expected[part[claim["each"]]]
+        expected = expected[place]
     low, high = (int(bound) for bound in expected)
-    if found.lower is None or found.upper is None:
-        return UNDECIDED, str(found)
-    inside = low <= found.lower and found.upper <= high
+    if found.upper is None or found.lower is None:
+        if found.lower is None or found.lower <= high:
+            return UNDECIDED, str(found)
+        return "not supported", f"Fewer than {found.lower} are proven too few. {found}"
+    if low <= found.lower and found.upper <= high:
+        return "supported", str(found)
     outside = found.lower > high or found.upper < low
-    verdict = "supported" if inside else "not supported" if outside else UNDECIDED
-    return verdict, str(found)
+    return "not supported" if outside else UNDECIDED, str(found)
 
 
 RULES: dict[str, Rule] = {

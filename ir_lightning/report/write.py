@@ -1,4 +1,4 @@
-"""The report of an experiment: table.md, .csv, .tex, figure.png, .pdf, report.md and .html."""
+"""The report of an experiment: report.md and .html, table.* (cells.*), figure.png and .pdf."""
 
 from pathlib import Path
 
@@ -81,6 +81,8 @@ def _report(results: Results, content: Content) -> str:
             continue
         lines.append(f"- {says}")
         lines += [f"  - {each.where}: **{each.verdict}**. {each.reason}" for each in verdicts]
+    if content.caution:
+        lines += ["", content.caution]
     lines += [
         "",
         *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),

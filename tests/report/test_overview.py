@@ -1,9 +1,11 @@
 """Table II in the paper's form: methods by data sets, the printed scores below ours."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.collect import INDEX
 from ir_lightning.report.write import write_report
@@ -47,6 +49,18 @@ def test_it_is_golden(folder: Path) -> None:
         "| InfoAccum-15 | 26.00 / 0.5200 | - (0/2) |\n"
     )
     assert r"UNet-5: paper & 24.00 / 0.8000 & - \\" in (folder / "table.tex").read_text()
+
+
+def test_what_has_no_place_of_its_own_is_refused(folder: Path) -> None:
+    index = json.loads((folder / INDEX).read_text())
+    index["report"]["labels"] = dict.fromkeys(("unet5", "infoaccum"), "the same")
+    write_json(folder / INDEX, index)
+    with pytest.raises(UsageError, match="2 cells are the same on rain800"):
+        write_report(folder)
+    index["report"]["rows"] = ["method"]
+    write_json(folder / INDEX, index)
+    with pytest.raises(UsageError, match="columns: dataset needs rows"):
+        write_report(folder)
 
 
 def test_every_cell_stands_below_it_with_its_cost(folder: Path) -> None:

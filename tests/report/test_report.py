@@ -175,9 +175,31 @@ def test_a_claim_can_be_about_ssim(kind: str, folder: Path) -> None:
     )
     assert "dB" in psnr.reason
     assert "dB" not in ssim.reason
-    claim_about(folder, metric="lpips")
+    claim_about(folder, kind="saturation", over="depth", expected=[1, 2])
+    with pytest.raises(UsageError, match="a claim of kind saturation has no metric; difference,"):
+        judge(collect(folder))
+    claim_about(folder, kind=kind, metric="lpips")
     with pytest.raises(UsageError, match="table9: a claim has metric: lpips; take psnr or ssim"):
         judge(collect(folder))
+
+
+def test_a_trend_can_begin_at_a_level(folder: Path) -> None:
+    """A rise from 0 to 4 and nothing after it: on the whole quality grows, beyond 4 it does not."""
+    runs = []
+    for layers, psnr in ((0, 20.0), (4, 22.0), (8, 22.0), (12, 22.0)):
+        for seed in range(3):
+            plant(folder.parent / f"{layers}-{seed}", psnr, seed)
+            runs.append({"cell": {"layers": layers}, "seed": seed, "run": f"../{layers}-{seed}"})
+    trend = {"kind": "trend", "over": "layers"}
+    claims = [{**trend, "says": "grows"}, {**trend, "from": 4, "says": "still grows"}]
+    index = {"experiment": "f", "title": "F", "budget": "cpu", "runs": runs}
+    write_json(
+        folder / INDEX, index | {"report": {"kind": "curve", "x": "layers", "claims": claims}}
+    )
+    whole, beyond = judge(collect(folder))
+    assert whole.verdict == "supported"
+    assert beyond.verdict == "undecided"
+    assert abs(float(beyond.reason.split()[0])) < 1e-3
 
 
 def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:

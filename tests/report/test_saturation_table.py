@@ -84,6 +84,26 @@ def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
     assert verdicts["snow"].reason.startswith("Nothing was printed about it. Saturated at N = 4")
 
 
+def test_what_is_proven_too_few_is_not_supported_even_if_unresolved(tmp_path: Path) -> None:
+    """Of rain, 8 is better than the rest; here by seeds that leave open where it ends."""
+    folder = planted(
+        tmp_path, paper={"rain": [1, 2]}, claims=[CLAIM | {"expected": {"rain": [1, 2]}}]
+    )
+    for seed in range(3):
+        plant(tmp_path / f"rain-4-{seed}", 26.0 + (0.0, 0.3, -0.3)[seed], seed, dataset="rain")
+        plant(tmp_path / f"rain-8-{seed}", 26.1 + (0.3, -0.3, 0.0)[seed], seed, dataset="rain")
+    assert table_of(folder)["rain"]["levels, ours"] == "4 or more"
+    (judged,) = (each for each in judge(collect(folder)) if each.where == "rain")
+    assert judged.verdict == "not supported"
+    assert judged.reason.startswith("Fewer than 4 are proven too few. Unresolved")
+
+
+def test_levels_by_data_set_need_each(tmp_path: Path) -> None:
+    claim = {key: value for key, value in CLAIM.items() if key != "each"}
+    with pytest.raises(UsageError, match=r"expects levels by noise, haze, rain; .* key each"):
+        judge(collect(planted(tmp_path, claims=[claim | {"where": {"dataset": "noise"}}])))
+
+
 def test_a_claim_is_told_once_with_its_verdicts_below(tmp_path: Path) -> None:
     folder = planted(tmp_path)
     write_report(folder)
@@ -92,6 +112,8 @@ def test_a_claim_is_told_once_with_its_verdicts_below(tmp_path: Path) -> None:
     assert "\n  - rain: **not supported**. Saturated at N = 8 " in text
     assert page.count('<p class="says">as printed</p>') == 1
     assert page.count('<span class="badge supported">supported</span>') == 2
+    for told in (text, page):
+        assert "4 verdicts. Each one by itself is wrong in at most 5 %" in told
 
 
 def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_process_that_hangs_costs_the_patience_and_no_more(
     os.kill(logger.process.popen.pid, signal.SIGSTOP)
     before = time.monotonic()
     log(logger, *range(1, 4000))  # more than a pipe holds
-    assert time.monotonic() - before < SLACK
+    assert time.monotonic() - before < 1.0  # half the patience
     assert 1.5 < end(logger) < 2 + SLACK
     assert len(told) == 1
     assert "left behind after 2 seconds" in told[0]

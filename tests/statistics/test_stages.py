@@ -127,3 +127,6 @@ def test_a_coarse_bootstrap_is_refused() -> None:
 def test_a_long_curve_is_judged_as_a_short_one() -> None:
     long = np.arange(1.0, 100_001)
     assert not stages(long, 0.1 + long**-0.5).two_stage
+    found = stages(long, 0.1 + 0.4 * np.exp(-long / 600) + 0.2 * np.exp(-long / 9000))
+    assert found.two_stage
+    assert found.taus == pytest.approx((600, 9000), rel=0.1)
