@@ -84,6 +84,7 @@ def test_what_is_not_there_is_said_and_the_stand_ins_are_called_synthetic(rain80
     assert {row["training, paper"] for row in rows[6:]} == {"-"}
     assert [judged.where for judged in content.verdicts] == list(PRINTED)
     assert any("sidd: " in note and "no such folder" in note for note in content.notes)
+    assert content.caution is None, "counts are no samples"
 
 
 def test_benchmarks_leave_the_stand_ins_out() -> None:

@@ -12,7 +12,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.collect import INDEX, collect
 from ir_lightning.report.verdicts import judge
-from ir_lightning.report.write import write_report
+from ir_lightning.report.write import content_of, write_report
 from ir_lightning.runs.result import write_result
 
 IMAGES = 40
@@ -184,22 +184,23 @@ def test_a_claim_can_be_about_ssim(kind: str, folder: Path) -> None:
 
 
 def test_a_trend_can_begin_at_a_level(folder: Path) -> None:
-    """A rise from 0 to 4 and nothing after it: on the whole quality grows, beyond 4 it does not."""
+    """A rise from 0 to 8 and nothing after it: from 4 on quality grows, from 8 on it does not."""
     runs = []
-    for layers, psnr in ((0, 20.0), (4, 22.0), (8, 22.0), (12, 22.0)):
+    for layers, psnr in ((0, 20.0), (4, 22.0), (8, 24.0), (12, 24.0)):
         for seed in range(3):
             plant(folder.parent / f"{layers}-{seed}", psnr, seed)
             runs.append({"cell": {"layers": layers}, "seed": seed, "run": f"../{layers}-{seed}"})
-    trend = {"kind": "trend", "over": "layers"}
-    claims = [{**trend, "says": "grows"}, {**trend, "from": 4, "says": "still grows"}]
+    trend = {"kind": "trend", "over": "layers", "says": "grows"}
+    claims = [trend, {**trend, "from": 4}, {**trend, "from": 8}]
     index = {"experiment": "f", "title": "F", "budget": "cpu", "runs": runs}
     write_json(
         folder / INDEX, index | {"report": {"kind": "curve", "x": "layers", "claims": claims}}
     )
-    whole, beyond = judge(collect(folder))
-    assert whole.verdict == "supported"
-    assert beyond.verdict == "undecided"
-    assert abs(float(beyond.reason.split()[0])) < 1e-3
+    verdicts = judge(collect(folder))
+    assert [judged.verdict for judged in verdicts] == ["supported", "supported", "undecided"]
+    slopes = [float(judged.reason.split()[0]) for judged in verdicts]
+    assert slopes == pytest.approx([0.35, 0.25, 0.0], abs=0.002)
+    assert len(content_of(collect(folder)).claims) == 3, "each is told for itself"
 
 
 def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:
