@@ -24,7 +24,7 @@ test: setup   ## the test suite
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 # A SLURM and a Ray of its own, started and stopped by the tests.
-test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about four minutes)
+test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about five minutes)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,ray,slurm]'
 	@command -v slurmctld >/dev/null || PATH="$$PATH:/usr/sbin" command -v slurmctld >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

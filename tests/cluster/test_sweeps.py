@@ -101,32 +101,40 @@ def test_two_tasks_train_one_run(slurm: Slurm, tmp_path: Path) -> None:
     assert [attempt.name for attempt in (run / "attempts").iterdir()] == ["1"]
 
 
-@pytest.mark.parametrize(
-    ("order", "by"),
-    [
-        (("scontrol", "requeue"), "SIGTERM"),  # pre-empted
-        (("scancel", "--signal=USR2"), "SIGUSR2"),  # warned of its time limit
-    ],
+ORDERS = (
+    (("scontrol", "requeue"), "SIGTERM"),  # pre-empted
+    (("scancel", "--signal=USR2"), "SIGUSR2"),  # warned of its time limit
 )
-def test_a_requeued_job_continues_where_it_was(
-    order: tuple[str, ...], by: str, slurm: Slurm, tmp_path: Path
-) -> None:
+
+
+def trained_by(attempt: int, runs: Path, slurm: Slurm) -> Path:
+    """Wait until this attempt at the only run has written a checkpoint; the run's directory."""
+    deadline = time.monotonic() + 120
+    while True:
+        for claim in runs.glob(f"*/attempts/{attempt}/claim.json"):
+            saved = claim.parents[2] / "checkpoints" / "last.ckpt"
+            if saved.exists() and saved.stat().st_mtime > claim.stat().st_mtime:
+                return claim.parents[2]
+        assert time.monotonic() < deadline, slurm.logs()
+        time.sleep(0.05)
+
+
+def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> None:
+    """Twice: each order that SLURM gives ends one attempt."""
     long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100", "seed=0"]
     sweep({}, *long, f"paths.runs={tmp_path}/whole")
     controller = start(slurm.env, *SLURM, *long, f"paths.runs={tmp_path}/requeued")
-    deadline = time.monotonic() + 120
-    while not (saved := list((tmp_path / "requeued").glob("*/checkpoints/last.ckpt"))):
-        assert time.monotonic() < deadline, slurm.logs()
-        time.sleep(0.05)
-    job = slurm.run("squeue", "--noheader", "--format=%i", "--states=RUNNING")
-    slurm.run(*order, job)
+    for attempt, (order, _) in enumerate(ORDERS, start=1):
+        run = trained_by(attempt, tmp_path / "requeued", slurm)
+        job = slurm.run("squeue", "--noheader", "--format=%i", "--states=RUNNING")
+        slurm.run(*order, job)
     out, err = controller.communicate(timeout=300)
     assert controller.returncode == 0, out + err
-    run = saved[0].parents[1]
-    ends = [(run / "attempts" / n / "end.json").read_text() for n in ("1", "2")]
-    assert "queued" in ends[0]
-    assert f"Stopped by {by}" in ends[0]
-    assert "finished" in ends[1]
+    ends = [(run / "attempts" / n / "end.json").read_text() for n in ("1", "2", "3")]
+    for end, (_, by) in zip(ends, ORDERS, strict=False):
+        assert "queued" in end
+        assert f"Stopped by {by}" in end
+    assert "finished" in ends[2]
     (whole,) = runs_in(tmp_path / "whole")
     assert (run / "test_images.csv").read_bytes() == (whole / "test_images.csv").read_bytes()
     one, other = (load_state(d / "checkpoints" / "last.ckpt") for d in (run, whole))
