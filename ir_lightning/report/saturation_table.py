@@ -69,7 +69,7 @@ def _row(results: Results, value: str, label: str, found: Saturation | str) -> t
 
 def levels(found: Saturation) -> str:
     """N saturated in a few words: ``4``, ``3 to 5``, or what is known where it is unresolved."""
-    if found.upper is None:
+    if not found.resolved:
         return "unresolved" if found.lower in (None, found.depths[0]) else f"{found.lower} or more"
     return f"{found.upper}" if found.lower == found.upper else f"{found.lower} to {found.upper}"
 
