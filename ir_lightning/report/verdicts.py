@@ -28,6 +28,10 @@ def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[J
     Args:
         results: of the experiment.
         rules: what each kind of claim is judged by; RULES if None.
+
+    Raises:
+        UsageError: a claim is of no such kind, has a metric that its kind or nobody knows, or is
+            about cells that there are not.
     """
     rules = RULES if rules is None else rules
     found = []

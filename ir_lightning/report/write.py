@@ -61,9 +61,10 @@ def content_of(results: Results, photos: Path | None = None) -> Content:
         return inventory_content(results)
     if results.report["kind"] == "saturation_table":
         return saturation_content(results)
-    tables = score_table(results).files()
+    scores = score_table(results)
+    tables = scores.files()
     if "columns" in results.report:
-        tables = overview(entries(results)).files() | score_table(results).files("cells")
+        tables = overview(entries(results)).files() | scores.files("cells")
     return Content(tables, judge(results), draw(results))
 
 
