@@ -14,13 +14,13 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning import sweep
 from ir_lightning.errors import Stopped
-from ir_lightning.mistakes import Outcome
-from ir_lightning.run import run
+from ir_lightning.launch import sweep
+from ir_lightning.launch.error_reporter import ErrorReporter
+from ir_lightning.launch.run import run
 
 CONF = str(Path(__file__).resolve().parent / "conf")
-outcome = Outcome(CONF)
+outcome = ErrorReporter(CONF)
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")

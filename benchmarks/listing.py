@@ -15,15 +15,15 @@ import yaml
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from ir_lightning.commands.run_tables import table_of
-from ir_lightning.compose import composed
-from ir_lightning.runs.finding import states_in
-from ir_lightning.runs.result import write_result
+from ir_lightning.cli.run_tables import table_of
+from ir_lightning.launch.config import load_config
+from ir_lightning.runs.record import write_result
+from ir_lightning.runs.state import states_in
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    config = OmegaConf.to_yaml(composed(["budget=smoke"]))
+    config = OmegaConf.to_yaml(load_config(["budget=smoke"]))
     curve = "iteration,seconds\n" + "".join(f"{i},1.0\n" for i in range(20_000))
     with tempfile.TemporaryDirectory() as folder:
         for index in range(count):

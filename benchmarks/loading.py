@@ -28,13 +28,13 @@ import numpy as np
 import torch
 
 from ir_lightning.data.augment import PairedAugment
-from ir_lightning.data.dataset import PairMaker
-from ir_lightning.data.images import write_image
+from ir_lightning.data.cache.prepare import Preparation
+from ir_lightning.data.cache.store import Stored, images_of
+from ir_lightning.data.image_files import write_image
+from ir_lightning.data.pair_maker import PairMaker
 from ir_lightning.data.pairs import PairedFolders
-from ir_lightning.data.photographs import Photographs
-from ir_lightning.data.source import Image, Sample
-from ir_lightning.data.store import Stored, images_of
-from ir_lightning.data.store_prepare import Preparation
+from ir_lightning.data.samples import Image, Sample
+from ir_lightning.data.synthetic.photographs import Photographs
 
 CROP, SUB_IMAGE, STEP = 256, 480, 240
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "motorcycle_left", "retina", "rocket")

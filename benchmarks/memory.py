@@ -16,9 +16,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from ir_lightning.build import build
-from ir_lightning.compose import composed
-from ir_lightning.runs.check import resolve
-from ir_lightning.runs.memory import GIB, Estimate, estimate
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.preflight import resolve
+from ir_lightning.training.memory import GIB, Estimate, estimate
 
 PAPER = (
     ["depth=5"],
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("overrides", nargs="*", help="of conf/train.yaml")
     for overrides in [given] if (given := parser.parse_args().overrides) else PAPER:
-        config = resolve(composed(["width=64", "budget.crop=256", "budget.batch=1", *overrides]))
+        config = resolve(load_config(["width=64", "budget.crop=256", "budget.batch=1", *overrides]))
         estimated = []
         for _ in range(ROUNDS):
             began = time.perf_counter()

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from ir_lightning.statistics.decays import MODELS, Grid
+from ir_lightning.statistics.decays import MODELS, ShapeGrid
 from ir_lightning.statistics.series import binned
 from ir_lightning.statistics.stages import stages
 
@@ -25,7 +25,7 @@ def main() -> None:
         began = time.process_time()
         series = binned(iteration, loss)
         for model in MODELS:
-            Grid(model, series).fit()
+            ShapeGrid(model, series).fit()
         fits = time.process_time() - began
         began = time.process_time()
         stages(iteration, loss)

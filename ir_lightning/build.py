@@ -1,12 +1,23 @@
-"""From configuration to objects, with the user's mistakes said in words."""
+"""From configuration to objects, and whom a configuration may name.
 
+Hydra builds whatever a ``_target_`` says, so a file with ``_target_: os.system`` is a program. Run
+directories and weights are passed around; before anything of theirs is built, every target must be
+a class of the kinds that networks, or trainings, are made of.
+"""
+
+import inspect
+import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from ir_lightning.errors import DataError, UsageError
+from ir_lightning.names import current_name
 
 
 def build(node: Mapping[str, Any], key: str) -> Any:
@@ -21,7 +32,7 @@ def build(node: Mapping[str, Any], key: str) -> Any:
         UsageError: when a target does not exist or refuses its arguments.
     """
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(current(node), _convert_="all")
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:
@@ -32,3 +43,160 @@ def build(node: Mapping[str, Any], key: str) -> Any:
         if isinstance(reason, TypeError | ValueError | ImportError | InstantiationException):
             raise UsageError(f"{key} cannot be built: {str(reason).splitlines()[0]}") from error
         raise
+
+
+def current(node: Any) -> Any:
+    """A plain configuration with every ``_target_`` by its current name."""
+    if isinstance(node, list):
+        return [current(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    renewed = {key: current(value) for key, value in node.items()}
+    if isinstance(target := renewed.get("_target_"), str):
+        renewed["_target_"] = current_name(target)
+    return renewed
+
+
+ANY = "builtins.object"
+MODULE = "torch.nn.modules.module.Module"
+HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that only pass values on
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What may be built.
+
+    Attributes:
+        what: it is for, in messages.
+        classes: modules, and the base that a class which is defined in or below them must have.
+            Bases are names, so that none of the libraries is imported before it is asked for.
+        functions: the paths of those that make something out of values only.
+        keys: of Hydra's, those that may occur.
+    """
+
+    what: str
+    classes: Mapping[str, str]
+    functions: frozenset[str] = frozenset()
+    keys: frozenset[str] = HARMLESS
+
+    def allows(self, target: Any) -> bool:
+        """Whether a ``_target_`` may be built. Imports nothing but trusted modules to find out."""
+        if not isinstance(target, str) or not re.fullmatch(r"\w+(\.\w+)+", target):
+            return False
+        if target in self.functions:
+            return True
+        path, _, name = target.rpartition(".")
+        # lightning.pytorch.Trainer is defined below lightning.pytorch.trainer, which imports it.
+        if not any(_below(path, known) or _below(known, path) for known in self.classes):
+            return False
+        try:
+            # A module under its own path: not one that it imported, and not what an object there
+            # makes of an attribute (kornia has some that offer to install a package).
+            found = getattr(import_module(path), name)
+            return self._allows_class(found) and get_object(target) is found
+        except Exception:  # whatever a strange path runs into, it leads to no such class
+            return False
+
+    def _allows_class(self, found: Any) -> bool:
+        if not inspect.isclass(found):
+            return False
+        bases = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
+        return any(
+            _below(found.__module__, known) and base in bases
+            for known, base in self.classes.items()
+        )
+
+
+NETWORKS = Trusted(
+    "networks",
+    {"ir_lightning.networks": ANY, "torch.nn": MODULE},
+)
+# Where a library does more than a training needs, only a part of it stands here. Left out are:
+# Lightning's LightningCLI (builds what a string says) and its loggers for servers, and this
+# package's W&B process (the configuration could say whom to send the user's key to); torchmetrics
+# and kornia models (fetched by a name or an address that the configuration gives).
+TRAININGS = Trusted(
+    "trainings",
+    {
+        **NETWORKS.classes,
+        "ir_lightning.losses": ANY,
+        "ir_lightning.systems": ANY,
+        "ir_lightning.data": ANY,
+        "ir_lightning.training.callbacks": ANY,
+        "torch.optim": "torch.optim.optimizer.Optimizer",
+        "torch.optim.lr_scheduler": "torch.optim.lr_scheduler.LRScheduler",
+        "lightning.pytorch.trainer": "lightning.pytorch.trainer.trainer.Trainer",
+        "lightning.pytorch.callbacks": "lightning.pytorch.callbacks.callback.Callback",
+        "lightning.pytorch.strategies": "lightning.pytorch.strategies.strategy.Strategy",
+        "lightning.pytorch.loggers.csv_logs": "lightning.pytorch.loggers.logger.Logger",
+        "lightning.pytorch.loggers.tensorboard": "lightning.pytorch.loggers.logger.Logger",
+        "albumentations": "albumentations.core.serialization.Serializable",
+        "torchmetrics.image": "torchmetrics.metric.Metric",
+        "torchmetrics.regression": "torchmetrics.metric.Metric",
+        "torchmetrics.aggregation": "torchmetrics.metric.Metric",
+        "kornia.augmentation": MODULE,
+        "kornia.color": MODULE,
+        "kornia.enhance": MODULE,
+        "kornia.filters": MODULE,
+        "kornia.geometry": MODULE,
+        "kornia.losses": MODULE,
+        "kornia.morphology": MODULE,
+    },
+    frozenset(
+        {
+            "ir_lightning.data.scenes",
+            "ir_lightning.training.wandb_logger",
+            "ir_lightning.training.tensorboard_logger",
+        }
+    ),
+    HARMLESS | {"_partial_"},
+)
+
+
+def refuse_untrusted(node: Any, where: str | os.PathLike[str], trusted: Trusted = NETWORKS) -> None:
+    """Refuse a configuration that could do more than build what it is for.
+
+    Every ``_target_``, however deep, must be a class of a trusted kind. A path that only passes
+    through a trusted module (``ir_lightning.networks.x.os.system``) leads elsewhere. References
+    (``${...}``) could read the environment.
+
+    Args:
+        node: configuration as parsed from YAML or JSON.
+        where: the file, for messages.
+        trusted: what may be built.
+
+    Raises:
+        UsageError: names what was refused.
+    """
+    waiting, seen = [node], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str) and "${" in node:
+            raise UsageError(
+                f"{where}: refused the reference {node}; only plain values are read here."
+            )
+        if not isinstance(node, dict | list):
+            continue
+        if id(node) in seen:  # YAML's *alias: a page of them unfolds to gigabytes, or for ever
+            raise UsageError(f"{where}: refused an alias; only plain values are read here.")
+        seen.add(id(node))
+        if isinstance(node, dict):
+            _refuse_keys(node, where, trusted)
+        waiting += node.values() if isinstance(node, dict) else node
+
+
+def _refuse_keys(node: dict[Any, Any], where: str | os.PathLike[str], trusted: Trusted) -> None:
+    for key, value in node.items():
+        if re.fullmatch(r"_\w+_", str(key)) and key not in trusted.keys:
+            raise UsageError(f"{where}: refused the key {key}={value}; remove it.")
+    if "_target_" in node and not trusted.allows(current_name(str(node["_target_"]))):
+        raise UsageError(
+            f"{where}: refused to build {node['_target_']}, which is no class that {trusted.what} "
+            "of this package are made of. Somebody's own classes are trained by their own train.py "
+            "command."
+        )
+
+
+def _below(path: str, package: str) -> bool:
+    """Whether a module is the package or lies in it."""
+    return f"{path}.".startswith(f"{package}.")

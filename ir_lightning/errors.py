@@ -7,6 +7,9 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""The signals by which a person or a scheduler asks a run to save and stop."""
+
 
 class UsageError(Exception):
     """The request cannot work as asked: a key, a path or a combination of options (exit code 2).
@@ -63,3 +66,8 @@ class UnpairedError(UsageError):
     def __init__(self, message: str, files: Sequence[Path]) -> None:
         super().__init__(message)
         self.files = list(files)
+
+
+def one_line(error: Exception) -> str:
+    """An error as one line for the person at the keyboard."""
+    return f"error: {' '.join(str(error).split())}"

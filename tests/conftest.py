@@ -13,12 +13,10 @@ from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from PIL import Image
 
-from ir_lightning import resolvers
-from ir_lightning.data.images import write_image
-from tests import trees
-from tests.runs.wandb_servers import closed_port
+from ir_lightning.data.image_files import write_image
+from tests.helpers import trees
+from tests.helpers.wandb_servers import closed_port
 
-resolvers.register()
 torch.set_num_threads(1)  # the suite runs one process per core
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from ir_lightning.cli import main
-from ir_lightning.commands.inventory import inventory
-from ir_lightning.commands.photographs import with_photographs
-from ir_lightning.compose import composed
+from ir_lightning.cli.experiment_photographs import with_photographs
+from ir_lightning.cli.inventory import inventory
 from ir_lightning.errors import UsageError
-from ir_lightning.experiment import (
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.preflight import check
+from ir_lightning.launch.run import run
+from ir_lightning.report.experiment import (
     BENCHMARKS,
     EXPERIMENTS,
     INDEX,
@@ -22,10 +24,8 @@ from ir_lightning.experiment import (
     write_index,
 )
 from ir_lightning.report.write import write_report
-from ir_lightning.run import run
-from ir_lightning.runs.check import check
 from ir_lightning.runs.identity import config_hash, directory_of
-from ir_lightning.runs.result import read_result
+from ir_lightning.runs.record import read_result
 from tests.conftest import CONF
 
 NAMES = names()
@@ -34,7 +34,7 @@ NAMES = names()
 def trained(job: Job, runs: Path) -> Path:
     """Train a run of an experiment here, without a process of its own; its directory."""
     overrides = [*job.overrides, "logger=csv", f"paths.runs={runs}"]
-    config = composed(overrides)
+    config = load_config(overrides)
     assert run(config, overrides)["status"] == "finished", job.cell
     complete = check(config, overrides).config
     return directory_of(complete, overrides, config_hash(complete))
@@ -185,7 +185,7 @@ def test_a_broken_file_is_refused(
     content = yaml.safe_load((EXPERIMENTS / "fig3.yaml").read_text()) | change
     content = {key: value for key, value in content.items() if value is not None}
     (tmp_path / "broken.yaml").write_text(yaml.safe_dump(content))
-    monkeypatch.setattr("ir_lightning.experiment.EXPERIMENTS", tmp_path)
+    monkeypatch.setattr("ir_lightning.report.experiment.EXPERIMENTS", tmp_path)
     with pytest.raises(UsageError, match=words):
         Experiment.named("broken")
     with pytest.raises(UsageError, match="choose from broken"):

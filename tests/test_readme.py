@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from ir_lightning.cli import app
-from ir_lightning.run import run
+from ir_lightning.launch.run import run
 from tests.conftest import CONF, ROOT, SMALL
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ir_lightning.data.source import Sample
+from ir_lightning.data.samples import Sample
 
 cv2.setNumThreads(0)  # one process per worker is all the parallelism that data loading wants
 

@@ -1,77 +1,19 @@
 """From samples of a source to the tensors of a batch."""
 
 import signal
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.order import Draw
-from ir_lightning.data.source import Depth, Image, Sample, Source
-from ir_lightning.signals import SIGNALS
-
-Composition = Callable[..., Tensor]
-"""``composition(clean, depth, seed=...)``: (B, 3, H, W) in [0, 1] to the same."""
-
-Compositions = Composition | Mapping[str, Composition | None] | None
-"""None for real pairs; one by data set where samples are called ``<data set>/<name>``."""
-
-Pair = dict[str, Any]
-"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255."""
+from ir_lightning.data.pair_maker import Pair, PairMaker, centre
+from ir_lightning.data.samples import Source
+from ir_lightning.errors import STOP_SIGNALS
 
 EVALUATION_SEED = 2212  # never the run's seed: every run is scored on the same degraded images
-
-
-class PairMaker:
-    """Makes the pair that a network sees out of a sample.
-
-    Args:
-        composition: degrades samples that are only clean.
-        input: what the network is given: ``degraded`` (restoration) or ``clean`` (reconstruction).
-    """
-
-    def __init__(self, composition: Compositions, input: str) -> None:
-        self.composition = composition
-        self.input = input
-
-    def __call__(self, sample: Sample, seed: int) -> Pair:
-        clean = to_tensor(sample.clean)
-        if self.input == "clean":
-            degraded = clean
-        elif sample.degraded is not None:
-            degraded = to_tensor(sample.degraded)
-        else:
-            degraded = self._degrade(sample.name, clean, sample.depth, seed)
-        return {"name": sample.name, "degraded": degraded, "clean": clean}
-
-    def _degrade(self, name: str, clean: Tensor, depth: Depth | None, seed: int) -> Tensor:
-        composition = self.composition
-        if isinstance(composition, Mapping):
-            composition = composition.get(name.partition("/")[0])
-        if composition is None:
-            raise ValueError("A source of clean images needs a composition model to degrade them.")
-        distance = None if depth is None else torch.tensor(depth)[None, None]
-        degraded = composition(clean[None], distance, seed=seed)[0]
-        # Stored in 8 bits, as a photograph of the degraded scene would be.
-        return degraded.mul(255).round().div(255)
-
-
-def to_tensor(image: Image) -> Tensor:
-    """(H, W, 3) uint8 to (3, H, W) float32 in [0, 1]."""
-    # In numpy: for one crop, torch would start all its threads.
-    planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32)
-    return torch.from_numpy(planes / np.float32(255))
-
-
-def to_pixels(image: Tensor) -> Image:
-    """(3, H, W) in about [0, 1] to (H, W, 3) uint8, rounded as the scoring protocols round."""
-    levels = image.clamp(0, 1).mul(255).round().byte()
-    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
 
 
 class TrainingPairs(Dataset[Pair]):
@@ -122,18 +64,12 @@ class EvaluationPairs(Dataset[Pair]):
         return pair | cut
 
 
-def centre(image: Tensor, side: int) -> Tensor:
-    """(3, H, W) to the (3, side, side) in its middle, or what there is of it."""
-    top, left = (max(0, length - side) // 2 for length in image.shape[-2:])
-    return image[:, top : top + side, left : left + side]
-
-
 def quiet_worker(_: int) -> None:
     """Keep a data-loading process on its own core, and leave signals to the training.
 
     A scheduler signals all processes of a job; a training whose workers die cannot save any more.
     """
-    for number in SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

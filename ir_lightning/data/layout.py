@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from ir_lightning.data.images import list_images
+from ir_lightning.data.image_files import list_images
 from ir_lightning.errors import UsageError
 
 LOOKED_AT = 200  # neighbouring folders, at most, in search of the one that was meant
@@ -41,7 +41,7 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files directly in a folder, in natural order.
 
     Raises:
-        UsageError: as :func:`~ir_lightning.data.images.list_images`, and where one level up or down
+        UsageError: as :func:`.image_files.list_images`, and where one level up or down
             there are images, names that folder.
     """
     try:

@@ -7,18 +7,12 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from ir_lightning.data.augment import PairedAugment
-from ir_lightning.data.dataset import (
-    Compositions,
-    EvaluationPairs,
-    Pair,
-    PairMaker,
-    TrainingPairs,
-    quiet_worker,
-)
+from ir_lightning.data.cache.store import from_store
+from ir_lightning.data.combining import large_enough
+from ir_lightning.data.dataset import EvaluationPairs, TrainingPairs, quiet_worker
 from ir_lightning.data.order import EvaluationOrder, TrainingOrder
-from ir_lightning.data.source import Source
-from ir_lightning.data.store import from_store
-from ir_lightning.data.subset import large_enough
+from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker
+from ir_lightning.data.samples import Source
 
 
 class RestorationData(LightningDataModule):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ir_lightning.data.images import image_size, read_image
+from ir_lightning.data.image_files import image_size, read_image
 from ir_lightning.data.layout import images_in
 from ir_lightning.data.names import PairFiles, by_stem, compiled, pair_up
-from ir_lightning.data.source import Image, Sample
+from ir_lightning.data.samples import Image, Sample
 from ir_lightning.errors import DataError, UsageError
 
 
@@ -146,7 +146,7 @@ class Picture:
     scene: str
 
 
-class Halves:
+class SideBySidePairs:
     """Pairs stored as one picture: two halves of equal width, one clean, one degraded.
 
     Args:
@@ -218,12 +218,12 @@ class Halves:
         return f"{file}: {width} pixels wide cannot be two halves of equal width."
 
 
-class SideBySide(Halves):
+class SideBySideFolder(SideBySidePairs):
     """All pictures of a folder as pairs of halves; each is a scene of its own.
 
     Args:
         root: folder of the pictures.
-        left: as for :class:`Halves`.
+        left: as for :class:`SideBySidePairs`.
 
     Raises:
         UsageError: the folder is missing or empty, or a name is ambiguous.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ir_lightning.files import atomic_write
-from ir_lightning.report.collect import Results, collect
+from ir_lightning.report.runs import Results, collect
 
 KEPT = (
     "report.md",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ir_lightning.report.verdicts import Judged
+from ir_lightning.report.claims import Judged
 
 
 @dataclass(frozen=True)

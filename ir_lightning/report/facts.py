@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from ir_lightning.report.collect import Results, Run
+from ir_lightning.report.runs import Results, Run
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 

@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from ir_lightning.report.collect import Results, Run
-from ir_lightning.report.verdicts import Judged
+from ir_lightning.report.claims import Judged
+from ir_lightning.report.runs import Results, Run
 
 PATIENCE = 60.0  # seconds
 PAGE, TABLE, FIGURE = "report.html", "table.csv", "figure.png"
@@ -33,7 +33,7 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
     folder, destination = results.folder, None if mode == Mode.OFF else _destination(results)
     if destination is None:
         return
-    from ir_lightning.runs.patient_wandb import PatientWandb  # imports torch
+    from ir_lightning.training.loggers.patient_wandb import PatientWandb  # imports torch
 
     project, entity = destination
     identity = hashlib.sha256(f"{folder.name}{_sweeps(results)}".encode()).hexdigest()[:10]

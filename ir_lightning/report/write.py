@@ -4,17 +4,16 @@ from pathlib import Path
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
-from ir_lightning.report.collect import Results, collect
+from ir_lightning.report.claims import judge
 from ir_lightning.report.content import Content
-from ir_lightning.report.convergence_claims import convergence_content
 from ir_lightning.report.facts import facts, warning
-from ir_lightning.report.figures import draw
-from ir_lightning.report.inventory_table import inventory_content
-from ir_lightning.report.overview import overview
-from ir_lightning.report.page import write_page
-from ir_lightning.report.saturation_table import saturation_content
-from ir_lightning.report.tables import entries, score_table
-from ir_lightning.report.verdicts import judge
+from ir_lightning.report.figures.curves_and_bars import draw
+from ir_lightning.report.kinds.convergence_claims import convergence_content
+from ir_lightning.report.kinds.inventory import inventory_content
+from ir_lightning.report.kinds.saturation_table import saturation_content
+from ir_lightning.report.kinds.score_table import entries, overview, score_table
+from ir_lightning.report.page.html import write_page
+from ir_lightning.report.runs import Results, collect
 from ir_lightning.report.wandb_report import Mode, log_report
 
 
@@ -50,7 +49,7 @@ def content_of(results: Results, photos: Path | None = None) -> Content:
         UsageError: the experiment's file or the photographs cannot be used.
     """
     if results.report["kind"] == "photographs":
-        from ir_lightning.report.photographs import photographs  # imports torch
+        from ir_lightning.report.kinds.photographs import photographs  # imports torch
 
         return photographs(results, photos)
     if photos is not None:

@@ -1,11 +1,16 @@
-"""What has become of a run, from what its directory says: queued, running, finished or failed."""
+"""Runs as their directories show them: the state of one, those of a sweep, runs by names."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ir_lightning.errors import UsageError
+from ir_lightning.files import write_json
 from ir_lightning.runs.claim import Attempt, latest_attempt
-from ir_lightning.runs.result import CURVE, FAILURE, LOG, read_result
+from ir_lightning.runs.record import CURVE, FAILURE, LOG, read_result
 
 Status = Literal["queued", "running", "finished", "failed"]
 TAIL = 16384  # bytes of a long file that are read from its end
@@ -80,3 +85,73 @@ def state_of(run_dir: Path) -> State | None:
     if status is None:
         return None
     return State(run_dir, status, reason, attempt, record)
+
+
+SWEEPS = "sweeps"  # folder of the records, beside the runs
+
+
+def identity_of(digests: Iterable[str]) -> str:
+    """Ten hexadecimal digits that stand for a set of configurations, in any order."""
+    return hashlib.sha256(",".join(sorted(digests)).encode()).hexdigest()[:10]
+
+
+def write_sweep(runs: Path, identity: str, names: list[str]) -> None:
+    """Record the directories of a sweep's runs."""
+    write_json(runs / SWEEPS / f"{identity}.json", {"runs": names})
+
+
+def directories_of(runs: Path, identity: str) -> list[Path]:
+    """The run directories of a sweep; none where there is no such record."""
+    try:
+        names = json.loads((runs / SWEEPS / f"{identity}.json").read_text("utf-8"))["runs"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [runs / name for name in names]
+
+
+def has_failed(runs: Path, identity: str) -> bool:
+    """Whether a run of the sweep has failed."""
+    return any(read_result(d).get("status") == "failed" for d in directories_of(runs, identity))
+
+
+def states_in(folder: Path, sweep: str | None = None) -> list[State]:
+    """The runs of a folder, or of one sweep in it, by name.
+
+    Raises:
+        UsageError: there is no such folder, or no such sweep.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder of runs; give its path.")
+    places = list(folder.iterdir()) if sweep is None else directories_of(folder, sweep)
+    if sweep is not None and not places:
+        raise UsageError(f"--sweep {sweep}: {folder} has no sweep of this name.")
+    found = (state_of(place) for place in sorted(places) if not place.name.startswith("."))
+    return [state for state in found if state is not None]
+
+
+def find(run: str, runs: Path) -> State:
+    """The run that a path, a name, label or config hash, or the beginning of one stands for.
+
+    Raises:
+        UsageError: none does, or several do.
+    """
+    if run and (state := state_of(Path(run))):
+        return state
+    states = states_in(runs) if runs.is_dir() and run else []
+    names = [_names(state) for state in states]
+    exact = [s for s, its in zip(states, names, strict=True) if run in its]
+    near = [s for s, its in zip(states, names, strict=True) if any(n.startswith(run) for n in its)]
+    known = exact or near
+    if not known:
+        raise UsageError(f"{run}: there is no such run in {runs}.")
+    if len(known) > 1:
+        first = ", ".join(state.run_dir.name for state in known[:5])
+        raise UsageError(f"{run} may be any of {len(known)} runs ({first}); give more of its name.")
+    return known[0]
+
+
+def _names(state: State) -> list[str]:
+    """What a run goes by; its hash stands at the end of its name, too."""
+    record = state.record
+    of_record = [str(record[key]) for key in ("label", "config_hash") if record.get(key)]
+    return [state.run_dir.name, state.run_dir.name.rpartition("-")[2], *of_record]

@@ -30,7 +30,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Comparison:
     """An estimate, its error, and the verdict on "it is at least ``margin``"."""
 
     estimate: float
@@ -68,7 +68,7 @@ def cell(scores: ArrayLike) -> Cell:
 
 def compare(
     a: ArrayLike, b: ArrayLike, margin: float = 0.0, alpha: float = 0.05, unit: str = ""
-) -> Claim:
+) -> Comparison:
     """Judge "A is better than B by at least ``margin``".
 
     The mean of A - B over paired images. Where seeds do not differ it is the paired t test over
@@ -104,7 +104,7 @@ def trend(
     margin: float = 0.0,
     alpha: float = 0.05,
     unit: str = "",
-) -> Claim:
+) -> Comparison:
     """Judge "quality grows along an ordered factor by at least ``margin`` per unit".
 
     The contrast c_k = (x_k - mean x) / sum (x - mean x)^2, the slope of the least-squares line. It
@@ -128,12 +128,14 @@ def trend(
     return _judge(found, centred / (centred**2).sum(), margin, alpha, unit)
 
 
-def _judge(found: Effects, weights: ArrayLike, margin: float, alpha: float, unit: str) -> Claim:
+def _judge(
+    found: Effects, weights: ArrayLike, margin: float, alpha: float, unit: str
+) -> Comparison:
     """The verdict on one contrast."""
     if found.gap:
         estimate = float(np.asarray(weights) @ found.means)
         nan = math.nan
-        return Claim(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", found.gap)
+        return Comparison(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", found.gap)
     contrast = found.contrasts(weights)
     low, high = (float(limit) for limit in contrast.limits(alpha))
     p = float(contrast.p_above(margin))
@@ -145,7 +147,7 @@ def _judge(found: Effects, weights: ArrayLike, margin: float, alpha: float, unit
     estimate = float(contrast.value)
     value = f"{estimate:+.3g} {unit}".rstrip()
     reason = f"{value} [{low:+.3g}, {high:+.3g}] against {margin:g}, p = {p:.2g}"
-    return Claim(
+    return Comparison(
         estimate,
         low,
         high,

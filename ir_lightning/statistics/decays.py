@@ -100,7 +100,7 @@ class Fit:
         return tuple(shape[0] for shape in self.shape)
 
 
-class Grid:
+class ShapeGrid:
     """Columns of one family on a grid of shapes, ready to fit many curves on the same bins.
 
     Args:

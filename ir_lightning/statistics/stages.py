@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_lightning.statistics.contrasts import Array
-from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, Grid, smallest
+from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, ShapeGrid, smallest
 from ir_lightning.statistics.series import Series, binned
 
 BIC_MARGIN = 10.0
@@ -99,7 +99,7 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
     if bootstrap < 199:
         raise ValueError(f"bootstrap={bootstrap}: fewer than 199 series make p too coarse")
     series = binned(iterations, losses)
-    grids = {model.name: Grid(model, series) for model in MODELS}
+    grids = {model.name: ShapeGrid(model, series) for model in MODELS}
     fits = {name: grid.fit() for name, grid in grids.items()}
     p = _bootstrap(series, grids, fits[EXP1.name], bootstrap, np.random.default_rng(seed))
     failures = _failures(fits, p, series.window)
@@ -154,7 +154,7 @@ def _failures(fits: dict[str, Fit], p: float, window: float) -> list[str]:
 
 def _bootstrap(
     series: Series,
-    grids: dict[str, Grid],
+    grids: dict[str, ShapeGrid],
     null: Fit,
     repeats: int,
     random: np.random.Generator,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ir_lightning.systems.recipe import Recipe
-from ir_lightning.systems.restoration import Batch, RestorationSystem, precise
+from ir_lightning.systems.evaluation import Evaluation
+from ir_lightning.systems.optimization import Optimization
+from ir_lightning.systems.restoration import Batch, RestorationSystem, to_float32
 
 
 class AdversarialSystem(RestorationSystem):
@@ -20,7 +21,11 @@ class AdversarialSystem(RestorationSystem):
         discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
             have a ``begin``, to be told the iteration, and a ``boundary`` other than 0.
-        recipe: optimizer, schedule, budget and protocols.
+        optimization: optimizer, schedule and budget.
+        evaluation: protocols, and how large images are restored.
+        saturated_accuracy, saturated_iterations: D is called saturated when it tells more than
+            this share of the patches apart for so many iterations on end. This is recorded, and
+            nothing is done about it.
     """
 
     def __init__(
@@ -28,20 +33,25 @@ class AdversarialSystem(RestorationSystem):
         generator: nn.Module,
         discriminator: nn.Module,
         loss: Mapping[str, Any],
-        recipe: Recipe,
+        optimization: Optimization,
+        evaluation: Evaluation,
+        saturated_accuracy: float = 0.95,
+        saturated_iterations: int = 500,
     ) -> None:
-        super().__init__(generator, loss, recipe)
+        super().__init__(generator, loss, optimization, evaluation)
         self.discriminator = discriminator
         self.adversarial = self.terms["adversarial"]
+        self.saturated_accuracy = saturated_accuracy
+        self.saturated_iterations = saturated_iterations
         # Buffers, so that a continued run goes on counting.
-        self.register_buffer("wins", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("won_at", torch.zeros((), dtype=torch.int64))
-        self.wins: Tensor
-        self.won_at: Tensor
+        self.register_buffer("d_saturated_for", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("d_saturated_at", torch.zeros((), dtype=torch.int64))
+        self.d_saturated_for: Tensor
+        self.d_saturated_at: Tensor
 
     def configure_optimizers(self) -> list[Optimizer]:
         networks = (self.generator, self.discriminator)
-        return [self.recipe.optimizer(network.parameters()) for network in networks]
+        return [self.optimization.optimizer(network.parameters()) for network in networks]
 
     def training_step(self, batch: Batch, _: int) -> None:
         self.tell_progress()
@@ -50,18 +60,18 @@ class AdversarialSystem(RestorationSystem):
         generator_optimizer, discriminator_optimizer = optimizers
         restored = self.generator(degraded)
 
-        real = precise(self.discriminator(degraded, clean))
-        fake = precise(self.discriminator(degraded, restored.detach()))
+        real = to_float32(self.discriminator(degraded, clean))
+        fake = to_float32(self.discriminator(degraded, restored.detach()))
         discriminator_loss = self.adversarial.for_discriminator(real, fake)
-        self.descend(discriminator_optimizer, discriminator_loss)
+        self.step_optimizer(discriminator_optimizer, discriminator_loss)
         accuracy = self.judge_discriminator(real, fake)
 
         with frozen(self.discriminator):
-            verdict = precise(self.discriminator(degraded, restored))
+            verdict = to_float32(self.discriminator(degraded, restored))
         losses = {"adversarial": self.adversarial.for_generator(verdict)}
         losses |= self.pixel_losses(restored, clean)
         generator_loss = self.weighted(losses)
-        self.descend(generator_optimizer, generator_loss)
+        self.step_optimizer(generator_optimizer, generator_loss)
 
         told = {"discriminator_accuracy": accuracy}
         self.finish_iteration(
@@ -72,21 +82,21 @@ class AdversarialSystem(RestorationSystem):
         """Let an adversarial loss that changes with time know the iteration."""
         begin = getattr(self.adversarial, "begin", None)  # the two sides are all that it must have
         if begin is not None:
-            begin(self.iteration, self.recipe.iterations)
+            begin(self.iteration, self.optimization.iterations)
 
     def judge_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The share of patches that D tells apart, and whether it has won for good.
+        """The share of patches that D tells apart; when it has saturated is noted on the way.
 
-        D has won (the imbalance of section VI.3) when its accuracy has been over
-        ``recipe.won_accuracy`` for ``recipe.won_iterations`` iterations on end. ``won_at`` is the
-        iteration at which it first had, or 0. This is recorded, and nothing is done about it.
+        ``d_saturated_at`` is the iteration at which the accuracy had first been over
+        ``saturated_accuracy`` for ``saturated_iterations`` iterations on end (the imbalance of
+        section VI.3), or 0.
         """
         boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2
-        over = accuracy > self.recipe.won_accuracy
-        self.wins = torch.where(over, self.wins + 1, 0)
-        won = (self.wins >= self.recipe.won_iterations) & (self.won_at == 0)
-        self.won_at = torch.where(won, self.iteration + 1, self.won_at)
+        over = accuracy > self.saturated_accuracy
+        self.d_saturated_for = torch.where(over, self.d_saturated_for + 1, 0)
+        saturated = (self.d_saturated_for >= self.saturated_iterations) & (self.d_saturated_at == 0)
+        self.d_saturated_at = torch.where(saturated, self.iteration + 1, self.d_saturated_at)
         return accuracy
 
 

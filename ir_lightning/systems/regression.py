@@ -9,10 +9,10 @@ class RegressionSystem(RestorationSystem):
     """Minimise the weighted sum of the pixel terms, e.g. MSE for the autoencoders of Table III."""
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [self.recipe.optimizer(self.generator.parameters())]
+        return [self.optimization.optimizer(self.generator.parameters())]
 
     def training_step(self, batch: Batch, _: int) -> None:
         losses = self.pixel_losses(self.generator(batch["degraded"]), batch["clean"])
         total = self.weighted(losses)
-        self.descend(self.optimizers(), total)
+        self.step_optimizer(self.optimizers(), total)
         self.finish_iteration({"generator": total.detach(), **losses})

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ir_lightning.errors import DivergedError
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.untouched import untouched_psnr
-from ir_lightning.systems.processes import any_process, from_all, gathered, means
-from ir_lightning.systems.recipe import Recipe
-from ir_lightning.tiling import restore_tiled
+from ir_lightning.metrics.undegraded import undegraded_psnr
+from ir_lightning.networks.tiling import restore_tiled
+from ir_lightning.systems.across_ranks import any_process, from_all, gathered, means
+from ir_lightning.systems.evaluation import Evaluation
+from ir_lightning.systems.optimization import Optimization
 
 Batch = dict[str, Any]
 """``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]."""
@@ -32,10 +33,17 @@ class RestorationSystem(LightningModule):
     Args:
         generator: (B, 3, H, W) in [0, 1] to the same.
         loss: named terms; each has a ``weight``. A term that is None is switched off.
-        recipe: optimizer, schedule, budget and protocols.
+        optimization: optimizer, schedule and budget.
+        evaluation: protocols, and how large images are restored.
     """
 
-    def __init__(self, generator: nn.Module, loss: Mapping[str, Any], recipe: Recipe) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        loss: Mapping[str, Any],
+        optimization: Optimization,
+        evaluation: Evaluation,
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.generator = generator
@@ -43,9 +51,10 @@ class RestorationSystem(LightningModule):
         # A term with weights of its own (a perceptual network, say) follows to the device.
         modules = [term for term in self.terms.values() if isinstance(term, nn.Module)]
         self.term_modules = nn.ModuleList(modules)
-        self.recipe = recipe
-        self.protocols = {name: protocol_named(name) for name in recipe.protocols}
-        self.protocol = recipe.protocols[0]
+        self.optimization = optimization
+        self.evaluation = evaluation
+        self.protocols = {name: protocol_named(name) for name in evaluation.protocols}
+        self.protocol = evaluation.protocols[0]
         self.iteration = 0
         self.tiled_images = 0
         self.test_rows: list[Row] = []
@@ -60,35 +69,35 @@ class RestorationSystem(LightningModule):
 
     def restore(self, degraded: Tensor) -> Tensor:
         """Restore one evaluation image, in tiles if it is too large to be restored whole."""
-        whole = self.recipe.whole_pixels
+        whole = self.evaluation.whole_pixels
         if whole is None or degraded.shape[-1] * degraded.shape[-2] <= whole:
             return self(degraded)
         self.tiled_images += 1
-        return restore_tiled(self, degraded, self.recipe.tile, self.recipe.overlap)
+        return restore_tiled(self, degraded, self.evaluation.tile, self.evaluation.overlap)
 
     def pixel_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
         """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1].
 
         In that range lambda = 100 means what it means there: on [0, 1] it would count half.
         """
-        restored, clean = precise(restored) * 2 - 1, precise(clean) * 2 - 1
+        restored, clean = to_float32(restored) * 2 - 1, to_float32(clean) * 2 - 1
         return {n: t(restored, clean) for n, t in self.terms.items() if n != "adversarial"}
 
     def weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Sum of the terms, each times its weight."""
         return torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
 
-    def descend(self, optimizer: Any, loss: Tensor) -> None:
+    def step_optimizer(self, optimizer: Any, loss: Tensor) -> None:
         """One step of one optimizer at the rate that the schedule gives this iteration."""
-        progress = self.iteration / self.recipe.iterations
+        progress = self.iteration / self.optimization.iterations
         for group in optimizer.param_groups:
             base_rate = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = base_rate * self.recipe.schedule(progress)
+            group["lr"] = base_rate * self.optimization.schedule(progress)
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
-        if self.recipe.gradient_clip is not None:
+        if self.optimization.gradient_clip is not None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
+            nn.utils.clip_grad_norm_(parameters, self.optimization.gradient_clip)
         optimizer.step()
 
     def finish_iteration(self, losses: Mapping[str, Tensor]) -> None:
@@ -100,7 +109,10 @@ class RestorationSystem(LightningModule):
         self.iteration += 1
         bad = ~torch.stack([loss.detach().float() for loss in losses.values()]).isfinite().all()
         self.bad_at = torch.where(bad & (self.bad_at == 0), self.iteration, self.bad_at)
-        if self.iteration % self.recipe.log_every == 0 or self.iteration == self.recipe.iterations:
+        if (
+            self.iteration % self.optimization.log_every == 0
+            or self.iteration == self.optimization.iterations
+        ):
             told = means(self, losses)
             self.write({f"train/{name}": loss for name, loss in told.items()})
             if any_process(self, bool(self.bad_at > 0)):
@@ -121,7 +133,7 @@ class RestorationSystem(LightningModule):
         raise DivergedError(
             f"the training diverged: a loss was not finite at iteration "
             f"{int(self.bad_at) or self.iteration}. The last checkpoint before it is kept; a lower "
-            "optimizer.lr, recipe.gradient_clip=1.0 or another seed may help."
+            "optimizer.lr, optimization.gradient_clip=1.0 or another seed may help."
         )
 
     def write(self, values: dict[str, float]) -> None:
@@ -157,7 +169,7 @@ class RestorationSystem(LightningModule):
             The restored image, (1, 3, H, W) in [0, 1].
         """
         degraded, clean = batch["degraded"], batch["clean"]
-        restored = precise(self.restore(degraded))
+        restored = to_float32(self.restore(degraded))
         row: Row = {"name": batch["name"][0], "protocol": self.protocol}
         for name, protocol in self.protocols.items():
             prefix = "" if name == self.protocol else f"{name}:"
@@ -165,7 +177,7 @@ class RestorationSystem(LightningModule):
                 scores = protocol.score(image, clean)
                 row[f"{prefix}{kind}_psnr"] = scores.psnr.item()
                 row[f"{prefix}{kind}_ssim"] = scores.ssim.item()
-        row["untouched_psnr"] = untouched_psnr(restored, degraded, clean)
+        row["untouched_psnr"] = undegraded_psnr(restored, degraded, clean)
         self.rows[self._place(index)] = row
         return restored
 
@@ -179,6 +191,6 @@ class RestorationSystem(LightningModule):
         return index * self.trainer.world_size + self.trainer.global_rank
 
 
-def precise(image: Tensor) -> Tensor:
+def to_float32(image: Tensor) -> Tensor:
     """In float32, or in float64 where the training is."""
     return image if image.dtype == torch.float64 else image.float()

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ir_lightning.runs.checkpoint import load_state
-from ir_lightning.runs.result import read_result
+from ir_lightning.runs.record import read_result
+from ir_lightning.training.checkpoint import load_state
 from tests.cluster.slurm import Slurm
 from tests.conftest import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ir_lightning.data.augment import PairedAugment
-from ir_lightning.data.source import Sample
+from ir_lightning.data.samples import Sample
 
 
 def numbered(height: int, width: int) -> Sample:

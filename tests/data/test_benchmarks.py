@@ -21,10 +21,10 @@ from ir_lightning.data.benchmarks.rain1200 import Rain1200, Rain1200Test
 from ir_lightning.data.benchmarks.raincityscapes import RainCityscapes
 from ir_lightning.data.benchmarks.reside import ITS, ResideIn, SOTSIndoor, SOTSOutdoor
 from ir_lightning.data.benchmarks.sidd import SIDDBlocks, SIDDPhotographs
-from ir_lightning.data.source import Checked, Source, files_of
+from ir_lightning.data.samples import Checked, Source, files_of
 from ir_lightning.errors import DataError, UnpairedError, UsageError
-from tests import trees
 from tests.conftest import Compose
+from tests.helpers import trees
 
 JPEG = 6.0  # mean difference in levels that compression may make
 SPLITS = ("train", "validation", "test")

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ir_lightning.cli import main
-from ir_lightning.data.catalogue import catalogue
+from ir_lightning.data.audit.catalogue import catalogue
 from tests.conftest import CONF
 
 # Table IV of the paper.

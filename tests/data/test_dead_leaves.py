@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ir_lightning.data import dead_leaves
-from ir_lightning.data.dead_leaves import DeadLeaves
-from ir_lightning.data.source import Sample
+from ir_lightning.data.samples import Sample
+from ir_lightning.data.synthetic import dead_leaves
+from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
 from ir_lightning.errors import UsageError
 
 

@@ -10,17 +10,17 @@ import pytest
 from PIL import Image as Pillow
 
 from ir_lightning.build import build
-from ir_lightning.data.depth import ground_plane
-from ir_lightning.data.folder import Folder, scenes
-from ir_lightning.data.images import write_image
-from ir_lightning.data.pairs import PairedFolders, SideBySide
-from ir_lightning.data.photographs import Photographs
-from ir_lightning.data.source import Checked, Source
+from ir_lightning.data.image_files import write_image
+from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
+from ir_lightning.data.samples import Checked, Source
+from ir_lightning.data.synthetic.depth import ground_plane
+from ir_lightning.data.synthetic.folder import Folder, scenes
+from ir_lightning.data.synthetic.photographs import Photographs
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.run import run
-from ir_lightning.runs.check import check, resolve
-from tests import trees
+from ir_lightning.launch.preflight import check, resolve
+from ir_lightning.launch.run import run
 from tests.conftest import CONF, SMALL, Compose
+from tests.helpers import trees
 
 SYNTHETIC = sorted(
     path.stem
@@ -178,7 +178,7 @@ def folder_of(root: Path) -> Source:
 
 
 def halves_of(root: Path) -> Source:
-    return SideBySide(root, "clean")
+    return SideBySideFolder(root, "clean")
 
 
 def pairs_of(root: Path) -> Source:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ir_lightning.build import build
-from ir_lightning.data.mixture import Mixture, Together
-from ir_lightning.data.source import Sample, files_of
+from ir_lightning.data.combining import InterleavedSource, Mixture
+from ir_lightning.data.samples import Sample, files_of
 from ir_lightning.errors import UsageError
-from ir_lightning.run import run
-from ir_lightning.runs.check import resolve
+from ir_lightning.launch.preflight import resolve
+from ir_lightning.launch.run import run
 from tests.conftest import SMALL, Compose
 
 
@@ -44,7 +44,7 @@ class Numbers:
         raise UsageError(f"{self.count} broken.")
 
 
-def names(source: Together) -> list[str]:
+def names(source: InterleavedSource) -> list[str]:
     return [source.name(index) for index in range(len(source))]
 
 
@@ -114,7 +114,7 @@ def test_mixtures_that_cannot_be(
 
 
 def test_the_first_few_images_judge_all_data_sets() -> None:
-    together = Together({"a": Numbers(3), "b": Numbers(1), "c": Numbers(2)})
+    together = InterleavedSource({"a": Numbers(3), "b": Numbers(1), "c": Numbers(2)})
     assert names(together) == [
         "a/image0",
         "b/image0",

@@ -9,7 +9,7 @@ import torch
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.module import RestorationData
 from ir_lightning.data.order import TrainingOrder
-from ir_lightning.data.source import Sample
+from ir_lightning.data.samples import Sample
 
 
 class Numbered:

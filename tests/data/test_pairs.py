@@ -7,9 +7,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.build import build
-from ir_lightning.data.images import read_image, write_image
-from ir_lightning.data.pairs import PairedFolders, SideBySide
-from ir_lightning.data.source import Sample, Source
+from ir_lightning.data.image_files import read_image, write_image
+from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
+from ir_lightning.data.samples import Sample, Source
 from ir_lightning.errors import DataError, UsageError
 from tests.conftest import Compose, Fill
 
@@ -75,7 +75,7 @@ def test_ambiguous_names_are_refused(fill: Fill) -> None:
         with pytest.raises(UsageError, match=r"1\.bmp and 1\.png differ only in their extension"):
             PairedFolders(*folders)
     with pytest.raises(UsageError, match="differ only"):
-        SideBySide(twice, left="clean")
+        SideBySideFolder(twice, left="clean")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_missing_and_empty_folders_are_refused(fill: Fill, tmp_path: Path) -> No
     for make in (
         lambda folder: PairedFolders(folder, full),
         lambda folder: PairedFolders(full, folder),
-        lambda folder: SideBySide(folder, "clean"),
+        lambda folder: SideBySideFolder(folder, "clean"),
     ):
         with pytest.raises(UsageError, match="empty: no images"):
             make(empty)
@@ -122,7 +122,7 @@ def test_sizes_that_differ_inside_a_pair(fill: Fill) -> None:
 def test_an_unreadable_header_is_found_before_training(fill: Fill) -> None:
     folders = fill("hazy", ["1.png", "2.png"]), fill("gt", ["1.png", "2.png"])
     (folders[1] / "2.png").write_bytes(b"")
-    for source in (PairedFolders(*folders), SideBySide(folders[1], "clean")):
+    for source in (PairedFolders(*folders), SideBySideFolder(folders[1], "clean")):
         with pytest.raises(UsageError, match=r"gt/2\.png.*empty"):
             source.check()
 
@@ -132,7 +132,7 @@ def test_one_picture_holds_both_halves(left: str, tmp_path: Path) -> None:
     picture = np.zeros((4, 10, 3), np.uint8)
     picture[:, 5:] = 255
     write_image(tmp_path / "1.png", picture)
-    sample = SideBySide(tmp_path, left=left)[0]
+    sample = SideBySideFolder(tmp_path, left=left)[0]
     assert sample.degraded is not None
     on_the_left, on_the_right = (
         (sample.clean, sample.degraded) if left == "clean" else (sample.degraded, sample.clean)
@@ -145,7 +145,7 @@ def test_one_picture_holds_both_halves(left: str, tmp_path: Path) -> None:
 def test_a_picture_of_odd_width_is_named(fill: Fill) -> None:
     folder = fill("both", ["1.png", "2.png"])
     write_image(folder / "2.png", np.zeros((4, 9, 3), np.uint8))
-    source = SideBySide(folder, left="clean")
+    source = SideBySideFolder(folder, left="clean")
     with pytest.raises(DataError, match=r"2\.png: 9 pixels wide"):
         source[1]
     with pytest.raises(UsageError, match=r"2\.png: 9 pixels wide"):
@@ -154,7 +154,7 @@ def test_a_picture_of_odd_width_is_named(fill: Fill) -> None:
 
 def test_the_left_half_must_be_said(fill: Fill) -> None:
     with pytest.raises(UsageError, match=r"left=rainy.*clean or degraded"):
-        SideBySide(fill("both", ["1.png"]), left="rainy")
+        SideBySideFolder(fill("both", ["1.png"]), left="rainy")
 
 
 def sources(config: DictConfig) -> dict[str, Source]:

@@ -12,11 +12,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ir_lightning.data.concat import Concat
-from ir_lightning.data.dead_leaves import DeadLeaves
-from ir_lightning.data.depth import filled, from_disparity, ground_plane, right_view
-from ir_lightning.data.photographs import FILES, Photographs, motorcycle_disparity
-from ir_lightning.data.source import Sample, Source
+from ir_lightning.data.combining import Concat
+from ir_lightning.data.samples import Sample, Source
+from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
+from ir_lightning.data.synthetic.depth import filled, from_disparity, ground_plane, right_view
+from ir_lightning.data.synthetic.photographs import FILES, Photographs, motorcycle_disparity
 from ir_lightning.errors import UsageError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -197,8 +197,9 @@ def test_concat_refuses_two_samples_of_one_name() -> None:
 
 def test_sources_import_neither_torch_nor_scikit_image() -> None:
     program = (
-        "import sys; import ir_lightning.data.photographs as p; import ir_lightning.data.concat; "
-        "import ir_lightning.data.dead_leaves; p.Photographs(['chelsea'])[0]; "
+        "import sys; import ir_lightning.data.synthetic.photographs as p; "
+        "import ir_lightning.data.combining; "
+        "import ir_lightning.data.synthetic.dead_leaves; p.Photographs(['chelsea'])[0]; "
         "print(sorted({'torch', 'skimage', 'scipy', 'pooch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ir_lightning.data.images import write_image
-from ir_lightning.data.pairs import PairedFolders, SideBySide
-from ir_lightning.data.source import Sample, files_of
-from ir_lightning.data.subset import Part, Subset, held_out, large_enough
+from ir_lightning.data.combining import SceneSplit, Subset, held_out, large_enough
+from ir_lightning.data.image_files import write_image
+from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
+from ir_lightning.data.samples import Sample, files_of
 from ir_lightning.errors import UsageError
 from tests.conftest import Fill
 
@@ -30,8 +30,8 @@ class Scenes:
         return self.keys[index]
 
 
-def parts(source: Scenes, **options: float) -> tuple[Part, Part]:
-    return Part(source, "train", **options), Part(source, "validation", **options)
+def parts(source: Scenes, **options: float) -> tuple[SceneSplit, SceneSplit]:
+    return SceneSplit(source, "train", **options), SceneSplit(source, "validation", **options)
 
 
 def test_a_split_keeps_scenes_whole_and_loses_nothing() -> None:
@@ -49,7 +49,7 @@ def test_a_split_keeps_scenes_whole_and_loses_nothing() -> None:
 
 def test_a_split_is_decided_by_scene_keys_and_seed_alone() -> None:
     def held_out(source: Scenes, seed: int) -> set[str]:
-        validation = Part(source, "validation", fraction=0.2, seed=seed)
+        validation = SceneSplit(source, "validation", fraction=0.2, seed=seed)
         return {validation.scene(i) for i in range(len(validation))}
 
     source, reversed_source = Scenes(100, shots=2), Scenes(100, shots=2)
@@ -79,13 +79,13 @@ def test_both_parts_have_at_least_one_scene(scenes: int, fraction: float, expect
 )
 def test_splits_that_cannot_work(scenes: int, part: str, fraction: float, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        Part(Scenes(scenes, shots=1), part, fraction)
+        SceneSplit(Scenes(scenes, shots=1), part, fraction)
 
 
 def test_degraded_versions_of_one_clean_image_stay_together(fill: Fill) -> None:
     hazy = fill("hazy", [f"{i}_{k}.png" for i in range(10) for k in range(3)])
     source = PairedFolders(hazy, fill("gt", [f"{i}.png" for i in range(10)]), rule="prefix")
-    validation = Part(source, "validation", fraction=0.1)
+    validation = SceneSplit(source, "validation", fraction=0.1)
     assert len(validation) == 3
     assert len({validation.scene(i) for i in range(3)}) == 1
 
@@ -93,14 +93,14 @@ def test_degraded_versions_of_one_clean_image_stay_together(fill: Fill) -> None:
 def test_a_part_is_checked_through_its_source(fill: Fill) -> None:
     folder = fill("both", ["1.png", "2.png"])
     train, validation = (
-        Part(SideBySide(folder, "clean"), part) for part in ("train", "validation")
+        SceneSplit(SideBySideFolder(folder, "clean"), part) for part in ("train", "validation")
     )
     train.check()
     write_image(folder / "2.png", np.zeros((4, 9, 3), np.uint8))
     for part in (train, validation):
         with pytest.raises(UsageError, match=r"2\.png"):
             part.check()
-    Part(Scenes(4, shots=1), "train").check()  # a source without files has nothing to check
+    SceneSplit(Scenes(4, shots=1), "train").check()  # a source without files has nothing to check
 
 
 def test_a_part_knows_its_files_and_sizes(fill: Fill) -> None:
@@ -126,7 +126,7 @@ def test_small_images_can_be_left_out(fill: Fill) -> None:
     folder = fill("photos", [])
     for name, size in (("a", (6, 20)), ("b", (10, 20)), ("c", (20, 9)), ("d", (11, 24))):
         write_image(folder / f"{name}.png", np.zeros((*size, 3), np.uint8))
-    source = SideBySide(folder, "clean")
+    source = SideBySideFolder(folder, "clean")
     kept = large_enough(source, 10)
     assert [kept.name(i) for i in range(len(kept))] == ["b", "d"]
     assert len(large_enough(source, 100)) == 0

@@ -16,17 +16,16 @@ import torch
 
 from ir_lightning.build import build
 from ir_lightning.cli import main
-from ir_lightning.data import store_prepare
-from ir_lightning.data.concat import Concat
-from ir_lightning.data.dead_leaves import DeadLeaves
-from ir_lightning.data.images import write_image
-from ir_lightning.data.pairs import PairedFolders, SideBySide
-from ir_lightning.data.source import Sample, Source
-from ir_lightning.data.store import Stored, find, from_store, quick_key
-from ir_lightning.data.store_prepare import Preparation, refuse_without_room
-from ir_lightning.data.subset import Part
+from ir_lightning.data.cache import prepare as store_prepare
+from ir_lightning.data.cache.prepare import Preparation, refuse_without_room
+from ir_lightning.data.cache.store import Stored, find, from_store, quick_key
+from ir_lightning.data.combining import Concat, SceneSplit
+from ir_lightning.data.image_files import write_image
+from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
+from ir_lightning.data.samples import Sample, Source
+from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.runs.check import check, resolve
+from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.runs.identity import config_hash
 from tests.conftest import SMALL, Compose
 
@@ -237,14 +236,16 @@ def test_a_file_that_changes_under_way_is_refused(folders: Path) -> None:
 
 def test_other_halves_make_another_store(benchmarks: Path) -> None:
     root = benchmarks / "rain800" / "training"
-    stores = {prepare(SideBySide(root, left), benchmarks / "st") for left in ("clean", "degraded")}
+    stores = {
+        prepare(SideBySideFolder(root, left), benchmarks / "st") for left in ("clean", "degraded")
+    }
     assert len(stores) == 2
 
 
 def test_sources_inside_others_are_read_from_their_store(folders: Path) -> None:
     prepare(pairs(folders), folders / "stores")
     leaves = DeadLeaves(count=2, size=40, seed=0, radius=(3.0, 10.0))
-    source = Concat({"mine": Part(pairs(folders), "train", 0.2), "leaves": leaves})
+    source = Concat({"mine": SceneSplit(pairs(folders), "train", 0.2), "leaves": leaves})
     stored = from_store(source, "auto", folders / "stores")
     assert_same(stored, source)
     assert not stored[0].clean.flags.writeable

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.generators.base import EncoderDecoderBase
 from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
-from ir_lightning.networks.generators.hourglass import Hourglass
 from ir_lightning.networks.generators.unet import UNet
-from ir_lightning.runs.weights import load_generator, save_network
+from ir_lightning.training.weights import load_generator, save_network
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "none")
@@ -90,7 +90,7 @@ def test_one_seed_is_one_result_in_training_and_evaluation(
     assert restored(True).equal(restored(False))
 
 
-def second_features(generator: Hourglass) -> float:
+def second_features(generator: EncoderDecoderBase) -> float:
     """How different the places of the second encoder layer's features are."""
     with torch.no_grad():
         _, second, _ = generator.encode(torch.rand(1, 3, 48, 48) * 2 - 1)
@@ -107,7 +107,7 @@ def test_the_first_weights_let_the_image_through(option: str, configured: Config
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_weights_go_to_disk_and_back(option: str, tmp_path: Path, configured: Configured) -> None:
-    target = "ir_lightning.networks.generators.unet.UNet"
+    target = "ir_lightning.networks.UNet"
     enhancer = configured(option, **SMALL, positions=[1, 2])
     config = {"_target_": target, "depth": 2, "width": 4, "enhancer": enhancer}
     generator = build(config, "generator")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.counting import count
+from ir_lightning.networks.cost import count
 from ir_lightning.networks.enhancers.attention import Attention, AttentionBlock
 from ir_lightning.networks.enhancers.context_dilated import ContextDilated, ContextUnit
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum

@@ -10,14 +10,10 @@ from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.enhancers.dense import Dense
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
+from ir_lightning.networks.generators.base import EncoderDecoderBase
 from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
-from ir_lightning.networks.generators.hourglass import Hourglass
 from ir_lightning.networks.generators.unet import UNet
-from ir_lightning.networks.upsamplers.base import Upsampler
-from ir_lightning.networks.upsamplers.bilinear import Bilinear
-from ir_lightning.networks.upsamplers.deconv import Deconv
-from ir_lightning.networks.upsamplers.nearest import Nearest
-from ir_lightning.networks.upsamplers.subpixel import SubPixel
+from ir_lightning.networks.upsamplers import Bilinear, Deconv, Nearest, SubPixel, Upsampler
 
 GENERATORS = [UNet, EncoderDecoder]
 UPSAMPLERS = [None, Deconv(), Nearest(), Bilinear("top"), SubPixel(), SubPixel("all")]
@@ -26,7 +22,7 @@ edges = st.integers(1, 300)
 depths = st.integers(1, 8)
 
 
-def train_one_step(generator: Hourglass, degraded: Tensor) -> None:
+def train_one_step(generator: EncoderDecoderBase, degraded: Tensor) -> None:
     """Everything that training needs: shape, range, finite numbers, all weights learn."""
     optimizer = torch.optim.Adam(generator.parameters(), lr=1e-2)
     restored = generator(degraded)
@@ -59,7 +55,7 @@ def train_one_step(generator: Hourglass, degraded: Tensor) -> None:
 @example(EncoderDecoder, 8, 1, 1, 1, None, "instance", {1, 8})
 @example(EncoderDecoder, 1, 2, 300, 1, Deconv(), "none", {1})
 def test_any_image_at_any_depth_keeps_its_shape_and_trains(
-    kind: type[Hourglass],
+    kind: type[EncoderDecoderBase],
     depth: int,
     batch: int,
     height: int,
@@ -79,7 +75,7 @@ def test_any_image_at_any_depth_keeps_its_shape_and_trains(
 @pytest.mark.parametrize("enhancer", [InfoAccum(2, 2, positions=[1, 4]), Dense(2, 4, positions=3)])
 @pytest.mark.parametrize("upsampler", UPSAMPLERS[1:])
 def test_every_generator_enhancer_and_upsampler_fit_together(
-    kind: type[Hourglass], enhancer: Enhancer, upsampler: Upsampler
+    kind: type[EncoderDecoderBase], enhancer: Enhancer, upsampler: Upsampler
 ) -> None:
     torch.manual_seed(0)
     generator = kind(4, 4, enhancer=enhancer, upsampler=upsampler)
@@ -212,7 +208,9 @@ class Erase(Enhancer):
 
 @pytest.mark.parametrize("kind", GENERATORS)
 @pytest.mark.parametrize("position", [1, 2, 3])
-def test_an_enhancer_feeds_only_its_encoder_layer(kind: type[Hourglass], position: int) -> None:
+def test_an_enhancer_feeds_only_its_encoder_layer(
+    kind: type[EncoderDecoderBase], position: int
+) -> None:
     torch.manual_seed(0)
     plain, erased = kind(4, 4), kind(4, 4, enhancer=Erase(position))
     erased.load_state_dict(
@@ -232,7 +230,7 @@ def test_an_enhancer_feeds_only_its_encoder_layer(kind: type[Hourglass], positio
             assert features[level - 1].eq(0).all()
 
 
-def ups(generator: Hourglass) -> list[type]:
+def ups(generator: EncoderDecoderBase) -> list[type]:
     """What doubles the image in each decoder layer, the top one last."""
     kinds = (nn.ConvTranspose2d, nn.Upsample)
     return [
@@ -265,7 +263,7 @@ def test_dropout_is_in_the_inner_layers_only() -> None:
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_an_odd_image_is_continued_by_its_border(kind: type[Hourglass]) -> None:
+def test_an_odd_image_is_continued_by_its_border(kind: type[EncoderDecoderBase]) -> None:
     torch.manual_seed(0)
     generator = kind(3, 4)
     image = torch.rand(1, 3, 13, 9)
@@ -287,7 +285,7 @@ def test_channels_last_changes_nothing_but_speed() -> None:
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_mixed_precision_returns_the_precision_of_the_image(kind: type[Hourglass]) -> None:
+def test_mixed_precision_returns_the_precision_of_the_image(kind: type[EncoderDecoderBase]) -> None:
     torch.manual_seed(0)
     generator = kind(3, 8, enhancer=InfoAccum(2, 2, positions=[1, 2]), upsampler=SubPixel())
     image = torch.rand(1, 3, 32, 32)
@@ -300,7 +298,7 @@ def test_mixed_precision_returns_the_precision_of_the_image(kind: type[Hourglass
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_what_cannot_be_built_is_said_in_words(kind: type[Hourglass]) -> None:
+def test_what_cannot_be_built_is_said_in_words(kind: type[EncoderDecoderBase]) -> None:
     for depth in (0, 9, -1):
         with pytest.raises(UsageError, match="depth"):
             kind(depth)

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from ir_lightning.errors import UsageError
+from ir_lightning.launch.preflight import check
 from ir_lightning.networks.discriminators.multi_scale import MultiScale, Pyramid
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
-from ir_lightning.networks.geometry import receptive_field, smallest_image
-from ir_lightning.runs.check import check
+from ir_lightning.networks.shapes import receptive_field, smallest_image
 from tests.conftest import SMALL, Compose
 
 LAYERS = range(2, 8)

@@ -15,7 +15,7 @@ from ir_lightning.build import build
 from ir_lightning.losses.adversarial import Adversarial
 from ir_lightning.losses.pixel import L1, MSE
 from ir_lightning.networks.enhancers.base import Enhancer
-from ir_lightning.networks.upsamplers.base import Upsampler
+from ir_lightning.networks.upsamplers import Upsampler
 
 CONF = Path(__file__).parents[2] / "conf"
 

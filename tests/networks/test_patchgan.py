@@ -9,7 +9,7 @@ from torch import nn
 
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
-from ir_lightning.networks.geometry import receptive_field, smallest_image
+from ir_lightning.networks.shapes import receptive_field, smallest_image
 
 LAYERS = range(2, 8)
 
@@ -104,5 +104,5 @@ def test_what_cannot_be_built_is_said_in_words() -> None:
 
 
 def test_geometry_needs_no_torch() -> None:
-    code = "import ir_lightning.networks.geometry, sys; sys.exit('torch' in sys.modules)"
+    code = "import ir_lightning.networks.shapes, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

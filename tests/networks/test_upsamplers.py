@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.upsamplers.base import Upsampler
-from ir_lightning.networks.upsamplers.bilinear import Bilinear
-from ir_lightning.networks.upsamplers.deconv import Deconv
-from ir_lightning.networks.upsamplers.nearest import Nearest
-from ir_lightning.networks.upsamplers.subpixel import SubPixel, sub_pixel_shuffle
+from ir_lightning.networks.upsamplers import (
+    Bilinear,
+    Deconv,
+    Nearest,
+    SubPixel,
+    Upsampler,
+    sub_pixel_shuffle,
+)
 
 KINDS: list[Callable[..., Upsampler]] = [Deconv, Nearest, Bilinear, SubPixel]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ir_lightning.report.archive import archive
-from ir_lightning.report.collect import INDEX
+from ir_lightning.report.runs import INDEX
 from ir_lightning.report.write import write_report
 from tests.report.test_report import IMAGES, RECORD, plant
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ir_lightning.files import write_json
-from ir_lightning.report.collect import INDEX, collect
-from ir_lightning.report.convergence import convergence
-from ir_lightning.report.convergence_claims import convergence_content
+from ir_lightning.report.kinds.convergence import convergence
+from ir_lightning.report.kinds.convergence_claims import convergence_content
+from ir_lightning.report.runs import INDEX, collect
 from ir_lightning.report.write import write_report
 from tests.report.test_report import plant
 

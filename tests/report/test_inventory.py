@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from ir_lightning.cli import main
-from ir_lightning.commands.inventory import inventory, part_found
+from ir_lightning.cli.inventory import inventory, part_found
 from ir_lightning.errors import UnpairedError, UsageError
-from ir_lightning.experiment import Experiment
-from ir_lightning.report.collect import Results
-from ir_lightning.report.inventory_table import inventory_content
+from ir_lightning.report.experiment import Experiment
+from ir_lightning.report.kinds.inventory import inventory_content
+from ir_lightning.report.runs import Results
 from tests.data.test_catalogue import TABLE_4 as PRINTED
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.collect import INDEX
+from ir_lightning.report.runs import INDEX
 from ir_lightning.report.write import write_report
 from tests.report.test_report import plant
 

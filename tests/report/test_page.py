@@ -12,16 +12,15 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from ir_lightning.data.images import read_image, write_image
-from ir_lightning.report.cells import named_cells
-from ir_lightning.report.collect import collect
-from ir_lightning.report.crops import Album, FullError, centre
-from ir_lightning.report.curve_file import read_curves
-from ir_lightning.report.curves import draw_curves, mean_curve
-from ir_lightning.report.page_runs import portable
-from ir_lightning.report.pictures import choose_pictures
+from ir_lightning.data.image_files import read_image, write_image
+from ir_lightning.report.figures.training_curves import draw_curves, mean_curve
+from ir_lightning.report.naming import named_cells
+from ir_lightning.report.page.crops import Album, FullError, centre
+from ir_lightning.report.page.page_runs import portable
+from ir_lightning.report.page.pictures import choose_pictures
+from ir_lightning.report.runs import collect, read_curves
 from ir_lightning.report.write import write_report
-from tests.report.planting import plant_curve, plant_experiment, plant_gallery
+from tests.helpers.planting import plant_curve, plant_experiment, plant_gallery
 from tests.report.test_report import REPORT, plant
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ir_lightning.report.write import write_report
-from tests.report.planting import plant_experiment, plant_gallery
+from tests.helpers.planting import plant_experiment, plant_gallery
 from tests.report.test_report import REPORT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

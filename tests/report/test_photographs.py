@@ -11,20 +11,20 @@ import pytest
 import yaml
 from PIL import Image
 
-from ir_lightning.commands.photographs import with_photographs
-from ir_lightning.compose import composed
-from ir_lightning.data.images import write_image
+from ir_lightning.cli.experiment_photographs import with_photographs
+from ir_lightning.data.image_files import write_image
 from ir_lightning.errors import UsageError
-from ir_lightning.experiment import Experiment
 from ir_lightning.files import write_json
-from ir_lightning.report.collect import INDEX, Group, Results, read_run
-from ir_lightning.report.photograph_source import of_test_set, real
-from ir_lightning.report.untouched import judge_untouched, table
+from ir_lightning.inference import load
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.run import run
+from ir_lightning.report.experiment import Experiment
+from ir_lightning.report.kinds.photograph_source import of_test_set, real
+from ir_lightning.report.kinds.undegraded import judge_untouched, table
+from ir_lightning.report.kinds.zoom import choose, given
+from ir_lightning.report.runs import INDEX, CellRuns, Results, read_run
 from ir_lightning.report.write import write_report
-from ir_lightning.report.zoom import choose, given
-from ir_lightning.restore import load
-from ir_lightning.run import run
-from ir_lightning.runs.result import write_result
+from ir_lightning.runs.record import write_result
 from tests.report.test_report import RECORD
 
 RANDOM = np.random.default_rng(5)
@@ -119,9 +119,9 @@ def test_the_index_names_test_nature_where_it_is(tmp_path: Path) -> None:
 # The number.
 
 
-def planted(folder: Path, scores: Sequence[Sequence[str]] | None) -> Group:
+def planted(folder: Path, scores: Sequence[Sequence[str]] | None) -> CellRuns:
     """A method whose seeds have these untouched PSNRs; None: scored before there was the column."""
-    group = Group({"method": folder.name})
+    group = CellRuns({"method": folder.name})
     for seed, row in enumerate(scores or [["1"] * 40] * 2):
         run_dir = folder / str(seed)
         write_result(run_dir, RECORD | {"seed": seed})
@@ -135,7 +135,7 @@ def planted(folder: Path, scores: Sequence[Sequence[str]] | None) -> Group:
     return group
 
 
-def judged(tmp_path: Path, *groups: Group) -> Results:
+def judged(tmp_path: Path, *groups: CellRuns) -> Results:
     """Results of two methods with one claim: the first keeps more than the second."""
     a, b = ({"method": group.cell["method"]} for group in groups)
     claims = [{"kind": "untouched", "a": a, "b": b, "says": "A keeps more"}]
@@ -189,7 +189,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = []
     for depth in (1, 2):
         overrides = [*SMALL, f"depth={depth}", f"paths.runs={place}", f"run_dir={place}/d{depth}"]
-        run(composed(overrides), overrides)
+        run(load_config(overrides), overrides)
         runs.append({"cell": {"method": f"d{depth}"}, "seed": 0, "run": f"../d{depth}"})
     report = {**Experiment.named("fig5").report, "labels": {}}
     report["photographs"] = {**report["photographs"], "folder": None, "side": 48}

@@ -10,10 +10,10 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.collect import INDEX, collect
-from ir_lightning.report.verdicts import judge
+from ir_lightning.report.claims import judge
+from ir_lightning.report.runs import INDEX, collect
 from ir_lightning.report.write import content_of, write_report
-from ir_lightning.runs.result import write_result
+from ir_lightning.runs.record import write_result
 
 IMAGES = 40
 RECORD = {

@@ -9,10 +9,10 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.collect import INDEX, collect
-from ir_lightning.report.verdicts import judge
+from ir_lightning.report.claims import judge
+from ir_lightning.report.runs import INDEX, collect
 from ir_lightning.report.write import write_report
-from ir_lightning.runs.result import write_result
+from ir_lightning.runs.record import write_result
 from tests.report.test_report import plant
 
 DEPTHS = (1, 2, 4, 8)

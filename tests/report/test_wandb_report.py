@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from ir_lightning.data.images import read_image
+from ir_lightning.data.image_files import read_image
 from ir_lightning.report.wandb_report import Mode
 from ir_lightning.report.write import write_report
-from ir_lightning.runs.loggers import wandb_logger
-from ir_lightning.runs.result import write_result
-from tests.report.planting import plant_experiment
+from ir_lightning.runs.record import write_result
+from ir_lightning.training.loggers.loggers import wandb_logger
+from tests.helpers.planting import plant_experiment
+from tests.helpers.wandb_servers import Answering, upload
 from tests.report.test_report import REPORT
-from tests.runs.wandb_servers import Answering, upload
 
 pytestmark = pytest.mark.usefixtures("account")
 

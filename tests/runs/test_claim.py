@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ir_lightning.errors import StorageError
+from ir_lightning.launch.child import CONTEXT
 from ir_lightning.runs import claim as claims
-from ir_lightning.runs.apart import CONTEXT
 from ir_lightning.runs.claim import Attempt, Claim, Owner, TakenError, latest_attempt, still_ours
 from ir_lightning.runs.state import DIED, state_of
 

@@ -13,7 +13,7 @@ from ir_lightning.statistics.decays import (
     POWER,
     SHIFTED,
     STRETCHED,
-    Grid,
+    ShapeGrid,
     explained,
 )
 from ir_lightning.statistics.series import binned
@@ -107,7 +107,7 @@ CURVES = {
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_a_curve_without_noise_is_recovered(model: type) -> None:
     curve, truth = CURVES[model]  # type: ignore[index]
-    fit = Grid(model, binned(T, curve)).fit()  # type: ignore[arg-type]
+    fit = ShapeGrid(model, binned(T, curve)).fit()  # type: ignore[arg-type]
     assert fit.taus == pytest.approx(truth, rel=0.05)  # a bin's mean is not the curve at its centre
     assert fit.offset == pytest.approx(0.1, abs=0.003)
     assert sum(fit.amplitudes) + fit.offset == pytest.approx(curve[0], abs=0.003)
@@ -115,7 +115,7 @@ def test_a_curve_without_noise_is_recovered(model: type) -> None:
 
 
 def test_amplitudes_belong_to_the_first_record() -> None:
-    fit = Grid(EXP2, binned(T, CURVES[EXP2][0])).fit()
+    fit = ShapeGrid(EXP2, binned(T, CURVES[EXP2][0])).fit()
     expected = 0.4 * np.exp(-1 / 60), 0.2 * np.exp(-1 / 900)
     assert fit.amplitudes == pytest.approx(expected, rel=0.02)
 
@@ -130,13 +130,13 @@ def test_the_fit_is_no_worse_than_one_started_from_the_truth() -> None:
         start = (0.4, 60, 0.2, 900, 0.1)
         found, _ = curve_fit(two, series.iterations, series.values, start, sigma=sigma)
         rss = float(series.weights @ (series.values - two(series.iterations, *found)) ** 2)
-        assert Grid(EXP2, series).fit().rss <= rss * (1 + 1e-6)
+        assert ShapeGrid(EXP2, series).fit().rss <= rss * (1 + 1e-6)
 
 
 def test_bic_counts_amplitudes_shapes_offset_and_noise() -> None:
     assert [model.parameters for model in MODELS] == [3, 5, 3, 4, 4]
     series = binned(T, CURVES[EXP1][0] + noise(0.01))
-    fit, n = Grid(EXP1, series).fit(), len(series.values)
+    fit, n = ShapeGrid(EXP1, series).fit(), len(series.values)
     assert fit.bic == pytest.approx(n * np.log(fit.rss / n) + 4 * np.log(n))
     residual = series.values - fit(series.iterations)
     assert fit.rss == pytest.approx(series.weights @ residual**2)
@@ -144,6 +144,6 @@ def test_bic_counts_amplitudes_shapes_offset_and_noise() -> None:
 
 def test_amplitudes_are_never_negative() -> None:
     for model in MODELS:
-        fit = Grid(model, binned(T, 1 - np.exp(-T / 300) + noise(0.01))).fit()
+        fit = ShapeGrid(model, binned(T, 1 - np.exp(-T / 300) + noise(0.01))).fit()
         assert min(fit.amplitudes) >= 0
         assert np.isfinite(fit.bic)

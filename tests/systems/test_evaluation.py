@@ -8,9 +8,9 @@ from torch.utils.data import DataLoader
 
 from ir_lightning.losses.pixel import L1
 from ir_lightning.metrics.protocols import RGB8, Y_MATLAB
-from ir_lightning.systems.recipe import Recipe
+from ir_lightning.systems.evaluation import Evaluation
+from ir_lightning.systems.optimization import ConstantThenLinear, Optimization
 from ir_lightning.systems.regression import RegressionSystem
-from ir_lightning.systems.schedule import ConstantThenLinear
 from tests.conftest import quiet_trainer
 
 
@@ -30,10 +30,9 @@ class Local(nn.Module):
 
 def system(whole_pixels: int | None) -> RegressionSystem:
     adam = functools.partial(torch.optim.Adam, lr=1e-3)
-    recipe = Recipe(
-        adam, ConstantThenLinear(), 1, 1, None, ["rgb8", "y-matlab"], whole_pixels, 32, 8
-    )
-    return RegressionSystem(Local(), {"l1": L1()}, recipe)
+    how = Optimization(adam, ConstantThenLinear(), 1, 1)
+    evaluation = Evaluation(["rgb8", "y-matlab"], "best", whole_pixels, 32, 8)
+    return RegressionSystem(Local(), {"l1": L1()}, how, evaluation)
 
 
 def images() -> DataLoader[dict[str, object]]:

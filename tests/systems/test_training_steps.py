@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 from ir_lightning.losses.adversarial import LeastSquares, Vanilla
 from ir_lightning.losses.pixel import L1, MSE
 from ir_lightning.systems.adversarial import AdversarialSystem
-from ir_lightning.systems.recipe import Recipe
+from ir_lightning.systems.evaluation import Evaluation
+from ir_lightning.systems.optimization import ConstantThenLinear, Optimization
 from ir_lightning.systems.regression import RegressionSystem
-from ir_lightning.systems.schedule import ConstantThenLinear
 from tests.conftest import quiet_trainer
 
 ITERATIONS = 6
@@ -40,8 +40,11 @@ class Discriminator(nn.Module):
         return self.layer(torch.cat([degraded, image], dim=1))
 
 
-def recipe(gradient_clip: float | None = None) -> Recipe:
-    return Recipe(ADAM, ConstantThenLinear(0.5), ITERATIONS, 1, gradient_clip, ["rgb8"])
+EVALUATION = Evaluation(["rgb8"])
+
+
+def optimization(gradient_clip: float | None = None) -> Optimization:
+    return Optimization(ADAM, ConstantThenLinear(0.5), ITERATIONS, 1, gradient_clip)
 
 
 def networks() -> tuple[Generator, Discriminator]:
@@ -102,7 +105,7 @@ def test_adversarial_training_is_the_textbook_loop(kind: str) -> None:
     generator, discriminator = networks()
     adversarial_term = LeastSquares(weight=1.0) if kind == "lsgan" else Vanilla(weight=1.0)
     terms = {"adversarial": adversarial_term, "l1": L1(weight=100.0)}
-    system = AdversarialSystem(generator, discriminator, terms, recipe())
+    system = AdversarialSystem(generator, discriminator, terms, optimization(), EVALUATION)
     fit(system)
 
     assert system.iteration == ITERATIONS
@@ -123,14 +126,14 @@ def test_regression_training_is_gradient_descent_on_the_weighted_sum() -> None:
 
     generator, _ = networks()
     terms = {"mse": MSE(weight=3.0), "l1": L1(weight=0.5), "adversarial": None}
-    fit(RegressionSystem(generator, terms, recipe()))
+    fit(RegressionSystem(generator, terms, optimization(), EVALUATION))
     torch.testing.assert_close(weights(generator), weights(g), rtol=0, atol=1e-6)
 
 
 def test_the_generator_step_leaves_no_gradient_in_the_discriminator() -> None:
     generator, discriminator = networks()
     terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
-    system = AdversarialSystem(generator, discriminator, terms, recipe())
+    system = AdversarialSystem(generator, discriminator, terms, optimization(), EVALUATION)
     gradients = []
 
     class Watch(torch.optim.SGD):
@@ -138,9 +141,8 @@ def test_the_generator_step_leaves_no_gradient_in_the_discriminator() -> None:
             grads = [p.grad for p in discriminator.parameters()]
             gradients.append([grad.clone() for grad in grads if grad is not None])
 
-    system.recipe = Recipe(
-        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, None, ["rgb8"]
-    )
+    watched = functools.partial(Watch, lr=0.0)
+    system.optimization = Optimization(watched, ConstantThenLinear(), ITERATIONS, 1)
     fit(system)
     after_d, after_g = gradients[0], gradients[1]
     assert all(torch.equal(a, b) for a, b in zip(after_d, after_g, strict=True))
@@ -157,10 +159,10 @@ def test_gradient_clipping_bounds_the_norm_of_each_network() -> None:
 
     generator, discriminator = networks()
     terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
-    watched = Recipe(
-        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, 0.25, ["rgb8"]
+    watched = Optimization(
+        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, 0.25
     )
-    fit(AdversarialSystem(generator, discriminator, terms, watched))
+    fit(AdversarialSystem(generator, discriminator, terms, watched, EVALUATION))
     assert len(norms) == 2 * ITERATIONS
     assert max(norms) <= 0.2501
     assert min(norms) > 0.2  # both gradients are larger than that here, so the bound was reached

@@ -2,9 +2,9 @@
 
 import os
 
+from ir_lightning.data.combining import Subset, held_out
 from ir_lightning.data.layout import find
 from ir_lightning.data.pairs import PairedFolders
-from ir_lightning.data.subset import Subset, held_out
 from ir_lightning.errors import UsageError
 
 

@@ -4,12 +4,12 @@ import os
 
 from ir_lightning.data.layout import find, images_in
 from ir_lightning.data.names import by_stem
-from ir_lightning.data.pairs import Halves, Picture, SideBySide
+from ir_lightning.data.pairs import Picture, SideBySideFolder, SideBySidePairs
 
 DENSITIES = ("Heavy", "Medium", "Light")
 
 
-class Rain1200(Halves):
+class Rain1200(SideBySidePairs):
     """Training set: ``DID-MDN-training/Rain_{Heavy,Medium,Light}/train2018new/0.jpg``.
 
     Rainy on the left, clean on the right: the opposite of Rain800. The same number shows the same
@@ -34,7 +34,7 @@ class Rain1200(Halves):
         super().__init__(pictures, left="degraded")
 
 
-class Rain1200Test(SideBySide):
+class Rain1200Test(SideBySideFolder):
     """Test set: ``DID-MDN-test/0.jpg`` to ``1200.jpg``, rainy on the left.
 
     Args:

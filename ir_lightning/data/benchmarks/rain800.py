@@ -5,12 +5,12 @@ import os
 from functools import cache, cached_property
 from importlib.resources import files
 
-from ir_lightning.data.identical import first_of_identical
+from ir_lightning.data.audit.duplicates import first_of_identical
 from ir_lightning.data.layout import find
-from ir_lightning.data.pairs import SideBySide
+from ir_lightning.data.pairs import SideBySideFolder
 
 
-class Rain800(SideBySide):
+class Rain800(SideBySideFolder):
     """``rain/{training,test_syn}/1.jpg``: clean on the left, rainy on the right.
 
     The 700 training pictures show 368 photographs: many stand there several times, under other

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 
-from ir_lightning.data.images import list_images
+from ir_lightning.data.image_files import list_images
 from ir_lightning.data.layout import find, subfolders
 from ir_lightning.data.names import PairFiles, refuse_unpaired
 from ir_lightning.data.pairs import FilePairs
-from ir_lightning.data.source import Sample
+from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError
 
 Blocks = NDArray[np.uint8]

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
-from ir_lightning.networks.geometry import KERNEL, level_widths
-from ir_lightning.networks.initialise import initialise
+from ir_lightning.networks.layers import initialise
+from ir_lightning.networks.shapes import KERNEL, level_widths
 
 
 class MultiScale(PatchGAN):

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.geometry import KERNEL, level_widths, patch_strides, smallest_image
-from ir_lightning.networks.initialise import initialise
-from ir_lightning.networks.norm import norm_named
+from ir_lightning.networks.layers import initialise, norm_named
+from ir_lightning.networks.shapes import KERNEL, level_widths, patch_strides, smallest_image
 
 
 class PatchGAN(nn.Module):

@@ -1,0 +1,1 @@
+"""Detail-enhancing modules."""

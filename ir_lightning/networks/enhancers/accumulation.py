@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ir_lightning.networks.enhancers.base import Block
-from ir_lightning.networks.norm import Norm
+from ir_lightning.networks.layers import Norm
 
 
 class Branches(nn.ModuleList):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
-from ir_lightning.networks.norm import Norm, norm_named
+from ir_lightning.networks.layers import Norm, norm_named
 
 
 class ContextUnit(nn.Module):

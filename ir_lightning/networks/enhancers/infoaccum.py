@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ir_lightning.networks.enhancers.accumulation import AccumulationBlock
 from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
-from ir_lightning.networks.norm import norm_named
+from ir_lightning.networks.layers import norm_named
 
 
 class InfoAccum(Enhancer):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
-from ir_lightning.networks.norm import Norm, norm_named
+from ir_lightning.networks.layers import Norm, norm_named
 
 
 class RecursiveBlock(Block):

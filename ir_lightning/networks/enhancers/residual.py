@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
-from ir_lightning.networks.norm import Norm, norm_named
+from ir_lightning.networks.layers import Norm, norm_named
 
 
 def layer(inputs: int, outputs: int, norm: Norm) -> list[nn.Module]:

@@ -4,16 +4,15 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ir_lightning.networks.generators.hourglass import Hourglass
-from ir_lightning.networks.upsamplers.base import Upsampler
-from ir_lightning.networks.upsamplers.nearest import Nearest
+from ir_lightning.networks.generators.base import EncoderDecoderBase
+from ir_lightning.networks.upsamplers import Nearest, Upsampler
 
 
-class EncoderDecoder(Hourglass):
+class EncoderDecoder(EncoderDecoderBase):
     """The paper's En/Decoder with N = ``depth`` layers (appendix F of arXiv 2212.02198).
 
     3x3 convolutions with 2x2 max-pooling down and nearest-neighbour interpolation up: all that
-    the output knows has passed the bottleneck. Arguments: see :class:`Hourglass`.
+    the output knows has passed the bottleneck. Arguments: see :class:`EncoderDecoderBase`.
     """
 
     skips: ClassVar[bool] = False

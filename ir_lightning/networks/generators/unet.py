@@ -5,17 +5,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ir_lightning.networks.generators.hourglass import Hourglass
-from ir_lightning.networks.upsamplers.base import Upsampler
-from ir_lightning.networks.upsamplers.deconv import Deconv
+from ir_lightning.networks.generators.base import EncoderDecoderBase
+from ir_lightning.networks.upsamplers import Deconv, Upsampler
 
 
-class UNet(Hourglass):
+class UNet(EncoderDecoderBase):
     """pix2pix's U-Net with N = ``depth`` layers (Isola et al. 2017, arXiv 1611.07004).
 
     4x4 convolutions of stride 2 down, transposed ones up, and at every level a skip connection
     that concatenates the encoder's features S_k to the decoder's. With depth 8 it is the
-    ``unet_256`` of pix2pix. Arguments: see :class:`Hourglass`.
+    ``unet_256`` of pix2pix. Arguments: see :class:`EncoderDecoderBase`.
     """
 
     skips: ClassVar[bool] = True

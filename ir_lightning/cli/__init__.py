@@ -1,0 +1,41 @@
+"""`ir-lightning`: what one does with trained restorers, beside train.py.
+
+A new command is a function in a module of this folder; a family of commands is a `typer.Typer`
+there, added below with `app.add_typer`. torch takes seconds to import, so commands import it when
+they are sure to need it.
+"""
+
+import sys
+
+import typer
+
+from ir_lightning.cli import data, runs
+from ir_lightning.cli.experiment import experiment, report
+from ir_lightning.cli.images import restore, score
+from ir_lightning.errors import RunError, UsageError, one_line
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Use and judge trained image restorers.",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+for command in (restore, score, experiment, report):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; always ends in SystemExit: 0, 1 (a file is broken) or 2 (a bad request)."""
+    try:
+        app(arguments)
+    except (UsageError, RunError) as error:
+        print(one_line(error), file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
+
+
+@app.callback()
+def commands() -> None:
+    """Use and judge trained image restorers."""

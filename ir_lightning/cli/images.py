@@ -1,0 +1,188 @@
+"""`ir-lightning restore` and `ir-lightning score`: images in, images or numbers out."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from ir_lightning.data.image_files import (
+    image_size,
+    list_images,
+    read_image,
+    read_pixels,
+    write_image,
+)
+from ir_lightning.data.pairs import PairedFolders
+from ir_lightning.data.samples import Sample
+from ir_lightning.errors import DataError, UsageError, one_line
+from ir_lightning.files import atomic_write, finite
+from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Item = TypeVar("Item")
+PROTOCOL_HELP = f"Scoring protocol: {' or '.join(protocol.name for protocol in PROTOCOLS)}."
+
+
+class Device(StrEnum):
+    """Where to compute; auto takes a GPU if there is one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def restore(
+    run_or_weights: Annotated[Path, typer.Argument(help="Run directory or .safetensors file.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Degraded images, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the restored images.")],
+    tile: Annotated[int | None, typer.Option(help="Restore in tiles of this many pixels.")] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(help="Pixels that neighbouring tiles share; 32 unless the tile is small."),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace earlier results.")
+    ] = False,
+) -> None:
+    """Restore images. NAME.jpg becomes OUT/NAME.png: results are stored without loss."""
+    jobs = plan(inputs, out, overwrite)
+    if not run_or_weights.exists():
+        raise UsageError(f"{run_or_weights}: no such run directory or weights file.")
+    if overlap is not None and tile is None:
+        raise UsageError(f"--overlap {overlap} is for tiles: give --tile as well.")
+    if overlap is None:
+        overlap = 32 if tile is None else min(32, tile // 4)
+    from ir_lightning.inference import load
+
+    restorer = load(run_or_weights, device.value, tile, overlap)
+    broken = 0
+    for degraded, restored in progress(jobs, "Restoring"):
+        try:
+            image = restorer(read_pixels(degraded))
+        except DataError as error:
+            stderr.print(one_line(error), markup=False)
+            broken += 1
+            continue
+        with writing(restored):
+            restored.parent.mkdir(parents=True, exist_ok=True)
+            write_image(restored, image)
+    print(f"{len(jobs) - broken} of {len(jobs)} images restored in {out}")
+    raise typer.Exit(1 if broken else 0)
+
+
+def score(
+    restored: Annotated[Path, typer.Argument(help="Restored image, or folder of them.")],
+    clean: Annotated[Path, typer.Argument(help="Clean image, or folder with the same names.")],
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "rgb8",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write a row per image to this file.")
+    ] = None,
+) -> None:
+    """Mean PSNR and SSIM of restored images; names are compared without their extensions."""
+    chosen = protocol_named(protocol)
+    pairs = _pairs(restored, clean)
+    rows = [_score(pairs[i], chosen) for i in progress(range(len(pairs)), "Scoring")]
+    psnr = sum(row[1] for row in rows) / len(rows)
+    ssim = sum(row[2] for row in rows) / len(rows)
+    if table is not None:
+        with writing(table), atomic_write(table) as file:
+            csv.writer(file).writerows([("name", "psnr", "ssim"), *rows])
+    if as_json:
+        means = finite({"psnr": psnr, "ssim": ssim})
+        print(json.dumps({**means, "images": len(rows), "protocol": protocol}, allow_nan=False))
+    else:
+        images = "1 image" if len(rows) == 1 else f"mean of {len(rows)} images"
+        print(f"{protocol}: PSNR {psnr:.3f} dB, SSIM {ssim:.4f} ({images})")
+
+
+def plan(inputs: Iterable[Path], out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
+    """Which file is restored into which.
+
+    Raises:
+        UsageError: an input is missing, two would become one file, or a file would be overwritten.
+    """
+    jobs: dict[Path, Path] = {}
+    for degraded in _files(inputs):
+        restored = out / f"{degraded.stem}.png"
+        if restored in jobs:
+            raise UsageError(
+                f"{jobs[restored]} and {degraded} would both become {restored}; "
+                "restore them into different folders."
+            )
+        jobs[restored] = degraded
+    originals = {degraded.resolve() for degraded in jobs.values()}
+    existing = [restored for restored in jobs if restored.exists()]
+    for restored in existing:
+        if restored.resolve() in originals:
+            raise UsageError(f"{restored} is itself an input; choose another folder with --out.")
+    if existing and not overwrite:
+        raise UsageError(
+            f"{existing[0]} exists, as do {len(existing)} of {len(jobs)} results; "
+            "choose another --out, or replace them with --overwrite."
+        )
+    return [(degraded, restored) for restored, degraded in jobs.items()]
+
+
+def _files(inputs: Iterable[Path]) -> Iterable[Path]:
+    for given in inputs:
+        if given.is_dir():
+            yield from list_images(given)
+        elif given.exists():
+            yield given
+        else:
+            raise UsageError(f"{given}: no such file or folder.")
+
+
+def _pairs(restored: Path, clean: Path) -> PairedFolders | list[Sample]:
+    """Pairs of two folders, or the one pair of two files; sizes are checked before any is read."""
+    if restored.is_dir() and clean.is_dir():
+        folders = PairedFolders(restored, clean)
+        folders.check()
+        return folders
+    for path in (restored, clean):
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder.")
+    if restored.is_dir() or clean.is_dir():
+        raise UsageError(f"{restored} and {clean}: give two folders or two files, not one of each.")
+    sizes = image_size(restored), image_size(clean)
+    if sizes[0] != sizes[1]:
+        (height, width), (clean_height, clean_width) = sizes
+        raise UsageError(
+            f"{restored} is {width} x {height} pixels, but {clean} is "
+            f"{clean_width} x {clean_height}; cut both to the same size."
+        )
+    return [Sample(restored.stem, read_image(clean), read_image(restored))]
+
+
+def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
+    """The items, with a bar on stderr where somebody looks at it."""
+    hidden = not stderr.is_terminal
+    return track(items, what, console=stderr, transient=True, disable=hidden)
+
+
+def _score(pair: Sample, protocol: Protocol) -> tuple[str, float, float]:
+    from ir_lightning.data.pair_maker import to_tensor
+
+    if pair.degraded is None:
+        raise UsageError(f"{pair.name}: nothing to score.")
+    scores = protocol.score(to_tensor(pair.degraded)[None], to_tensor(pair.clean)[None])
+    return pair.name, scores.psnr.item(), scores.ssim.item()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in a sentence that a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}).") from None

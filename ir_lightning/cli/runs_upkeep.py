@@ -1,0 +1,194 @@
+"""What is done to runs afterwards: training them again, and deleting what nobody needs.
+
+A configuration in a run directory may come from a stranger, and somebody else may begin to train
+any run at any moment: nothing is built before it is looked at, or deleted while it is worked on.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ir_lightning.build import TRAININGS, refuse_untrusted
+from ir_lightning.errors import StorageError, UsageError
+from ir_lightning.files import temporaries
+from ir_lightning.launch.attempt import record_run
+from ir_lightning.launch.preflight import check
+from ir_lightning.launch.run import Record
+from ir_lightning.runs.claim import ATTEMPTS, PENDING, Claim, TakenError
+from ir_lightning.runs.identity import config_hash
+from ir_lightning.runs.record import read_result
+from ir_lightning.runs.state import SWEEPS, State
+
+COMMAND = "the train.py command that asked for it"
+READ = ("seed", "threads", "system", "data", "callbacks", "logger", "checkpoint", "evaluation")
+"""What a training reads of a configuration, beside what the check looks at."""
+HASH = re.compile(r"[0-9a-f]{10}")
+MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+WRONG = (*MISSHAPEN, OmegaConfBaseException, HydraException)
+LEFT = 60.0  # seconds after which a writer that needs no claim, such as a sweep's start, is done
+DELETED = ".deleted-"  # a run's directory on its way out
+CHECKPOINTS = ("last.ckpt", "previous.ckpt")  # what goes on from there; best.ckpt stays
+
+
+def resume(run_dir: Path) -> Record:
+    """Train a run that has failed, or was cut off, from its last checkpoint, in its own process.
+
+    Returns:
+        Its record.
+
+    Raises:
+        UsageError: before anything is built or written: there is no configuration, it is not whole,
+            it names classes that are not this package's, it needs several devices, or somebody else
+            trains the run.
+        RunError, Stopped: as in :func:`ir_lightning.launch.run.run`.
+    """
+    path = run_dir / "config.yaml"
+    plain = _read(path)
+    refuse_untrusted(plain, path, TRAININGS)
+    images, digest = _checked(plain, path)
+    try:
+        claim = Claim.take(run_dir)
+    except TakenError as taken:
+        raise UsageError(f"{run_dir} is being trained by {taken}.") from None
+    except OSError as error:
+        raise UsageError(f"{run_dir} cannot be written: {error.strerror}.") from None
+    record = read_result(run_dir)
+    if record.get("status") == "finished":  # a moment ago
+        claim.release(status="finished")
+        return record
+    # A resolved configuration need not have the hash of the one that was asked for.
+    told = (record.get("config_hash"), run_dir.name.rpartition("-")[2])
+    digest = next((str(each) for each in told if HASH.fullmatch(str(each))), digest)
+    asked = record.get("asked")
+    asked = [str(override) for override in asked] if isinstance(asked, list) else []
+    return record_run(plain, asked, digest, run_dir, images, claim, record, True)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except OSError:
+        raise UsageError(f"{path}: it was never begun; give {COMMAND}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UsageError(f"{path}: it cannot be read; give {COMMAND}.") from None
+
+
+def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:
+    """The names of every split's images and the config hash, after the checks of train.py."""
+    try:
+        trainer = plain["trainer"]
+        # All is resolved, so that nothing refers to this key any more, which the check would mind.
+        images = check(DictConfig({**plain, "clean_dir": None})).images
+        _ = [plain[key] for key in READ], plain["dataset"]["name"], plain["budget"]["name"]
+        digest = config_hash(DictConfig(plain))
+        several = trainer["devices"] != 1 or trainer.get("num_nodes", 1) != 1
+    except WRONG as error:
+        told = str(error).splitlines()[:1]
+        raise UsageError(
+            f"{path}: it is not the configuration of a run ({type(error).__name__}: "
+            f"{' '.join(told)}); give {COMMAND}."
+        ) from error
+    if several:  # Lightning would start this command again, once for each device
+        raise UsageError(
+            f"{path}: trainer.devices={trainer['devices']} is for the command that started it: "
+            f"give {COMMAND}."
+        )
+    return images, digest
+
+
+def dispensable(
+    folder: Path, states: list[State], failed: bool
+) -> Iterator[tuple[State | None, list[Path]]]:
+    """What can go, run by run; without a run, what an earlier cleaning or sweep has left.
+
+    Args:
+        folder: of the runs.
+        states: its runs.
+        failed: failed and queued runs go altogether.
+    """
+    left = [*folder.glob(f"{DELETED}*"), *_old(temporaries(folder / SWEEPS))]
+    if left:
+        yield None, left
+    for state in states:
+        if paths := _of(state, failed):
+            yield state, paths
+
+
+def _of(state: State, failed: bool) -> list[Path]:
+    run_dir = state.run_dir
+    if state.status == "running":
+        return []
+    if failed and state.status in ("failed", "queued") and not run_dir.is_symlink():
+        return [run_dir]
+    left = _old([*temporaries(run_dir), *run_dir.glob(f"{ATTEMPTS}/{PENDING}*")])
+    if state.status == "finished":
+        files = (run_dir / "checkpoints" / name for name in CHECKPOINTS)
+        left += [path for path in files if path.exists()]
+    return left
+
+
+def _old(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if _age(path) > LEFT]
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0  # its writer was not dead
+
+
+def delete(state: State | None, paths: list[Path]) -> None:
+    """Delete them, while nobody can begin to train the run.
+
+    Raises:
+        StorageError: they stay, because somebody trains the run, or the system does not allow it.
+    """
+    try:
+        if state is None:
+            _remove(paths)
+            return
+        with _held(state) as claim:
+            if paths == [state.run_dir]:
+                # In one step: whoever asks for this run now begins a new one.
+                away = state.run_dir.with_name(f"{DELETED}{state.run_dir.name}")
+                paths = [state.run_dir.rename(away)]
+                claim.directory = away / ATTEMPTS / claim.directory.name  # not that one's
+            _remove(paths)
+    except OSError as error:
+        where = error.filename or (state.run_dir if state else paths[0])
+        raise StorageError(f"{where} cannot be deleted: {error.strerror}.") from None
+
+
+@contextmanager
+def _held(state: State) -> Iterator[Claim]:
+    """Hold the claim on an idle run, and leave no trace of that."""
+    number = state.attempt.number if state.attempt else 0
+    try:
+        claim = Claim.take(state.run_dir)
+    except TakenError as taken:
+        raise StorageError(f"{state.run_dir} stays: {taken} trains it.") from None
+    try:
+        if claim.directory.name != str(number + 1) or read_result(state.run_dir) != state.record:
+            raise StorageError(f"{state.run_dir} stays: somebody has been at it meanwhile.")
+        yield claim
+    finally:
+        claim.release(status="cleaned")
+        shutil.rmtree(claim.directory, ignore_errors=True)
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,1 +1,0 @@
-"""Families of `ir-lightning` commands, each a `typer.Typer` that cli.py adds."""

@@ -1,0 +1,41 @@
+"""What is publicly known of each data set: where to get it, what its folders should hold."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A data set, in words.
+
+    Attributes:
+        title, task, composition: what it is; composition is the model by which it was degraded.
+        paper, source: who published it, and where it is downloaded.
+        licence, size: as the authors state them.
+        pairs: published number of pairs, ``training`` and ``test``; None where unknown.
+        tree: the files below its root.
+        notes: what to know before using it.
+    """
+
+    title: str
+    task: str
+    composition: str
+    paper: str
+    source: str
+    licence: str
+    size: str
+    pairs: dict[str, int | None]
+    tree: str
+    notes: str
+
+
+@cache
+def catalogue() -> dict[str, CatalogueEntry]:
+    """All entries, by the name that ``dataset=NAME`` takes."""
+    text = files("ir_lightning.data.audit").joinpath("catalogue.yaml").read_text(encoding="utf-8")
+    entries: dict[str, Any] = yaml.safe_load(text)
+    return {name: CatalogueEntry(**fields) for name, fields in entries.items()}

@@ -1,0 +1,235 @@
+"""Images that occur more than once, inside the training set, inside the test set, or in both.
+
+A perceptual hash of 64 bits sorts out nearly all pairs of different images; the thumbnails that it
+was made of confirm the rest. Measured on the clean halves of Rain800: pairs of one photograph
+correlate above 0.99 with at most 10 bits between them, pairs of different ones stay below 0.96 with
+at least 20 bits. A crop, a rotation or a mirror image is not recognised.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ir_lightning.data.samples import Image
+from ir_lightning.errors import DataError
+from ir_lightning.files import file_hash
+
+SIDE = 32
+BITS_APART = 10
+CORRELATION = 0.98
+BLOCK = 256  # rows of the distance matrix, and thousands of thumbnails, held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class PerceptualHash:
+    """How an image looks from far away.
+
+    Attributes:
+        bits: which low frequencies of the thumbnail exceed their median, as 64 bits.
+        thumbnail: (32 * 32,) grey values, zero mean, length 1 (0 for an image of one grey).
+    """
+
+    bits: int
+    thumbnail: NDArray[np.float32]
+
+
+def digest(image: Image) -> str:
+    """The same for images with the same pixels, whatever their files are."""
+    shape = ",".join(map(str, image.shape)).encode()
+    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def perceptual_hash(image: Image) -> PerceptualHash:
+    """Blur an (H, W, 3) image to 32 x 32 grey values and hash its 8 x 8 lowest frequencies."""
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    frequencies = cv2.dct(grey)[:8, :8].ravel()
+    frequencies[0] = np.median(frequencies[1:])  # brightness says nothing
+    packed = np.packbits(frequencies > frequencies[0])
+    values = grey.ravel() - grey.mean()
+    return PerceptualHash(
+        int.from_bytes(packed.tobytes(), "big"), values / max(np.linalg.norm(values), 1e-6)
+    )
+
+
+def near(looks: Sequence[PerceptualHash]) -> Iterator[tuple[int, int]]:
+    """All (i, j), i < j, of images that look alike: 14,000 of them are compared in seconds."""
+    if not looks:
+        return
+    bits = np.array([each.bits for each in looks], dtype=np.uint64)
+    thumbnails = np.stack([each.thumbnail for each in looks])
+    for start in range(0, len(bits), BLOCK):
+        apart = np.bitwise_count(bits[start : start + BLOCK, None] ^ bits[None, start:])
+        rows, columns = np.nonzero(apart <= BITS_APART)
+        later = columns > rows
+        first, second = rows[later] + start, columns[later] + start
+        for part in range(0, len(first), 10 * BLOCK):
+            i, j = first[part : part + 10 * BLOCK], second[part : part + 10 * BLOCK]
+            alike = np.einsum("nk,nk->n", thumbnails[i], thumbnails[j]) >= CORRELATION
+            yield from zip(i[alike].tolist(), j[alike].tolist(), strict=True)
+
+
+def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """``range(count)`` in groups that the pairs tie together, in order of their first items."""
+    parent = list(range(count))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = item = parent[parent[item]]
+        return item
+
+    for first, second in pairs:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    groups: dict[int, list[int]] = {}
+    for item in range(count):
+        groups.setdefault(root(item), []).append(item)
+    return list(groups.values())
+
+
+def first_of_identical(files: Sequence[Path]) -> list[Path]:
+    """For every file, the first one in the sequence with the same bytes: mostly itself.
+
+    Only files of the same size are read.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    try:
+        sizes = [file.stat().st_size for file in files]
+        alike = Counter(sizes)
+        first: dict[object, Path] = {}
+        return [
+            first.setdefault((size, file_hash(file)), file) if alike[size] > 1 else file
+            for file, size in zip(files, sizes, strict=True)
+        ]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What is kept of a sample that was read.
+
+    Attributes:
+        split: ``train``, ``validation`` or ``test``.
+        name, scene: as the source gives them.
+        files: that it was read from.
+        degraded, clean: digests of the pixels.
+        perceptual_hash: of the clean image.
+    """
+
+    split: str
+    name: str
+    scene: str
+    files: list[Path]
+    degraded: str | None
+    clean: str
+    perceptual_hash: PerceptualHash
+
+    @property
+    def side(self) -> str:
+        """``training`` (validation is cut from it) or ``test``."""
+        return "test" if self.split == "test" else "training"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of several that are the same."""
+
+    split: str
+    name: str
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """What is the same.
+
+    Attributes:
+        where: ``training``, ``test`` or ``both``.
+        same: ``bytes`` of files; ``pixels`` of clean images; ``look``: pixels that differ
+            slightly, as after another compression.
+        members: at least two.
+    """
+
+    where: str
+    same: str
+    members: list[Member]
+
+
+def repeated_files(
+    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
+) -> list[DuplicateGroup]:
+    """Files with the same bytes under different names.
+
+    Copies of one scene's clean image beside its several degraded ones are no finding: re-packaged
+    benchmarks store them so (RESIDE-IN has 500 ground-truth files of 50 images).
+    """
+    users: dict[str, dict[Path, Reading]] = defaultdict(dict)
+    for reading in readings:
+        for file in reading.files:
+            users[bytes_of[file]].setdefault(file, reading)
+    groups = []
+    for files in users.values():
+        readers = list(files.values())
+        if len(files) > 1 and not _one_scene_degraded_differently(readers):
+            members = [
+                Member(reading.split, reading.name, [str(file)]) for file, reading in files.items()
+            ]
+            groups.append(DuplicateGroup(_where(readers), "bytes", members))
+    return groups
+
+
+def repeated_clean(
+    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
+) -> list[DuplicateGroup]:
+    """Scenes that share a clean image, although the source takes them for different scenes.
+
+    Left out are pairs that :func:`repeated_files` tells of already.
+    """
+    by_digest: dict[str, list[Reading]] = defaultdict(list)
+    for reading in readings:
+        by_digest[reading.clean].append(reading)
+    distinct = list(by_digest.values())
+    alike = connected(len(distinct), near([same[0].perceptual_hash for same in distinct]))
+    groups = [[reading for index in group for reading in distinct[index]] for group in alike]
+    found = [
+        DuplicateGroup(
+            _where(readers),
+            "pixels" if len({each.clean for each in readers}) == 1 else "look",
+            [Member(each.split, each.name, [str(file) for file in each.files]) for each in readers],
+        )
+        for readers in groups
+        if _several(readers, bytes_of)
+    ]
+    order = {(reading.split, reading.name): place for place, reading in enumerate(readings)}
+    return sorted(found, key=lambda group: order[group.members[0].split, group.members[0].name])
+
+
+def _several(readers: Sequence[Reading], bytes_of: Mapping[Path, str]) -> bool:
+    """Whether more is the same than the scenes' keys and the files' bytes explain."""
+    explained: list[tuple[int, int]] = []
+    for keys in (
+        [(each.side, each.scene) for each in readers],
+        [tuple(bytes_of[file] for file in each.files) or each.name for each in readers],
+    ):
+        first: dict[object, int] = {}
+        explained += [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
+    return len(connected(len(readers), explained)) > 1
+
+
+def _one_scene_degraded_differently(readers: Sequence[Reading]) -> bool:
+    scenes = {(each.side, each.scene) for each in readers}
+    return len(scenes) == 1 and len({each.degraded for each in readers}) == len(readers)
+
+
+def _where(readers: Iterable[Reading]) -> str:
+    sides = {each.side for each in readers}
+    return sides.pop() if len(sides) == 1 else "both"

@@ -1,0 +1,257 @@
+"""Samples that were decoded once and are read from memory-mapped arrays ever after.
+
+A store is a folder, named by a hash of what is in it (:func:`content_key`):
+
+    <key>/shard-000.npy      pixels of many images one after the other, numpy's own format
+          shard-000.jsonl    one line per sample: where in the shard its images are
+          manifest.json      the files it was made of; written last, so it marks a whole store
+          seen/<quick key>   an empty file for each state of the user's files it was compared with
+
+A few large shards, not a file per image: opening one costs more than reading a crop, and keeping
+thousands of them open costs a file descriptor each. :mod:`ir_lightning.data.cache.prepare` writes.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ir_lightning.data.samples import Sample, Source, files_of
+from ir_lightning.errors import DataError, UsageError
+from ir_lightning.names import stable_name
+
+VERSION = 1
+"""Raised when the same files would be read as other pixels, or laid out in another way."""
+
+MANIFEST = "manifest.json"
+SEEN = "seen"
+KINDS = ("clean", "degraded", "depth")
+PREPARE = "run `ir-lightning data prepare DATASET` with the same overrides"
+
+
+class Stored:
+    """A source whose pixels come from a store; everything else comes from the source itself.
+
+    The images of a sample are read-only views of memory-mapped arrays, equal to the source's bit
+    by bit; a slice of one reads the slice's rows only.
+
+    Args:
+        source: what the store was made of.
+        directory: the store.
+
+    Raises:
+        UsageError: the store is incomplete or damaged.
+    """
+
+    def __init__(self, source: Source, directory: Path) -> None:
+        self.source = source
+        self.directory = directory
+        try:
+            manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+            for file, length in manifest["shards"].items():
+                if (directory / file).stat().st_size != length:
+                    raise ValueError
+            samples = dict(_located(directory, manifest["shards"]))
+            self.samples = [samples[index] for index in range(len(source))]
+        except (OSError, ValueError, KeyError):
+            raise UsageError(
+                f"{directory}: the store is incomplete or damaged; delete it and {PREPARE}."
+            ) from None
+        self._shards: dict[str, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Sample:
+        shard, record = self.samples[index]
+        pixels = self._shard(shard)
+        images = {kind: _view(pixels, *record[kind]) for kind in KINDS if kind in record}
+        return Sample(
+            self.name(index), images["clean"], images.get("degraded"), images.get("depth")
+        )
+
+    def name(self, index: int) -> str:
+        return self.source.name(index)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width), without a look at the original file."""
+        height, width = self.samples[index][1]["clean"][1][:2]
+        return height, width
+
+    def scene(self, index: int) -> str:
+        return self.source.scene(index)
+
+    def files(self, index: int) -> list[Path]:
+        """The original files."""
+        return files_of(self.source, index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker process maps the shards itself: pickled, a mapping would become its gigabytes.
+        return {**self.__dict__, "_shards": {}}
+
+    def _shard(self, file: str) -> NDArray[np.uint8]:
+        if file not in self._shards:
+            try:
+                mapped = np.load(self.directory / file, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{self.directory / file}: cannot be read ({error}).") from None
+            # As a plain array: slicing numpy's memmap class takes longer.
+            self._shards[file] = np.asarray(mapped)
+        return self._shards[file]
+
+
+def from_store(source: Source, store: str | bool, stores: str | Path, key: str = "data") -> Source:
+    """The source, read from stores as far as it can be.
+
+    Args:
+        source: any source; wrapped ones are looked for inside.
+        store: ``auto`` takes the stores there are, ``off`` none; else the folder that must hold a
+            store of every source that lies on disk.
+        stores: the folder that ``auto`` looks into.
+        key: what the source is called, for messages.
+
+    Raises:
+        UsageError: a required store is missing, out of date or damaged.
+    """
+    if store in ("off", False):  # YAML reads a bare off as false
+        return source
+    folder = Path(stores if store == "auto" else str(store)).expanduser()
+
+    def found(leaf: Source) -> Source:
+        # To know a source takes a look at every file and one decoded sample: not without need.
+        prepared = any(folder.glob(f"*/{SEEN}"))
+        directory = find(quick_key(leaf), folder) if prepared else None
+        if directory is not None:
+            return Stored(leaf, directory)
+        if store != "auto":
+            raise UsageError(
+                f"dataset.store={folder} holds no store of {key} as its files are now; "
+                f"{PREPARE} and paths.stores={folder}."
+            )
+        return leaf
+
+    return map_sources(source, found)
+
+
+def map_sources(source: Source, change: Callable[[Source], Source]) -> Source:
+    """A source with every source inside it that reads files itself replaced by ``change(it)``.
+
+    A wrapper (a part, a concatenation) keeps the sources that it is made of in attributes, alone
+    or in a list or a dict; it is copied, not altered.
+    """
+    inside = {name: value for name, value in vars(source).items() if _sources(value)}
+    if not inside:
+        return change(source) if len(source) and files_of(source, 0) else source
+    wrapper = copy.copy(source)
+    for name, value in inside.items():
+        new = [map_sources(each, change) for each in _sources(value)]
+        if isinstance(value, dict):
+            setattr(wrapper, name, dict(zip(value, new, strict=True)))
+        else:
+            setattr(wrapper, name, new if isinstance(value, list) else new[0])
+    return wrapper
+
+
+def find(quick: str, stores: Path) -> Path | None:
+    """The complete store that was compared with the files of this :func:`quick_key`."""
+    directories = (seen.parent.parent for seen in stores.glob(f"*/{SEEN}/{quick}"))
+    return next((d for d in sorted(directories) if (d / MANIFEST).exists()), None)
+
+
+def quick_key(source: Source) -> str:
+    """Changes when a file is replaced or touched; costs one look at each file's entry."""
+    stamps = stamps_of(source)
+    return _key(source, {file: (file.name, *stamp) for file, stamp in stamps.items()})
+
+
+def content_key(source: Source, digests: Mapping[Path, str]) -> str:
+    """The name of the store: of the reader, the samples' names and their files' contents.
+
+    Args:
+        source: what is stored.
+        digests: SHA-256 of each file of the source.
+    """
+    return _key(source, digests)
+
+
+def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:
+    """(bytes, time of the last change in ns) of each file of a source.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    stamps: dict[Path, tuple[int, int]] = {}
+    for index in range(len(source)):
+        for file in files_of(source, index):
+            if file not in stamps:
+                stamps[file] = stamp(file)
+    return stamps
+
+
+def stamp(file: Path) -> tuple[int, int]:
+    """(bytes, time of the last change in ns).
+
+    Raises:
+        DataError: the file is missing.
+    """
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}).") from None
+    return state.st_size, state.st_mtime_ns
+
+
+def images_of(sample: Sample) -> dict[str, NDArray[Any]]:
+    """The images that a sample has, by :data:`KINDS`."""
+    images = {kind: getattr(sample, kind) for kind in KINDS}
+    return {
+        kind: np.ascontiguousarray(image) for kind, image in images.items() if image is not None
+    }
+
+
+def _key(source: Source, marks: Mapping[Path, Any]) -> str:
+    """A hash of how the source reads and what.
+
+    How it reads is told by its class and by the pixels of its first sample: they differ when the
+    halves are swapped, a border is cut, or another version of a decoder is installed.
+    """
+    first = {kind: _digest(image) for kind, image in images_of(source[0]).items()}
+    kind = stable_name(type(source))
+    samples = [
+        [source.name(index), [marks[file] for file in files_of(source, index)]]
+        for index in range(len(source))
+    ]
+    text = json.dumps([VERSION, kind, first, samples])
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _digest(image: NDArray[Any]) -> str:
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def _sources(value: Any) -> list[Source]:
+    """The sources in an attribute: itself, or a list or mapping of nothing but sources."""
+    values = list(value.values()) if isinstance(value, dict) else value
+    values = values if isinstance(values, list) else [values]
+    methods = ("__getitem__", "name", "size", "scene")
+    return values if all(hasattr(v, method) for v in values for method in methods) else []
+
+
+def _located(directory: Path, shards: Mapping[str, int]) -> Iterator[tuple[int, tuple[str, Any]]]:
+    for file in shards:
+        with (directory / file).with_suffix(".jsonl").open(encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                yield record["index"], (file, record)
+
+
+def _view(
+    pixels: NDArray[np.uint8], start: int, shape: list[int], dtype: str, _: str
+) -> NDArray[Any]:
+    length = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return pixels[start : start + length].view(dtype).reshape(shape)

@@ -1,0 +1,1 @@
+"""Degradation models: what noise, rain and haze do to a clean image."""

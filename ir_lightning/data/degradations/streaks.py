@@ -1,0 +1,116 @@
+"""Rain streaks: the layer that every rain model adds."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ir_lightning.data.degradations.parameters import Range, fixed, interval
+from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.errors import UsageError
+
+RAMP = (0.0, 0.08, 0.16, 0.24)
+"""Where a segment's brightness rises, in parts of its length; it falls likewise at its end."""
+
+
+class Streaks:
+    """Layers of falling rain, each the same process seen at another distance.
+
+    In the frame of the falling rain a layer is a sum of vertical segments, one pixel wide, at
+    random places: drop i covers its column from v_i to v_i + length_i with brightness b_i. The
+    segments' ends are softened, and the layer is magnified by its scale (near rain is wide, long
+    and sparse, far rain fine and dense) and turned by the angle of fall. This is what the recipe
+    "noise, then motion blur" of Rain800 and Rain1200 draws, with a length and a brightness for
+    each drop instead of one for the whole picture.
+
+    Args:
+        angle: degrees from the vertical; positive leans to the right, like "/".
+        density: drops per pixel of a layer of scale 1 (scale s has density / s^2).
+        length: mean length of an image's segments in pixels at scale 1; the drops of one image
+            vary by half of it around it.
+        brightness: of an image's brightest segments, as a part of full scale. Drops vary between
+            this and a quarter of it; crossing segments add up.
+        scales: magnification of each layer, in output pixels per segment width.
+        spread: largest deviation of a layer's angle from the image's, in degrees.
+    """
+
+    def __init__(
+        self,
+        angle: Range = (-30.0, 30.0),
+        density: Range = (0.003, 0.006),
+        length: Range = (12.0, 28.0),
+        brightness: Range = (0.4, 0.6),
+        scales: Sequence[float] = (1.0, 1.6, 2.5),
+        spread: float = 2.0,
+    ) -> None:
+        self.angle = interval("angle", angle, -90, 90)
+        self.density = interval("density", density, 0, 1)
+        self.length = interval("length", length, 1, 500)
+        self.brightness = interval("brightness", brightness, 0, 1)
+        self.spread = fixed("spread", spread, 0, 90)
+        self.scales = [float(scale) for scale in scales]
+        if not self.scales or min(self.scales) <= 0:
+            raise UsageError(
+                f"The streaks' scales = {self.scales} are not possible; give one positive "
+                "magnification for each layer, such as [1, 1.6, 2.5]."
+            )
+
+    def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
+        """Draw the rain of a batch.
+
+        Args:
+            scene: the images to rain on; they give the size and the generators.
+            amount: (B,), multiplies the density of each image.
+
+        Returns:
+            (B, layers, H, W), not negative; the same for all colour channels.
+        """
+        angle = scene.uniform(self.angle)
+        brightness = scene.uniform(self.brightness)
+        density = scene.numbers(self.density) * (1 if amount is None else amount)
+        length = scene.numbers(self.length)
+        size = scene.clean.shape[2:]
+        layers = []
+        for scale in self.scales:
+            tilt = angle + scene.uniform((-self.spread, self.spread))
+            side = math.ceil(math.hypot(*size) / scale) + 3
+            edges = [
+                _edges(generator, side, float(drops), float(pixels))
+                for generator, drops, pixels in zip(scene.generators, density, length, strict=True)
+            ]
+            segments = scene.place(torch.stack(edges)).cumsum(2).clamp(min=0)
+            layers.append(_turn(segments[:, None], tilt, scale, size))
+        return brightness * torch.cat(layers, 1)
+
+
+def _edges(generator: torch.Generator, side: int, density: float, length: float) -> Tensor:
+    """(side, side): by how much the segments of a canvas rise and fall along its last axis."""
+    longest = 1.5 * length
+    count = round(density * side * (side + longest))
+    column, place, extent, brightness = torch.rand(4, count, generator=generator)
+    extent = length * (0.5 + extent)
+    first = place * (side + longest) - longest
+    step = (0.25 + 0.75 * brightness) / len(RAMP)
+    row = (column * side).long() * (side + 1)  # one more column, for what ends off the canvas
+    edges = torch.zeros(side * (side + 1))
+    for ramp in RAMP:
+        rise = first + ramp * extent
+        fall = first + (1 - ramp) * extent
+        edges.index_add_(0, row + rise.clamp(0, side).long(), step)
+        edges.index_add_(0, row + fall.clamp(0, side).long(), -step)
+    return edges.view(side, side + 1)[:, :side]
+
+
+def _turn(segments: Tensor, tilt: Tensor, scale: float, size: Sequence[int]) -> Tensor:
+    """(B, 1, H, W): the canvas magnified by ``scale`` and turned about its centre."""
+    height, width = size
+    y = torch.arange(height, device=tilt.device, dtype=tilt.dtype)[:, None] - (height - 1) / 2
+    x = torch.arange(width, device=tilt.device, dtype=tilt.dtype) - (width - 1) / 2
+    radians = torch.deg2rad(tilt[:, 0])
+    cos, sin = torch.cos(radians), torch.sin(radians)
+    down, across = cos * y - sin * x, sin * y + cos * x
+    # The last axis of the canvas runs down the fall; grid_sample counts its half-width as 1.
+    grid = torch.stack([down, across], -1) * (2 / (scale * segments.shape[-1]))
+    return F.grid_sample(segments, grid, align_corners=False)

@@ -1,0 +1,185 @@
+"""Image files: what lies on disk becomes (H, W, 3) uint8 RGB, and back, never half-written.
+
+Pillow decodes, because it refuses a truncated file; OpenCV, with the same libjpeg-turbo and
+bit-identical pixels, returns the missing part as grey without a word.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
+from PIL import Image as Pillow
+
+from ir_lightning.data.samples import Image
+from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
+
+Pixels = NDArray[np.uint8]
+"""(H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and alpha, 0..255."""
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+    ".ppm": "PPM",
+}
+WITH_ALPHA = {"PNG", "TIFF", "WEBP"}
+QUALITY: dict[str, dict[str, int | bool]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Read a file as (H, W, 3) uint8 RGB, upright (EXIF rotation is applied).
+
+    Grey becomes three equal channels, a palette its colours, CMYK the RGB that Pillow makes of it.
+    Alpha is dropped: the colours are those stored under it. 16-bit values are scaled to 8 bits, to
+    within one level.
+
+    Raises:
+        DataError: the file is missing, empty, truncated, no image, larger than Pillow's limit
+            against decompression bombs, or has no 8-bit meaning (floating point).
+    """
+    pixels = read_pixels(path)
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def read_pixels(path: str | os.PathLike[str]) -> Pixels:
+    """Read a file as :func:`read_image` does, but leave grey (H, W) and keep alpha: (H, W, 4)."""
+    with _opened(Path(path)) as picture:
+        orientation = _orientation(picture)
+        picture.load()
+        upright = picture if orientation == 1 else ImageOps.exif_transpose(picture)
+        return _eight_bit(upright)
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(height, width) of the upright image, from the file's header alone.
+
+    Raises:
+        DataError: the file is missing, empty or no image.
+    """
+    with _opened(Path(path)) as picture:
+        width, height = picture.size
+        return (width, height) if _orientation(picture) >= 5 else (height, width)
+
+
+def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
+    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 in the format that the extension names.
+
+    The file appears complete or not at all. PNG, BMP, TIFF, WebP and PPM are lossless here; JPEG is
+    written at quality 95 with full-resolution colour.
+
+    Raises:
+        UsageError: an unknown extension, or alpha in a format that has none.
+    """
+    path = Path(path)
+    file_format = FORMATS.get(path.suffix.lower())
+    if file_format is None:
+        raise UsageError(f"{path}: unknown image extension; use one of {_extensions()}.")
+    if image.ndim == 3 and image.shape[2] == 4 and file_format not in WITH_ALPHA:
+        raise UsageError(f"{path}: {file_format} has no transparency; write a .png instead.")
+    with atomic_write(path, "wb") as file:
+        picture = Pillow.fromarray(np.ascontiguousarray(image))
+        picture.save(file, format=file_format, **QUALITY.get(file_format, {}))
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """The image files directly in a folder, in natural order (2.png before 10.png).
+
+    Extensions count in any case; hidden files (macOS leaves ``._1.jpg`` beside ``1.jpg``) do not.
+
+    Raises:
+        UsageError: the folder is missing, unreadable or holds no image.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if _is_image(entry)]
+    except FileNotFoundError:
+        raise UsageError(f"{folder}: no such folder; give the folder that holds images.") from None
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be listed as a folder ({error.strerror}).") from None
+    if not names:
+        raise UsageError(f"{folder}: no images in this folder; looked for {_extensions()}.")
+    return [folder / name for name in sorted(names, key=natural_order)]
+
+
+def natural_order(name: str) -> tuple[list[str | int], str]:
+    """A sorting key that compares runs of digits as numbers."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    if Path(entry.name).suffix.lower() not in FORMATS or entry.name.startswith("."):
+        return False
+    try:
+        return not entry.is_dir()
+    except OSError:  # a link that leads to itself; whoever opens it is told
+        return True
+
+
+def _extensions() -> str:
+    return " ".join(suffix[1:] for suffix in FORMATS)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Pillow.Image]:
+    """Open a picture; a failure inside the block becomes a sentence with the file's name."""
+    try:
+        with Pillow.open(path) as picture:
+            yield picture
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file.") from None
+    except UnidentifiedImageError:
+        state = "empty" if path.stat().st_size == 0 else "not an image, or damaged at its start"
+        raise DataError(f"{path}: the file is {state}.") from None
+    except Exception as error:
+        # Pillow's decoders let through whatever broken bytes cause: OSError, SyntaxError,
+        # struct.error, zlib.error, ValueError, DecompressionBombError ...
+        raise DataError(f"{path}: the image cannot be read ({error}).") from error
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    """EXIF orientation, 1..8; 1 is upright, 5 and above swap height and width."""
+    # Pillow turns a TIFF itself. Asked for EXIF, it decodes a whole PNG in case some stands behind
+    # the pixels, which no header tells.
+    if picture.format == "TIFF" or (picture.format == "PNG" and "exif" not in picture.info):
+        return 1
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except SyntaxError:  # what stands there is no EXIF, and says nothing about the pixels
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _eight_bit(picture: Pillow.Image) -> Pixels:
+    """Pixels of a loaded picture; 16-bit RGB became 8-bit in Pillow already."""
+    if picture.mode in {"L", "RGB", "RGBA"}:
+        return np.array(picture)
+    if picture.mode.startswith("I"):
+        values = np.array(picture)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise DataError("the pixels have more than 16 bits; store them in 8 or 16.")
+        return (values >> 8).astype(np.uint8)
+    if picture.mode == "F":
+        raise DataError("the pixels are floating-point numbers; store them in 8 or 16 bits.")
+    if picture.mode == "1":
+        return np.array(picture.convert("L"))
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    return np.array(picture.convert("RGBA" if has_alpha else "RGB"))

@@ -1,0 +1,112 @@
+"""A folder of photographs as clean scenes: enough to begin with."""
+
+import os
+import zlib
+from functools import cached_property
+from pathlib import Path
+
+from ir_lightning.data.audit.duplicates import first_of_identical
+from ir_lightning.data.combining import Subset, held_out
+from ir_lightning.data.image_files import image_size, read_image
+from ir_lightning.data.layout import images_in
+from ir_lightning.data.names import by_stem
+from ir_lightning.data.pairs import refuse_problems
+from ir_lightning.data.samples import Sample, Source
+from ir_lightning.data.synthetic.depth import ground_plane
+from ir_lightning.errors import DataError, UsageError
+
+PARTS = {"test": 0.1, "validation": 0.05}
+"""Share of the photographs, cut off one after the other; the rest is for training."""
+
+
+class Folder:
+    """All images of a folder, clean, for a composition model to degrade.
+
+    Nobody measured their depth, so each gets one that is made up by
+    :func:`~ir_lightning.data.synthetic.depth.ground_plane`, a function of its name and size.
+
+    Args:
+        root: the folder. Folders in it are not looked into.
+
+    Raises:
+        UsageError: the folder is missing or empty, or a name is ambiguous.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.paths = list(by_stem(images_in(root)).values())
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one photograph.
+
+        Raises:
+            DataError: the file is broken.
+        """
+        clean = read_image(self.paths[index])
+        height, width = clean.shape[:2]
+        depth = ground_plane(height, width, seed=zlib.crc32(self.name(index).encode()))
+        return Sample(self.name(index), clean, depth=depth)
+
+    def name(self, index: int) -> str:
+        """The file's stem."""
+        return self.paths[index].stem
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width), from the file's header."""
+        return image_size(self.paths[index])
+
+    def scene(self, index: int) -> str:
+        """The stem of the first file with the same bytes."""
+        return self._originals[index].stem
+
+    def files(self, index: int) -> list[Path]:
+        """The one file."""
+        return [self.paths[index]]
+
+    def check(self) -> None:
+        """Read all headers.
+
+        Raises:
+            UsageError: names the first file that is unreadable.
+        """
+        refuse_problems([self._problem(index) for index in range(len(self))])
+
+    @cached_property
+    def _originals(self) -> list[Path]:
+        return first_of_identical(self.paths)
+
+    def _problem(self, index: int) -> str | None:
+        try:
+            self.size(index)
+        except DataError as error:
+            return str(error)
+        return None
+
+
+def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
+    """The clean scenes of a synthetic data set: the user's own where there is a folder of them.
+
+    Args:
+        clean_dir: folder of photographs, or None.
+        part: ``train``, ``validation`` or ``test`` of that folder, cut by file.
+        built_in: the scenes without a folder.
+
+    Raises:
+        UsageError: the folder holds fewer than three different images.
+    """
+    if clean_dir is None:
+        return built_in
+    source = Folder(clean_dir)
+    keys = [source.scene(index) for index in range(len(source))]
+    if len(set(keys)) < 3:
+        raise UsageError(
+            f"clean_dir={clean_dir}: {len(set(keys))} different images cannot be cut into a "
+            "training, a validation and a test part; give at least three."
+        )
+    part_of = dict.fromkeys(keys, "train")
+    for name, fraction in PARTS.items():
+        rest = [key for key, owner in part_of.items() if owner == "train"]
+        part_of |= dict.fromkeys(held_out(rest, fraction, seed=0), name)
+    return Subset(source, [index for index, key in enumerate(keys) if part_of[key] == part])

@@ -1,0 +1,120 @@
+"""The colour photographs that are installed with scikit-image."""
+
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from ir_lightning.data.samples import Depth, Image, Sample
+from ir_lightning.data.synthetic.depth import (
+    Disparity,
+    filled,
+    from_disparity,
+    ground_plane,
+    right_view,
+)
+from ir_lightning.errors import UsageError
+
+FILES = {
+    "astronaut": "astronaut.png",
+    "chelsea": "chelsea.png",
+    "coffee": "coffee.png",
+    "hubble_deep_field": "hubble_deep_field.jpg",
+    "ihc": "ihc.png",
+    "motorcycle_left": "motorcycle_left.png",
+    "motorcycle_right": "motorcycle_right.png",
+    "retina": "retina.jpg",
+    "rocket": "rocket.jpg",
+}
+DISPARITY = "motorcycle_disp.npz"
+PRINCIPAL_POINT_OFFSET = 31.086
+"""Pixels by which the motorcycle's two cameras differ, from Middlebury's calibration."""
+
+
+class Photographs:
+    """Photographs without any download.
+
+    The motorcycle's depth is measured: structured light gave the disparity of the left view (7 %
+    of its pixels are unknown and take the background beside them), and the right view's depth is
+    the left one's, moved to where the right camera sees it. All other depths are made up by
+    :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
+
+    Args:
+        names: which photographs, of those in :data:`FILES`.
+        draws: how often each of them appears, so that an evaluation sees it under several
+            degradations. With more than one the samples are called ``chelsea-1``, ``chelsea-2``.
+
+    Raises:
+        UsageError: an unknown name, or no name, or no draw.
+    """
+
+    def __init__(self, names: Sequence[str], draws: int = 1) -> None:
+        for name in names:
+            if name not in FILES:
+                raise UsageError(
+                    f"There is no photograph '{name}'; choose from {', '.join(sorted(FILES))}."
+                )
+        if not names or draws < 1:
+            raise UsageError(
+                f"Photographs with names = {list(names)} and draws = {draws} are none; "
+                "give at least one name and one draw."
+            )
+        self.names = list(names)
+        self.draws = draws
+
+    def __len__(self) -> int:
+        return len(self.names) * self.draws
+
+    def __getitem__(self, index: int) -> Sample:
+        clean, depth = _photograph(self._photograph_name(index))
+        # Copies: whoever writes into a sample must not write into the next one.
+        return Sample(self.name(index), clean.copy(), depth=depth.copy())
+
+    def name(self, index: int) -> str:
+        name = self._photograph_name(index)
+        return name if self.draws == 1 else f"{name}-{index % self.draws + 1}"
+
+    def size(self, index: int) -> tuple[int, int]:
+        with Picture.open(_folder() / FILES[self._photograph_name(index)]) as picture:
+            return picture.height, picture.width
+
+    def scene(self, index: int) -> str:
+        return self._photograph_name(index).removesuffix("_left").removesuffix("_right")
+
+    def _photograph_name(self, index: int) -> str:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.names[index // self.draws]
+
+
+@lru_cache(maxsize=len(FILES))
+def _photograph(name: str) -> tuple[Image, Depth]:
+    with Picture.open(_folder() / FILES[name]) as picture:
+        clean = np.array(picture.convert("RGB"))
+    height, width = clean.shape[:2]
+    if name == "motorcycle_left":
+        depth = from_disparity(filled(motorcycle_disparity()), PRINCIPAL_POINT_OFFSET)
+    elif name == "motorcycle_right":
+        depth = from_disparity(filled(right_view(motorcycle_disparity())), PRINCIPAL_POINT_OFFSET)
+    else:
+        depth = ground_plane(height, width, seed=zlib.crc32(name.encode()))
+    return clean, depth
+
+
+def motorcycle_disparity() -> Disparity:
+    """(500, 741): of the left view, in pixels; infinite where it is unknown."""
+    with np.load(_folder() / DISPARITY) as arrays:
+        disparity: Disparity = arrays["arr_0"]
+    return disparity
+
+
+def _folder() -> Path:
+    # Found, not imported: only scikit-image's files are needed.
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise UsageError("The photographs come with scikit-image; install it with pip.")
+    return Path(spec.origin).parent / "data"

@@ -1,0 +1,174 @@
+"""One attempt at a run: train, with a record of the start and of whatever end it takes."""
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from ir_lightning.errors import RunError, Stopped, StorageError, UsageError
+from ir_lightning.files import atomic_write, remove_temporaries
+from ir_lightning.launch import ranks
+from ir_lightning.launch.child import Watch, train_in_child
+from ir_lightning.launch.signals import Signals
+from ir_lightning.runs.claim import Claim
+from ir_lightning.runs.record import (
+    FAILURE,
+    LOG,
+    gained,
+    provenance,
+    write_result,
+    write_splits,
+)
+
+console = Console(highlight=False)
+
+Record = dict[str, Any]
+
+
+def record_run(
+    plain: dict[str, Any],
+    asked: list[str],
+    digest: str,
+    run_dir: Path,
+    images: dict[str, list[str]],
+    claim: Claim,
+    known: Record,
+    in_sweep: bool,
+    before: Callable[[], None] | None = None,
+) -> Record:
+    """Train, with a record on disk of the start and of whatever end it takes.
+
+    Args:
+        plain: resolved configuration.
+        asked: the overrides that it was asked with.
+        digest: config hash.
+        run_dir: the run's directory.
+        images: the names of every split's images.
+        claim: on the run; it is given back at the end.
+        known: what the record held so far.
+        in_sweep: train in a process of its own.
+        before: called when the start is on record, to train the run that this one begins with.
+    """
+    begun: Record = {
+        "status": "running",
+        "config_hash": digest,
+        "asked": asked,
+        "seed": plain["seed"],
+        "dataset": plain["dataset"]["name"],
+        "budget": plain["budget"]["name"],
+        "attempt": int(claim.directory.name),
+        **{key: known[key] for key in ("sweep", "label") if key in known},
+        **provenance(),
+    }
+    end: Record = {"status": "failed", "reason": "it could not be begun"}
+    stopped: Stopped | None = None
+    start = time.monotonic()
+    try:
+        remove_temporaries(run_dir)
+        with atomic_write(run_dir / "config.yaml") as file:
+            file.write(OmegaConf.to_yaml(OmegaConf.create(plain)))
+        begun["splits"] = write_splits(run_dir, images)
+        write_result(run_dir, begun)
+        console.print(f"Run directory: {run_dir}", soft_wrap=True)
+        if before is not None:
+            before()
+        measured = _train(plain, run_dir, digest, claim, in_sweep)
+        end = {"status": "finished", "seconds": round(time.monotonic() - start, 1), **measured}
+        claim.require()
+        write_result(run_dir, begun | end)
+    except BaseException as error:
+        stopped = error if isinstance(error, Stopped) else None
+        named = _named(error, run_dir)
+        end = _end_of(named, claim.directory)
+        try:
+            claim.require()
+            write_result(run_dir, begun | end)
+        except (OSError, StorageError) as unwritten:
+            console.print(f"This end could not be recorded: {_named(unwritten, run_dir)}")
+        if "label" in begun and isinstance(named, UsageError | RunError):
+            named.args = (f"{begun['label']}: {named}",)  # which run of the sweep it was
+        if named is error:
+            raise
+        raise named from error
+    finally:
+        claim.release(**{key: end[key] for key in ("status", "reason") if key in end})
+        if stopped is not None:
+            stopped.answer()  # last: a scheduler that gets its node back kills what is there
+    if in_sweep:
+        gain = gained(end)
+        told = f"{float(end['restored']['psnr']):.3f} dB" if gain is None else f"{gain:+.3f} dB"
+        console.print(f"Finished in {end['seconds']} s: {told}", soft_wrap=True)
+    else:
+        show(begun | end, run_dir)
+    return begun | end
+
+
+def _train(
+    plain: dict[str, Any], run_dir: Path, digest: str, claim: Claim, in_sweep: bool
+) -> Record:
+    if in_sweep:
+        with Watch(console, run_dir, plain["budget"]["iterations"]) as watch:
+            return train_in_child(plain, run_dir, digest, claim.directory, watch)
+    ranks.announce_claim(claim.directory)
+    from ir_lightning.training.loop import train  # torch takes seconds to import: only now
+
+    with Signals() as signals:
+        try:
+            return train(plain, run_dir, digest, claim.require, signals)
+        except Stopped as stop:
+            stop.answer = signals.answer_scheduler
+            raise
+
+
+def _named(error: BaseException, run_dir: Path) -> BaseException:
+    """The same error, or one that says in a sentence what the disk did not allow."""
+    if isinstance(error, OSError) and error.errno is not None and not run_dir.exists():
+        return StorageError(f"{run_dir} was deleted while the run was under way.")
+    if isinstance(error, OSError) and error.errno is not None:
+        return StorageError(
+            f"{error.filename or run_dir} cannot be written: {error.strerror}. When that is "
+            "mended, the same command goes on from the last checkpoint."
+        )
+    return error
+
+
+def _end_of(error: BaseException, attempt: Path) -> Record:
+    """How a run that did not finish is recorded; a bug's traceback goes to ``failure.log``."""
+    if isinstance(error, Stopped):
+        return {"status": "queued", "reason": str(error)}
+    if isinstance(error, KeyboardInterrupt):
+        return {"status": "queued", "reason": "interrupted"}
+    if not isinstance(error, UsageError | RunError):
+        try:
+            with atomic_write(attempt / FAILURE) as file:
+                file.write(traceback.format_exc())
+        except OSError:
+            pass  # the reason has to do
+    log = next((str(attempt / name) for name in (FAILURE, LOG) if (attempt / name).exists()), None)
+    told = isinstance(error, UsageError | RunError)
+    reason = str(error) if told else f"{type(error).__name__}: {error}"
+    return {"status": "failed", "reason": reason, "log": log}
+
+
+def show(result: Record, run_dir: Path) -> None:
+    """The final table: degraded, restored, gain, by every protocol."""
+    table = Table(title=f"{result['dataset']}: mean over {result['images']} test images")
+    for column in ("protocol", "", "PSNR (dB)", "SSIM"):
+        table.add_column(column, justify="right" if column[:1] in "PS" else "left")
+    for protocol, scores in result["scores"].items():
+        degraded, restored = scores["degraded"], scores["restored"]
+        rows = [("degraded", degraded), ("restored", restored)]
+        for kind, score in rows:
+            psnr, ssim = float(score["psnr"]), float(score["ssim"])
+            table.add_row(protocol, kind, f"{psnr:.3f}", f"{ssim:.4f}")
+        if (gain := gained(scores)) is not None:
+            ssim = float(restored["ssim"]) - float(degraded["ssim"])
+            table.add_row(protocol, "gain", f"{gain:+.3f}", f"{ssim:+.4f}")
+        table.add_section()
+    console.print(table)
+    console.print(f"Pictures and scores: {run_dir}", soft_wrap=True)

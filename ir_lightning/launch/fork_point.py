@@ -1,0 +1,13 @@
+"""What the process imports from which every training of a sweep is forked.
+
+A scheduler that wants a node back signals every process on it. This one has nothing to save, and
+must not die before the trainings that it has forked; each of those catches the signals itself.
+"""
+
+import signal
+
+import ir_lightning.training  # noqa: F401  (the seconds that every training is to be spared)
+from ir_lightning.errors import STOP_SIGNALS
+
+for number in STOP_SIGNALS:
+    signal.signal(number, signal.SIG_IGN)

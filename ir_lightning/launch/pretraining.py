@@ -1,0 +1,163 @@
+"""A run that begins with the networks of another one (section V of arXiv 2212.02198).
+
+``pretrain.generator=RUN`` and ``pretrain.discriminator=RUN`` name a finished run. The word
+``first`` stands for the run that has this one's overrides, but for those in ``pretrain.first``: it
+is trained first, unless it has been.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from ir_lightning.errors import UsageError
+from ir_lightning.launch.config import load_config
+from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.state import find
+
+FIRST = "first"
+NETWORKS = ("generator", "discriminator")
+KEY = re.compile(r"[+~]*([\w./]+)")
+
+
+class SourceRun(NamedTuple):
+    """The run that a network comes from."""
+
+    run_dir: Path
+    config: DictConfig
+    """Its own, complete."""
+    digest: str
+
+
+class FirstRun(NamedTuple):
+    """A run to be trained before another one."""
+
+    config: DictConfig
+    """As composed, not yet checked."""
+    asked: list[str]
+
+
+def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
+    """The run that ``pretrain.first`` describes, if a network is to come from it.
+
+    Args:
+        config: of the run that follows.
+        asked: its overrides.
+
+    Raises:
+        UsageError: the word is used without overrides, or with several devices.
+    """
+    settings = config.pretrain
+    if FIRST not in (settings.generator, settings.discriminator):
+        return None
+    if not settings.first:
+        raise UsageError(
+            'pretrain.first has no overrides: say how the first run differs, such as "pretrain.'
+            "first=['task=reconstruction','loss=mse']\", or take pretrain=reconstruction."
+        )
+    if config.trainer.devices != 1:
+        raise UsageError(
+            f"trainer.devices={config.trainer.devices}: a first run and the one after it cannot "
+            "share several devices. Train the first by itself, then give pretrain.generator=RUN."
+        )
+    return FirstRun(*_instead(config, asked, [str(override) for override in settings.first]))
+
+
+def _instead(
+    config: DictConfig, asked: Sequence[str], others: list[str]
+) -> tuple[DictConfig, list[str]]:
+    """The configuration in which ``others`` replace what they are about in ``asked``."""
+    replaced = {_key(override) for override in others} | {"pretrain", "run_dir"}
+    kept = [o for o in asked if not replaced & set(_ancestors(_key(o)))]
+    overrides = [*kept, *others]
+    first = load_config(overrides)
+    first.paths = config.paths  # where things lie was settled when the command began
+    return first, overrides
+
+
+def _key(override: str) -> str:
+    found = KEY.match(override)
+    return found[1] if found else override
+
+
+def _ancestors(key: str) -> list[str]:
+    """``a.b.c``, ``a.b`` and ``a``."""
+    parts = key.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequence[str]) -> None:
+    """Replace the names of runs by their directories, and note which configurations they have.
+
+    ``pretrain.sources`` is what identifies a pre-trained run: not where the other run lies, or
+    whether it was named or trained in the same command.
+
+    Args:
+        config: of the run that follows; it is changed.
+        first: the checked configuration of the run before it, if there is one.
+        asked: that run's overrides.
+
+    Raises:
+        UsageError: no such run, it has not finished, or its network is another one.
+    """
+    sources = {}
+    for network in NETWORKS:
+        word = config.pretrain.get(network)
+        if word is None:
+            continue
+        if str(word) == FIRST and first is not None:
+            digest = config_hash(first)
+            source = SourceRun(directory_of(first, list(asked), digest), first, digest)
+        else:
+            source = _named(network, str(word), Path(config.paths.runs))
+        _refuse_another_network(network, source, config)
+        config.pretrain[network] = str(source.run_dir)
+        sources[network] = source.digest
+    if sources:
+        OmegaConf.update(config, "pretrain.sources", sources, force_add=True)
+
+
+def _named(network: str, word: str, runs: Path) -> SourceRun:
+    try:
+        state = find(word, runs)
+    except UsageError as error:
+        raise UsageError(f"pretrain.{network}={error}") from None
+    if state.status != "finished":
+        raise UsageError(f"pretrain.{network}={word} is {state.status}: it must have finished.")
+    try:
+        config = OmegaConf.load(state.run_dir / "config.yaml")
+        digest = str(state.record["config_hash"])
+        assert isinstance(config, DictConfig)
+    except (OSError, KeyError, AssertionError):
+        raise UsageError(
+            f"pretrain.{network}={word}: {state.run_dir} lacks its configuration or hash."
+        ) from None
+    return SourceRun(state.run_dir, config, digest)
+
+
+def _refuse_another_network(network: str, source: SourceRun, config: DictConfig) -> None:
+    theirs, ours = (_plain(each.get(network)) for each in (source.config, config))
+    if not ours:
+        raise UsageError(f"pretrain.{network} is given, but this run has no {network}.")
+    if theirs == ours:
+        return
+    if not theirs:
+        raise UsageError(f"pretrain.{network}: {source.run_dir} has trained no {network}.")
+    different = [
+        f"{key}: {theirs.get(key)} there, {ours.get(key)} here"
+        for key in sorted({*theirs, *ours})
+        if theirs.get(key) != ours.get(key)
+    ]
+    raise UsageError(
+        f"pretrain.{network}: {source.run_dir} has another {network} ({'; '.join(different)})."
+    )
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    if node is None:
+        return {}
+    found = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}

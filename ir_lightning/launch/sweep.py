@@ -1,0 +1,267 @@
+"""A sweep: every configuration is checked before the first is trained, and every end is told.
+
+Hydra's launchers start the runs, here, through Ray or through SLURM. What has become of each is on
+disk, so the same command again runs only what is missing or failed, and two controllers may share
+one directory.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from ir_lightning.errors import UsageError
+from ir_lightning.launch.child import CONTEXT
+from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
+from ir_lightning.launch.preflight import check, resolve
+from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.record import gained, reset_run, write_result
+from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One configuration of a sweep."""
+
+    label: str
+    """What it has of its own: the overrides that vary."""
+    asked: list[str]
+    digest: str
+    run_dir: Path
+
+    def state(self) -> State | None:
+        """What has become of it so far."""
+        return state_of(self.run_dir)
+
+
+planned: list[Planned] = []
+"""The sweep of this process, once it has been checked."""
+
+
+class SweepPlanner(Callback):
+    """Hydra's hook at the start of a multirun (``hydra.callbacks`` in conf/train.yaml)."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check everything, and put into the queue what is missing or failed.
+
+        Raises:
+            SystemExit: 2, after a sentence for each configuration that cannot work. Hydra makes a
+                warning of any other exception of a callback, and would start the sweep unchecked.
+        """
+        try:
+            self._begin(config)
+        except Exception:
+            traceback.print_exc()
+            raise SystemExit(FAILED) from None
+
+    def _begin(self, config: DictConfig) -> None:
+        master = config.copy()
+        refused: list[str] = []
+        configs: dict[str, DictConfig] = {}
+        jobs = expand(master)
+        for overrides, label in zip(jobs, labels(jobs), strict=True):
+            try:
+                plan, complete = _plan(master, overrides, label)
+            except MISTAKES as error:
+                refused.append(f"{label}: {sentence(error, _conf(master))}")
+                continue
+            if plan.digest not in configs:  # options that mean the same are one run
+                configs[plan.digest] = complete
+                planned.append(plan)
+        if not refused:
+            refused, notice = memory(planned, configs, _here(master))
+            console.print(notice, soft_wrap=True)
+        if refused:
+            planned.clear()
+            _refuse([*refused, f"Nothing was started: {len(refused)} of {len(jobs)} cannot work."])
+        queue(planned, master)
+        if "submitit" in str(master.hydra.launcher._target_):
+            _quieten_submitit()
+
+
+def _quieten_submitit() -> None:
+    """Without SLURM's accounting, ``sacct`` fails at every look; submitit does without it."""
+    import logging
+
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    logging.getLogger("submitit").setLevel(logging.ERROR)
+    make = SlurmInfoWatcher._make_command
+
+    def quiet(watcher: Any) -> Any:
+        command = make(watcher)
+        return command and ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *command]
+
+    setattr(SlurmInfoWatcher, make.__name__, quiet)
+
+
+def _refuse(sentences: Sequence[str]) -> NoReturn:
+    """End the program with the sentences."""
+    for sentence_ in sentences:
+        print(f"error: {sentence_}", file=sys.stderr)
+    raise SystemExit(USAGE)
+
+
+def expand(master: DictConfig) -> list[list[str]]:
+    """The overrides of every job, as Hydra's own sweeper will make them."""
+    overrides = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
+    parameters = OmegaConf.select(master, "hydra.sweeper.params") or {}
+    given = [f"{key}={value}" for key, value in parameters.items()]
+    given += [str(override) for override in overrides]  # type: ignore[union-attr]
+    parsed = OverridesParser.create().parse_overrides(given)
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    return jobs
+
+
+def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides in which a job differs from another one; all of them if there is only one."""
+    common = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
+    return [",".join(o for o in job if o not in common) for job in jobs]
+
+
+def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned, DictConfig]:
+    composed = GlobalHydra.instance().config_loader().load_sweep_config(master, overrides)
+    OmegaConf.set_struct(composed, False)
+    composed.pop("hydra")
+    config = check(composed, overrides).config
+    devices, nodes = config.trainer.devices, config.trainer.get("num_nodes", 1)
+    if _here(master) and (devices != 1 or nodes != 1):
+        raise UsageError(
+            f"trainer.devices={devices} inside a local sweep would start the whole sweep again in "
+            "every process: use hydra/launcher=slurm_ddp (a SLURM job for each run, with a task "
+            "for each GPU), or hydra/launcher=node8 with trainer=auto (Ray, a GPU for each run)."
+        )
+    digest = config_hash(config)
+    return Planned(label, overrides, digest, directory_of(config, overrides, digest)), config
+
+
+def memory(
+    plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool
+) -> tuple[list[str], str]:
+    """Whether each run fits this machine; on another one, what they need.
+
+    Returns:
+        A sentence for each run that does not fit, and one about the largest.
+    """
+    asked = [(plan.label, resolve(configs[plan.digest])) for plan in plans]
+    with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # torch stays out of here
+        try:
+            return pool.submit(_weigh, asked, here).result()
+        except BrokenProcessPool:  # a part of somebody's own took the process with it
+            return [], "The memory of a run could not be estimated."
+
+
+def _weigh(asked: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
+    from ir_lightning.training.memory import GIB, Unknown, available, estimate, refuse_too_large
+
+    there = available(asked[0][1]["trainer"]["accelerator"])
+    needs: dict[str, Any] = {}
+    refused, largest = [], (0, "")
+    for label, plain in asked:
+        # What differs in its seed or its images needs the same.
+        parts = [plain[key] for key in ("system", "trainer")], plain["budget"]["crop"]
+        key = json.dumps([parts, plain["budget"]["batch"]], sort_keys=True, default=str)
+        need = needs.setdefault(key, needs.get(key) or estimate(plain))
+        if isinstance(need, Unknown):
+            continue
+        largest = max(largest, (need.total, label))
+        if here:
+            try:
+                refuse_too_large(plain, need, there)
+            except UsageError as error:
+                refused.append(f"{label}: {error}")
+    size, label = largest
+    notice = f"Memory of a run: up to about {size / GIB:.2f} GiB ({label})"
+    return refused, f"{notice} of {there.bytes / GIB:.1f} ({there.device})." if here else notice
+
+
+def _conf(master: DictConfig) -> str:
+    """The folder of the configuration."""
+    sources = master.hydra.runtime.config_sources
+    return next(str(source.path) for source in sources if source.provider == "main")
+
+
+def _here(master: DictConfig) -> bool:
+    """Whether the runs are trained one after the other on this machine."""
+    return bool(master.hydra.launcher._target_ == BASIC)
+
+
+def queue(plans: Sequence[Planned], master: DictConfig) -> None:
+    """Record the sweep and what it is going to run, and say so.
+
+    While another controller works on the same sweep, what has failed there has failed in this one.
+    """
+    states = {plan.digest: plan.state() for plan in plans}
+    active = any(state and state.status == "running" for state in states.values())
+    identity = identity_of(states)
+    runs = Path(master.paths.runs)
+    counted = dict.fromkeys(("finished", "running", "failed", "queued"), 0)
+    try:
+        for plan in plans:
+            state = states[plan.digest]
+            status = state.status if state else "queued"
+            if status == "finished" and master.rerun and not active:
+                reset_run(plan.run_dir)
+                status = "queued"
+            if status == "queued" or (status == "failed" and not active):
+                begun = {"status": "queued", "config_hash": plan.digest, "asked": plan.asked}
+                write_result(plan.run_dir, {**begun, "sweep": identity, "label": plan.label})
+                status = "queued"
+            counted[status] += 1
+        write_sweep(runs, identity, [plan.run_dir.name for plan in plans])
+    except OSError as error:
+        _refuse([f"paths.runs={runs} cannot be written: {error.strerror}."])
+    told = [f"{number} {status}" for status, number in counted.items() if number]
+    console.print(f"Sweep {identity}: {len(plans)} runs in {runs}: {', '.join(told)}.")
+
+
+def summary() -> int:
+    """Print what has become of this process's sweep.
+
+    Returns:
+        The exit code: 1 if a run failed, else 0.
+    """
+    states = [(plan, plan.state()) for plan in planned]
+    table = Table(title=f"{len(planned)} runs")
+    for column in ("run", "status"):
+        table.add_column(column, overflow="fold")
+    for column in ("PSNR (dB)", "SSIM", "gain (dB)"):
+        table.add_column(column, justify="right")
+    failures = []
+    for plan, state in states:
+        shown: str = (status := state.status if state else "queued")
+        scores = ["", "", ""]
+        if state and status == "finished":
+            restored, gain = state.record["restored"], gained(state.record)
+            scores = [f"{float(restored['psnr']):.3f}", f"{float(restored['ssim']):.4f}"]
+            scores.append("" if gain is None else f"{gain:+.3f}")
+        if state and status == "running" and state.attempt:
+            shown = f"running: {state.attempt.owner}"
+        if state and status == "failed":
+            failures.append((plan, state))
+        table.add_row(plan.label, shown, *scores)
+    console.print(table)
+    for plan, state in failures:
+        log = f" Log: {state.log}" if state.log else ""
+        console.print(f"failed: {plan.label}: {state.reason}{log}", soft_wrap=True, markup=False)
+    if failures:
+        console.print(
+            f"{len(failures)} of {len(planned)} failed; the same command tries them again."
+        )
+    return FAILED if failures else 0

@@ -1,0 +1,129 @@
+"""What the paper's two generators share: N layers down, N layers up, images of any size."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ir_lightning.errors import UsageError
+from ir_lightning.networks.enhancers.base import Enhancer
+from ir_lightning.networks.layers import Norm, initialise, norm_named, pad_to_multiple
+from ir_lightning.networks.shapes import DEPTHS, level_widths
+from ir_lightning.networks.upsamplers import Upsampler
+
+
+class EncoderDecoderBase(nn.Module, ABC):
+    """(B, channels, H, W) in [0, 1] to the same shape and range, for any H and W.
+
+    Inside, the image is padded to a multiple of 2^depth and mapped to [-1, 1]; the output of
+    the tanh is mapped back and cropped.
+
+    Args:
+        depth: number of down-and-up-sampling layers N, 1 to 8.
+        width: channels w after the first layer; then 2w, 4w, 8w, 8w, ...
+        norm: ``instance``, ``batch`` or ``none``. As in pix2pix there is none behind the
+            outermost and innermost encoder layer and behind the output.
+        dropout: rate in the inner decoder layers, those between 8w and 8w channels; pix2pix
+            has 0.5 there.
+        enhancer: stands before the encoder layers it names; None for none.
+        upsampler: how the decoder doubles; None for the generator's native way.
+        channels: of the image.
+
+    Raises:
+        UsageError: if a number is out of range, the norm unknown, or the enhancer stands
+            deeper than the generator.
+    """
+
+    skips: ClassVar[bool]
+    native: ClassVar[Upsampler]
+
+    def __init__(
+        self,
+        depth: int = 5,
+        width: int = 64,
+        norm: str = "instance",
+        dropout: float = 0.0,
+        enhancer: Enhancer | None = None,
+        upsampler: Upsampler | None = None,
+        channels: int = 3,
+    ) -> None:
+        super().__init__()
+        if depth not in DEPTHS:
+            raise UsageError(f"depth must be one of {DEPTHS[0]} to {DEPTHS[-1]}, not {depth}.")
+        if width < 1:
+            raise UsageError(f"width must be 1 or more, not {width}.")
+        if not 0 <= dropout < 1:
+            raise UsageError(f"generator.dropout must be at least 0 and below 1, not {dropout}.")
+        norm_class = norm_named(norm, "generator.norm")
+        self.depth = depth
+        widths = level_widths(depth, width)
+        enhanced = self._add_enhancers(enhancer, [channels, *widths[:-1]])
+        self.encoder = nn.ModuleList(
+            self._encoder_layer(level, enhanced[level - 1], widths[level - 1], norm_class)
+            for level in range(1, depth + 1)
+        )
+        self.decoder = nn.ModuleList(
+            self._decoder_layer(level, [channels, *widths], upsampler, norm_class, dropout)
+            for level in range(depth, 0, -1)
+        )
+        initialise(self)
+
+    def forward(self, degraded: Tensor) -> Tensor:
+        height, width = degraded.shape[-2:]
+        image = pad_to_multiple(degraded, 2**self.depth) * 2 - 1
+        # Back in the image's precision first: in bf16 the last sum would round to 1/256.
+        restored = self.decode(self.encode(image)).to(degraded.dtype)
+        return (restored[..., :height, :width] + 1) / 2
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The features behind every encoder layer, the bottleneck last; ``image`` in [-1, 1]."""
+        features = [image]
+        for enhance, layer in zip(self.enhancers, self.encoder, strict=True):
+            features.append(layer(enhance(features[-1])))
+        return features[1:]
+
+    @abstractmethod
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """From what ``encode`` returned to an image in [-1, 1]."""
+
+    @abstractmethod
+    def down(self, in_channels: int, out_channels: int, norm: nn.Module) -> list[nn.Module]:
+        """The layers that halve (B, in_channels, H, W), with ``norm`` behind the convolution."""
+
+    def _add_enhancers(self, enhancer: Enhancer | None, inputs: list[int]) -> list[int]:
+        """Builds them for the encoder layers' inputs; returns the channels behind them."""
+        self.enhancers = nn.ModuleList(nn.Identity() for _ in inputs)
+        if enhancer is None:
+            return inputs
+        deepest = max(enhancer.positions)
+        if deepest > self.depth:
+            raise UsageError(
+                f"enhancer.positions holds {deepest}, but a generator of depth={self.depth} has "
+                f"no encoder layer {deepest}: lower the position or raise depth."
+            )
+        outputs = list(inputs)
+        for position in enhancer.positions:
+            block = enhancer.build(inputs[position - 1])
+            self.enhancers[position - 1] = block
+            outputs[position - 1] = block.out_channels
+        return outputs
+
+    def _encoder_layer(self, level: int, inputs: int, outputs: int, norm: Norm) -> nn.Module:
+        normed = 1 < level < self.depth
+        down = self.down(inputs, outputs, norm(outputs) if normed else nn.Identity())
+        return nn.Sequential(*down, nn.LeakyReLU(0.2, inplace=True))
+
+    def _decoder_layer(
+        self, level: int, widths: list[int], upsampler: Upsampler | None, norm: Norm, dropout: float
+    ) -> nn.Module:
+        inputs, outputs = widths[level], widths[level - 1]
+        if self.skips and level < self.depth:
+            inputs *= 2
+        chosen = upsampler if upsampler and (upsampler.levels == "all" or level == 1) else None
+        layers = [nn.ReLU(), (chosen or self.native).build(inputs, outputs)]
+        if level == 1:
+            return nn.Sequential(*layers, nn.Tanh())
+        layers.append(norm(outputs))
+        if dropout and 5 <= level < self.depth:
+            layers.append(nn.Dropout(dropout))
+        return nn.Sequential(*layers)

@@ -1,0 +1,70 @@
+"""Layers that the networks share: normalisation by name, first weights, padding to any size."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ir_lightning.errors import UsageError
+from ir_lightning.networks.shapes import NORMS
+
+Norm = Callable[[int], nn.Module]
+"""Builds the layer for a number of channels."""
+
+
+def is_point(features: Tensor) -> bool:
+    """Whether the map is 1x1: its statistics say nothing, and torch refuses them at batch 1."""
+    return features.shape[-2:] == (1, 1)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm, no running statistics, no scale and shift; lets a 1x1 map pass unchanged."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features if is_point(features) else super().forward(features)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that lets a 1x1 map pass unchanged, in training and in evaluation."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features if is_point(features) else super().forward(features)
+
+
+LAYERS: dict[str, Norm] = dict(zip(NORMS, (InstanceNorm, BatchNorm, nn.Identity), strict=True))
+
+
+def norm_named(name: str, key: str) -> Norm:
+    """The norm called ``name``; ``key`` is the configuration key that chose it.
+
+    Raises:
+        UsageError: if there is no such norm.
+    """
+    if name not in LAYERS:
+        raise UsageError(f"{key} must be one of {', '.join(NORMS)}, not {name!r}.")
+    return LAYERS[name]
+
+
+def initialise(network: nn.Module) -> None:
+    """Convolutions from N(0, 0.02) with bias 0; batch norm scales from N(1, 0.02) with shift 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """(B, C, H, W) continued right and below until both edges are a multiple of ``multiple``.
+
+    The border pixels are repeated: a reflection would need an image larger than its padding.
+    An image that already fits is returned itself, without a copy.
+    """
+    below, right = (-edge % multiple for edge in image.shape[-2:])
+    if below == right == 0:
+        return image
+    return F.pad(image, (0, right, 0, below), mode="replicate")

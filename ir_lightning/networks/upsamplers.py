@@ -1,0 +1,92 @@
+"""Ways of doubling an image in the decoder: sub-pixel convolution, and what it replaces."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from ir_lightning.errors import UsageError
+from ir_lightning.networks.shapes import LEVELS
+
+
+class Upsampler(ABC):
+    """A recipe for the up-sampling layers of a decoder; a subclass only writes ``build``.
+
+    Args:
+        levels: which decoder layers use it: ``all``, or only the ``top`` one, which makes the
+            full resolution. The others then keep the generator's native way.
+
+    Raises:
+        UsageError: for any other ``levels``.
+    """
+
+    def __init__(self, levels: str = "all") -> None:
+        if levels not in LEVELS:
+            raise UsageError(f"upsampler.levels must be top or all, not {levels!r}.")
+        self.levels = levels
+
+    @abstractmethod
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        """A layer from (B, in_channels, H, W) to (B, out_channels, 2H, 2W)."""
+
+
+class Deconv(Upsampler):
+    """A 4x4 transposed convolution of stride 2 (Isola et al. 2017, arXiv 1611.07004)."""
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1)
+
+
+class Nearest(Upsampler):
+    """Every pixel four times, then a 3x3 convolution."""
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        )
+
+
+class Bilinear(Upsampler):
+    """Bilinear interpolation with pixels as areas (corners not aligned), then a 3x3 convolution."""
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        )
+
+
+def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
+    """(B, C r^2, H, W) rearranged to (B, C, rH, rW), r = ``scale``; eq. 15 of arXiv 2212.02198:
+
+    PS(T)[h, w, c] = T[h div r, w div r, C r (w mod r) + C (h mod r) + c].
+
+    Not ``torch.pixel_shuffle``: there the colour is the slowest part of the channel index, here
+    it is the fastest, and the column comes before the row.
+    """
+    batch, channels, height, width = features.shape
+    colours = channels // scale**2
+    split = features.reshape(batch, scale, scale, colours, height, width)  # w mod r, h mod r, c
+    return split.permute(0, 3, 4, 2, 5, 1).reshape(batch, colours, height * scale, width * scale)
+
+
+class SubPixelShuffle(nn.Module):
+    """Eq. 15 as a layer, r = 2."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return sub_pixel_shuffle(features, 2)
+
+
+class SubPixel(Upsampler):
+    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15.
+
+    The paper replaces only the ``top`` up-sampling, hence the other default of ``levels``.
+    """
+
+    def __init__(self, levels: str = "top") -> None:
+        super().__init__(levels)
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1), SubPixelShuffle()
+        )

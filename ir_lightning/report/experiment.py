@@ -1,0 +1,223 @@
+"""A table or figure of the paper as data: which runs it needs, and where they are.
+
+One file under ``experiments/`` declares the sweep, the paper's numbers, the claims and how it is
+drawn. Here it becomes a list of runs; Hydra and its launchers train them, and an index of their
+directories is all that the report is given.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ir_lightning.errors import UsageError
+from ir_lightning.files import write_json
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.preflight import check
+from ir_lightning.report.runs import INDEX
+from ir_lightning.runs.identity import config_hash, directory_of
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXPERIMENTS = ROOT / "experiments"
+
+SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
+"""Words for DATASET: an experiment's stand-ins that need no download, or the paper's own sets."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of an experiment.
+
+    Attributes:
+        cell: what makes it different from the others, seed apart: ``{"depth": "3", ...}``; with
+            ``dataset`` where the experiment has several.
+        seed: the run's.
+        overrides: all that train.py is given.
+    """
+
+    cell: dict[str, str]
+    seed: int
+    overrides: list[str]
+
+
+@dataclass(frozen=True)
+class SweepAxes:
+    """One product of axes.
+
+    Attributes:
+        axes: an override's key to its values.
+        budgets: by budget: overrides of this sweep alone, such as a key that only its runs have.
+    """
+
+    axes: dict[str, list[Any]]
+    budgets: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> "SweepAxes":
+        """An entry of ``sweeps``: its axes, and ``budgets`` beside them."""
+        axes = {key: values for key, values in entry.items() if key != "budgets"}
+        return cls(axes, entry.get("budgets", {}))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A file under ``experiments/``.
+
+    Attributes:
+        name: of the file.
+        title: what the paper calls it.
+        datasets: the paper's data set (as in ``dataset=``) to the synthetic one that stands in.
+        fixed: overrides of every run.
+        sweeps: products of axes; together they are the runs.
+        seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
+        report: what :mod:`ir_lightning.report` reads: table or figure, paper's numbers, claims.
+    """
+
+    name: str
+    title: str
+    datasets: dict[str, str]
+    fixed: list[str]
+    sweeps: list[SweepAxes]
+    seeds: dict[str, list[int]]
+    budgets: dict[str, list[str]]
+    report: dict[str, Any]
+
+    @classmethod
+    def named(cls, name: str) -> "Experiment":
+        """Read ``experiments/<name>.yaml``.
+
+        Raises:
+            UsageError: there is none, or it lacks a part or has one too many.
+        """
+        path = EXPERIMENTS / f"{name}.yaml"
+        if not path.is_file():
+            raise UsageError(f"There is no experiment '{name}'; choose from {', '.join(names())}.")
+        content = yaml.safe_load(path.read_text("utf-8"))
+        if "sweeps" in content:
+            content["sweeps"] = [SweepAxes.read(entry) for entry in content["sweeps"]]
+        try:
+            experiment = cls(name=name, **content)
+        except TypeError as error:
+            raise UsageError(
+                f"{path}: {str(error).replace('Experiment.__init__() ', '')}."
+            ) from None
+        for sweep in experiment.sweeps:
+            if unknown := sorted(sweep.budgets.keys() - experiment.budgets.keys()):
+                raise UsageError(
+                    f"{path}: a sweep names the budget '{unknown[0]}'; "
+                    f"the file has {', '.join(experiment.budgets)}."
+                )
+        return experiment
+
+    def chosen_datasets(self, dataset: str) -> list[str]:
+        """The data sets that a word or a name stands for."""
+        words = {SYNTHETIC: list(self.datasets.values()), BENCHMARKS: list(self.datasets)}
+        return words.get(dataset, [dataset])
+
+    def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
+        """Every run, in the order in which they are started.
+
+        Args:
+            dataset: ``synthetic``, ``benchmarks``, or one data set.
+            budget: ``smoke``, ``cpu`` or ``paper``.
+
+        Raises:
+            UsageError: the experiment has no such budget.
+        """
+        if budget not in self.budgets:
+            raise UsageError(
+                f"{self.name} has no budget '{budget}'; take {', '.join(self.budgets)}."
+            )
+        datasets = self.chosen_datasets(dataset)
+        found = []
+        for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
+            for cell in product(sweep.axes):
+                several = {"dataset": data} if len(self.datasets) > 1 else {}
+                overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
+                overrides += [f"{key}={value}" for key, value in cell.items()]
+                overrides += [*sweep.budgets.get(budget, []), *self.budgets[budget]]
+                found.append(Job(several | cell, seed, overrides))
+        return found
+
+
+def names() -> list[str]:
+    """The experiments that there are."""
+    return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+
+
+def product(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, str]]:
+    """Every combination of the axes' values, as Hydra writes them."""
+    for values in itertools.product(*axes.values()):
+        yield {key: _written(value) for key, value in zip(axes, values, strict=True)}
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
+
+
+def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
+    """The directory that each job's run has, or will have.
+
+    Raises:
+        UsageError: a configuration cannot work.
+    """
+    places = []
+    for job in jobs:
+        overrides = [*job.overrides, *extra]
+        config = check(load_config(overrides), overrides).config
+        places.append(directory_of(config, overrides, config_hash(config)))
+    return places
+
+
+def write_index(
+    folder: Path,
+    experiment: Experiment,
+    jobs: Sequence[Job],
+    places: Sequence[Path],
+    budget: str,
+    found: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Record what the report of an experiment is made of: which cell and seed lies where.
+
+    Directories are relative to ``folder``, so that both can be moved together. ``found`` is what an
+    experiment without runs has found out.
+    """
+    runs = [
+        {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
+        for job, place in zip(jobs, places, strict=True)
+    ]
+    head = {"experiment": experiment.name, "title": experiment.title, "budget": budget}
+    write_json(folder / INDEX, {**head, "report": experiment.report, "runs": runs, "found": found})
+
+
+def commands(
+    experiment: Experiment, dataset: str, budget: str, launcher: str | None, extra: Sequence[str]
+) -> list[list[str]]:
+    """The sweeps of an experiment, each as the arguments of train.py.
+
+    Hydra sweeps products: one command for each product of the experiment's file.
+    """
+    seeds = ",".join(map(str, experiment.seeds[budget]))
+    data = ",".join(experiment.chosen_datasets(dataset))
+    engine = [f"hydra/launcher={launcher}"] if launcher else []
+    common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
+    return [
+        [*engine, *common, *_axes(sweep, budget), *experiment.budgets[budget], *extra, "-m"]
+        for sweep in experiment.sweeps
+    ]
+
+
+def _axes(sweep: SweepAxes, budget: str) -> list[str]:
+    """What differs from run to run.
+
+    Hydra first composes a configuration without the axes, and there the keys may be lacking which
+    only this sweep's runs have: they are axes with one choice.
+    """
+    axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
+    own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
+    return [*axes, *(f"{key}=choice({value})" for key, _, value in own)]

@@ -1,0 +1,98 @@
+"""Fig. 7 drawn: the losses with their fits, and the balance of D and G along the training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot
+
+from ir_lightning.report.figures.curves_and_bars import COLOURS, save
+from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence
+from ir_lightning.report.runs import Array, Results
+from ir_lightning.statistics.series import binned
+
+BALANCE = {
+    "balance/bits": "J_D on held-out windows (bits)",
+    "balance/g_adversarial": "gradient at G's output, through D",
+    "ratio": "r = adversarial / pixel gradient",
+    SCORE: "validation PSNR (dB)",
+}
+
+
+def draw_convergence(results: Results, runs: Mapping[str, Sequence[Convergence]]) -> list[Path]:
+    """Write ``figure.png`` and ``figure.pdf``.
+
+    Above, for each training the loss of its first seed in log-spaced bins, with one exponential,
+    two, and the best of all models. Below, means over seeds with a standard deviation.
+    """
+    columns = max(len(runs), len(BALANCE))
+    figure, axes = pyplot.subplots(2, columns, figsize=(3.6 * columns, 6.6), squeeze=False)
+    for axis, (name, measured) in zip(axes[0], runs.items(), strict=False):
+        _loss(axis, name, measured)
+    for axis, (column, label) in zip(axes[1], BALANCE.items(), strict=False):
+        for number, (name, measured) in enumerate(runs.items()):
+            _band(axis, [_values(run, column) for run in measured], COLOURS[number], name)
+        axis.set_xlabel("iteration")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    axes[1][0].axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
+    axes[1][0].text(0.02, 0.905, "saturated", fontsize=7, transform=_above(axes[1][0]))
+    for axis in axes[1][1:3]:
+        if axis.lines:
+            axis.set_yscale("log")
+    for axis in [*axes[0][len(runs) :], *axes[1][len(BALANCE) :]]:
+        axis.remove()
+    axes[1][len(BALANCE) - 1].legend(fontsize=7, loc="lower right")
+    figure.suptitle(
+        f"{results.title}\nbudget={results.budget}; below: mean and sd over seeds", fontsize=10
+    )
+    figure.tight_layout()
+    return save(figure, results.folder)
+
+
+def _above(axis: Any) -> Any:
+    """Coordinates of the axis to the right, of the data upwards."""
+    return axis.get_yaxis_transform()
+
+
+def _loss(axis: Any, name: str, measured: Sequence[Convergence]) -> None:
+    axis.set_title(name, fontsize=9)
+    axis.set_xlabel("iteration")
+    axis.set_ylabel("generator's loss")
+    first = next((run for run in measured if run.stages), None)
+    if first is None or first.stages is None:
+        axis.text(0.5, 0.5, "too few records", ha="center", transform=axis.transAxes)
+        return
+    bins = binned(*first.curves[LOSS])
+    axis.plot(bins.iterations, bins.values, ".", color="grey", markersize=3)
+    for style, model in zip(("--", "-", ":"), _models(first.stages.best), strict=False):
+        fit = first.stages.fits[model]
+        label = f"{model}, BIC {fit.bic:.0f}" + (" (best)" if model == first.stages.best else "")
+        axis.plot(bins.iterations, fit(bins.iterations), style, color="black", label=label)
+    axis.set_xscale("log")
+    axis.legend(fontsize=7)
+    axis.grid(alpha=0.3)
+
+
+def _models(best: str) -> list[str]:
+    return list(dict.fromkeys(["exp1", "exp2", best]))
+
+
+def _values(run: Convergence, column: str) -> tuple[Array, Array] | None:
+    """A column of the curve, or the ratio of two, where the curve has them."""
+    if column == "ratio":
+        through, pixel = (_values(run, f"balance/{g}") for g in ("g_adversarial", "g_pixel"))
+        return through and pixel and (through[0], through[1] / pixel[1])
+    return run.curves.columns.get(column)
+
+
+def _band(axis: Any, curves: Sequence[tuple[Array, Array] | None], colour: str, label: str) -> None:
+    known = [curve for curve in curves if curve is not None]
+    if not known:
+        return
+    values = np.stack([values for _, values in known])
+    mean = values.mean(axis=0)
+    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
+    axis.plot(known[0][0], mean, color=colour, label=label)
+    axis.fill_between(known[0][0], mean - spread, mean + spread, color=colour, alpha=0.2)

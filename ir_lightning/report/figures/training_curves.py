@@ -1,0 +1,176 @@
+"""Training curves of cells: metrics.csv of their runs, averaged over seeds, and drawn as SVG.
+
+One drawing for each metric of each data set. More than seven lines are not told apart by colour:
+they are drawn as a series from dark to light where the cells are steps of one number, and
+otherwise as one small drawing for each cell, with all the others in grey behind it.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from ir_lightning.report.figures.curves_and_bars import COLOURS
+from ir_lightning.report.naming import NamedCell
+from ir_lightning.report.runs import Curve, read_curves
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+METRICS = {"val/psnr": "validation PSNR (dB)", "train/generator": "loss of the generator"}
+WINDOWS = 30
+"""A curve with more points is drawn as so many means, each over an equal share of the run."""
+LONG = 32
+"""Letters: legends of longer labels have one column."""
+DASHES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture of curves.
+
+    Attributes:
+        group: what it has in common with the drawings beside it; empty for a large one.
+        title: what is drawn.
+        says: the same for those who do not see it, with the last values.
+        svg: the picture, without a date, so that the same curves give the same bytes.
+        small: whether it is one of many, drawn small.
+    """
+
+    group: str
+    title: str
+    says: str
+    svg: bytes
+    small: bool
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The mean over seeds, where all of them have values, in at most ``WINDOWS`` points."""
+    shared = curves[0][0]
+    for x, _ in curves[1:]:
+        shared = np.intersect1d(shared, x)
+    values = [y[np.searchsorted(x, shared)] for x, y in curves]
+    return _windows((shared, np.mean(values, axis=0)))
+
+
+def _windows(curve: Curve) -> Curve:
+    if len(curve[0]) <= WINDOWS:
+        return curve
+    x, y = ([part.mean() for part in np.array_split(values, WINDOWS)] for values in curve)
+    return np.array(x), np.array(y)
+
+
+def draw_curves(cells: Sequence[NamedCell], steps: str | None, series: str | None) -> list[Drawing]:
+    """The drawings of all cells that have finished runs with curves.
+
+    Args:
+        cells: of the experiment.
+        steps: the key of a cell whose values are steps of one number (a curve's x), if any.
+        series: the key by which many cells of a data set are split into several drawings.
+    """
+    curves = [(cell, _of(cell)) for cell in cells]
+    drawings = []
+    for metric in METRICS:
+        lines = [(cell, found[metric]) for cell, found in curves if metric in found]
+        for dataset in dict.fromkeys(cell.dataset for cell, _ in lines):
+            here = [line for line in lines if line[0].dataset == dataset]
+            drawings += _drawings(metric, dataset, here, steps, series)
+    return drawings
+
+
+def _of(cell: NamedCell) -> dict[str, Curve]:
+    """The mean curves of a cell; a metric that a seed lacks is left out, or there is no mean."""
+    seeds = [read_curves(run.directory) for run in cell.group.finished]
+    shared = [metric for metric in METRICS if seeds and all(metric in found for found in seeds)]
+    means = {metric: mean_curve([found[metric] for found in seeds]) for metric in shared}
+    return {metric: curve for metric, curve in means.items() if len(curve[0])}
+
+
+Line = tuple[NamedCell, Curve]
+
+
+def _drawings(
+    metric: str, dataset: str, lines: list[Line], steps: str | None, series: str | None
+) -> list[Drawing]:
+    where = f" on {dataset}" if dataset else ""
+    title = f"{METRICS[metric][0].upper()}{METRICS[metric][1:]}{where}"
+    if len(lines) <= len(COLOURS):
+        return [_drawing(title, metric, lines, _categories)]
+    if steps and all(_number(cell.group.cell.get(steps, "")) is not None for cell, _ in lines):
+        parts: dict[str, list[Line]] = {}
+        for line in lines:
+            parts.setdefault(line[0].group.cell.get(series or "", ""), []).append(line)
+        return [
+            _drawing(f"{title}, {part}" if part else title, metric, part_of, _steps, lines)
+            for part, part_of in parts.items()
+        ]
+    return [
+        _drawing(line[0].label, metric, [line], _categories, lines, group=title) for line in lines
+    ]
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _categories(number: int, _: int) -> tuple[Any, str]:
+    """Colour and dashes of a line among few."""
+    return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+
+
+def _steps(number: int, count: int) -> tuple[Any, str]:
+    """From dark to light, but not to a yellow that white swallows."""
+    return matplotlib.colormaps["viridis"](0.88 * number / max(1, count - 1)), "-"
+
+
+def _drawing(
+    title: str,
+    metric: str,
+    lines: Sequence[Line],
+    style: Callable[[int, int], tuple[Any, str]],
+    everything: Sequence[Line] = (),
+    group: str = "",
+) -> Drawing:
+    """Lines in front of all the others of the data set, which also give the axes their range."""
+    small = bool(group)
+    columns = 1 if max(len(cell.label) for cell, _ in lines) > LONG else 2
+    rows = 0 if small else -(-len(lines) // columns)
+    size = (2.6, 2.0) if small else (4.8, 3.1 + 0.17 * rows)
+    figure, axis = pyplot.subplots(figsize=size, layout="constrained")
+    for _, (x, y) in everything:
+        axis.plot(x, y, color="0.82", linewidth=0.8)
+    for number, (cell, (x, y)) in enumerate(lines):
+        colour, dashes = style(number, len(lines))
+        dot = "o" if len(x) == 1 else None
+        axis.plot(x, y, dashes, color=colour, marker=dot, label=_short(cell.label), linewidth=1.6)
+    axis.set_xlabel("iteration", fontsize=8)
+    axis.set_ylabel("" if small else METRICS[metric], fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.grid(alpha=0.3)
+    values = np.concatenate([y for _, (_, y) in (*lines, *everything)])
+    if metric.startswith("train/") and 0 < 10 * values.min() < values.max():
+        axis.set_yscale("log")
+    if rows and len(lines) > 1:
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
+    ends = "; ".join(f"{cell.label} {y[-1]:.2f}" for cell, (_, y) in lines)
+    what = f"{group}: {title}" if small else title
+    return Drawing(group, title, f"{what}, by iteration. At the end: {ends}.", _svg(figure), small)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 2 * LONG else f"{label[: 2 * LONG - 1]}…"
+
+
+def _svg(figure: Any) -> bytes:
+    file = io.BytesIO()
+    # Fixed names inside and no date: the same curves give the same bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "ir_lightning"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+    return file.getvalue()

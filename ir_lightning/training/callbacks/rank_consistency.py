@@ -1,0 +1,43 @@
+"""Several processes, one run: they must be of one mind, and not of one dice."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ir_lightning.errors import UsageError
+
+
+class RankConsistency(Callback):
+    """Refuses processes that train different configurations, and gives each its own randomness.
+
+    Ranks that skipped different runs of a sweep would otherwise train two of them into one network,
+    and end with exit code 0. Randomness inside the networks (dropout) is a function of (seed,
+    iteration, rank): with one seed for all, the ranks would drop the same channels.
+
+    Args:
+        digest: config hash.
+        seed: the run's seed.
+    """
+
+    def __init__(self, digest: str, seed: int) -> None:
+        self.digest = digest
+        self.seed = seed
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.world_size == 1:
+            return
+        digests: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(digests, self.digest)
+        if len(set(digests)) > 1:
+            told = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
+            raise UsageError(
+                f"The processes of this run have different configurations ({told}); start them all "
+                "with the same command, code and data."
+            )
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.world_size > 1:
+            mixed = np.random.SeedSequence([self.seed, pl_module.iteration, trainer.global_rank])
+            torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> np.uint64(1)))

@@ -1,0 +1,1 @@
+"""Where the training curve goes."""

@@ -1,0 +1,124 @@
+"""A restorer on disk: one safetensors file with the generator's weights and its configuration.
+
+Such files are passed around, so reading one must not run what a stranger wrote into it: weights are
+loaded without pickle, and a configuration may name nothing but network classes.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import nn
+
+from ir_lightning.build import build, refuse_untrusted
+from ir_lightning.errors import DataError, UsageError
+from ir_lightning.files import atomic_write
+
+GENERATOR_FILE = "generator.safetensors"
+CONFIG_FILE = "config.yaml"
+
+
+def save_network(
+    run_dir: str | os.PathLike[str], kind: str, network: nn.Module, config: Mapping[str, Any]
+) -> None:
+    """Write ``KIND.safetensors``: weights and what rebuilds the network, complete or not at all.
+
+    Args:
+        run_dir: the run's directory.
+        kind: ``generator`` or ``discriminator``.
+        network: its parameters and buffers are stored in their own types.
+        config: plain, resolved values with a ``_target_``.
+    """
+    # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
+    state = network.state_dict().items()
+    weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state}
+    with atomic_write(Path(run_dir) / f"{kind}.safetensors", "wb") as file:
+        file.write(save(weights, metadata={kind: json.dumps(config)}))
+
+
+def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
+    """Give a network the weights that a finished run's ``KIND.safetensors`` holds.
+
+    Raises:
+        UsageError: there is no such file, or its weights are another network's.
+        DataError: the file is damaged.
+    """
+    path = Path(run_dir) / f"{kind}.safetensors"
+    if not path.is_file():
+        raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
+    _load(network, _read(path)[1], path)
+
+
+def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device | str) -> nn.Module:
+    """Build the generator of a run directory or weights file and load its weights.
+
+    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
+
+    Returns:
+        The network on ``device``, in evaluation mode, its parameters frozen.
+
+    Raises:
+        UsageError: nothing to load there, a configuration that names anything but network classes,
+            or weights of another network.
+        DataError: the file is damaged.
+    """
+    path = generator_file(run_or_weights)
+    config, weights = _read(path)
+    if config is None:
+        config = _config_beside(path)
+    refuse_untrusted(config, path)
+    generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
+    if not isinstance(generator, nn.Module):
+        raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
+    _load(generator, weights, path)
+    return generator.to(device).eval().requires_grad_(False)
+
+
+def _load(network: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: the weights do not fit the configuration: {reason}") from None
+
+
+def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:
+    """The weights file that a run directory or a path to the file itself stands for.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(run_or_weights).expanduser()
+    file = path / GENERATOR_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file; give a run directory that holds {GENERATOR_FILE}.")
+    if file.suffix != ".safetensors":
+        raise UsageError(f"{file}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
+    return file
+
+
+def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Configuration (None if the file has none) and tensors."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = (file.metadata() or {}).get("generator")
+        return described and json.loads(described), load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path}: the weights cannot be read ({error}).") from None
+
+
+def _config_beside(path: Path) -> Any:
+    try:
+        config = yaml.safe_load((path.parent / CONFIG_FILE).read_text("utf-8"))
+        return config["generator"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        raise UsageError(
+            f"{path} does not say which network it belongs to, and no {CONFIG_FILE} with a "
+            "'generator' stands beside it; give the run directory."
+        ) from None

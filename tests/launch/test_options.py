@@ -1,0 +1,74 @@
+"""Every option of every group composes, builds and trains for a step; globbing finds them."""
+
+from pathlib import Path
+
+import pytest
+
+from ir_lightning.launch.run import run
+from tests.conftest import CONF, SMALL, Compose
+
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}"
+    for path in CONF.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "scenes")
+)
+BENCHMARKS = sorted(
+    path.stem
+    for path in CONF.glob("dataset/*.yaml")
+    if "root: ${paths.data}" in path.read_text(encoding="utf-8")
+)
+# What an option needs beside itself to be tried in a second.
+COMPANY = {
+    "enhancer=infoaccum": ["enhancer.layers=2"],
+    "enhancer=dense": ["enhancer.layers=2"],
+    "enhancer=residual": ["enhancer.blocks=2"],
+    "enhancer=residual_matched": ["enhancer.blocks=1", "enhancer.width=8"],
+    "enhancer=context_dilated": ["enhancer.blocks=1", "enhancer.width=8"],
+    "enhancer=context_dilated_matched": ["enhancer.blocks=1", "enhancer.width=8"],
+    "enhancer=scan_matched": ["enhancer.width=8"],
+    "enhancer=recursive_matched": ["enhancer.width=8"],
+    "enhancer=attention": ["enhancer.steps=2", "enhancer.width=8"],
+    "enhancer=attention_matched": ["enhancer.steps=2", "enhancer.width=8"],
+    "method=unet5_infoaccum": ["enhancer.layers=2"],
+    "method=unet5_infoaccum_subpixel": ["enhancer.layers=2"],
+    "budget=cpu": ["width=8", "budget.iterations=1", "budget.test_images=1"],
+    "budget=paper": [
+        "width=8",
+        "budget.iterations=1",
+        "budget.epochs=null",
+        "budget.test_images=1",
+    ],
+    "trainer=ddp": ["trainer.accelerator=cpu", "trainer.devices=1"],
+    "dataset=pairs": ["dataset.train_dir={data}/own/train", "dataset.test_dir={data}/own/test"],
+    "dataset=pairs_side_by_side": [
+        "dataset.train_dir={data}/rain800/training",
+        "dataset.test_dir={data}/rain800/test_syn",
+        "dataset.left=clean",
+    ],
+    **{f"dataset={name}": ["paths.data={miniatures}"] for name in BENCHMARKS},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_trains(
+    option: str, composed: Compose, benchmarks: Path, miniatures: Path
+) -> None:
+    group = option.split("=")[0]
+    small = [entry for entry in SMALL if not entry.startswith(f"{group}=")]
+    company = [
+        entry.format(data=benchmarks, miniatures=miniatures) for entry in COMPANY.get(option, [])
+    ]
+    asked = [*small, "budget.test_images=1", option, *company]
+    result = run(composed(*asked), asked)
+    assert result["status"] == "finished"
+    assert result["iterations"] in (1, 2)
+    assert result["restored"]["psnr"] > 3
+
+
+@pytest.mark.parametrize("method", sorted(path.stem for path in CONF.glob("method/*.yaml")))
+def test_every_method_reconstructs_without_a_discriminator(method: str, composed: Compose) -> None:
+    config = composed(f"method={method}", "task=reconstruction")
+    assert list(config.loss) == ["mse"]
+    assert config.discriminator is None
+    assert config.system._target_.endswith("RegressionSystem")
+    assert "adversarial" in composed(f"method={method}").loss

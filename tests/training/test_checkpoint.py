@@ -1,0 +1,176 @@
+"""Checkpoints: damaged ones are passed over, none runs code, none holds what is not finite."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ir_lightning.errors import DataError, DivergedError, StorageError
+from ir_lightning.launch.run import run
+from ir_lightning.runs.record import OUTCOME, read_result
+from ir_lightning.systems.adversarial import AdversarialSystem
+from ir_lightning.training.checkpoint import LAST, PREVIOUS, load_latest, load_state
+from tests.conftest import SMALL, Compose
+
+BUDGET = [*SMALL, "budget.iterations=6", "budget.checkpoint_every=2", "depth=1"]
+
+
+def unfinished(run_dir: Path) -> None:
+    for name in OUTCOME:
+        if name != "metrics.csv":
+            (run_dir / name).unlink()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 1000])
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(
+    kept: int, composed: Compose, tmp_path: Path
+) -> None:
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run")
+    run(config, [])
+    last = tmp_path / "run" / "checkpoints" / LAST
+    whole = load_state(last)
+    last.write_bytes(last.read_bytes()[:kept])
+    unfinished(tmp_path / "run")
+    with pytest.warns(UserWarning, match=r"last\.ckpt is not read.*previous\.ckpt"):
+        run(config, [])
+    again = load_state(last)
+    assert again["iteration"] == 6
+    for name, value in whole["system"].items():
+        assert torch.equal(value, again["system"][name]), name
+
+
+class Evil:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.mark.parametrize("form", ["torch", "pickle"])
+def test_a_checkpoint_that_would_run_code_is_refused(form: str, tmp_path: Path) -> None:
+    evil = {"iteration": 3, "system": Evil(tmp_path / "marker")}
+    if form == "torch":
+        torch.save(evil, tmp_path / LAST)
+    else:
+        (tmp_path / LAST).write_bytes(pickle.dumps(evil))
+    with pytest.raises(DataError, match=r"last\.ckpt is not read"):
+        load_latest(tmp_path)
+    torch.save({"iteration": 1}, tmp_path / PREVIOUS)
+    with pytest.warns(UserWarning, match="previous"):
+        state = load_latest(tmp_path)
+    assert state == {"iteration": 1}
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_run_with_such_a_checkpoint_fails_in_words(composed: Compose, tmp_path: Path) -> None:
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.save({"system": Evil(tmp_path / "marker")}, checkpoints / LAST)
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run")
+    with pytest.raises(DataError, match="rerun=true"):
+        run(config, [])
+    assert read_result(tmp_path / "run")["status"] == "failed"
+    assert not (tmp_path / "marker").exists()
+    assert run(composed(*BUDGET, f"run_dir={tmp_path}/run", "rerun=true"), [])["iterations"] == 6
+
+
+def test_a_diverged_run_keeps_its_last_good_checkpoint(composed: Compose, tmp_path: Path) -> None:
+    often = ["budget.log_every=6", "checkpoint.minutes=0"]
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run", *often)
+
+    def poisoned(self: AdversarialSystem, batch: Any, index: int) -> None:
+        if self.iteration == 4:
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(torch.inf)
+        step(self, batch, index)
+
+    step = AdversarialSystem.training_step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AdversarialSystem, "training_step", poisoned)
+        with pytest.raises(DivergedError, match="iteration 5"):
+            run(config, [])
+    record = read_result(tmp_path / "run")
+    assert record["status"] == "failed"
+    assert "iteration 5" in record["reason"]
+    kept = load_state(tmp_path / "run" / "checkpoints" / LAST)
+    assert kept["iteration"] == 4
+    assert all(v.isfinite().all() for v in kept["system"].values())
+    assert run(config, [])["iterations"] == 6, "the cause mended, it goes on from there"
+
+
+def test_a_won_discriminator_is_recorded_and_not_fatal(composed: Compose) -> None:
+    easy = ["system.saturated_accuracy=0.0", "system.saturated_iterations=3"]
+    assert run(composed(*BUDGET, *easy), [])["d_saturated_at"] == 3
+    assert run(composed(*BUDGET, "system.saturated_accuracy=1.0"), [])["d_saturated_at"] is None
+
+
+def test_a_deleted_run_directory_is_not_written_again(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    def deleting(self: AdversarialSystem, batch: Any, index: int) -> None:
+        if self.iteration == 3:
+            shutil.rmtree(tmp_path / "run")
+        step(self, batch, index)
+
+    step = AdversarialSystem.training_step
+    monkeypatch.setattr(AdversarialSystem, "training_step", deleting)
+    with pytest.raises(StorageError, match="deleted while the run was under way"):
+        run(composed(*BUDGET, f"run_dir={tmp_path}/run"), [])
+    assert not (tmp_path / "run").exists()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from hydra import compose, initialize_config_dir
+from ir_lightning.errors import StorageError
+from ir_lightning.run import run
+import ir_lightning.training
+with initialize_config_dir(sys.argv[1], version_base="1.3"):
+    config = compose("train", overrides=sys.argv[2:])
+# The kernel refuses files over 100 kB, as it would on a full disk.
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    run(config, [])
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_written(composed: Compose, tmp_path: Path) -> None:
+    from tests.conftest import CONF
+
+    overrides = [*BUDGET, "width=32", f"run_dir={tmp_path}/run"]
+    command = [sys.executable, "-c", FULL, str(CONF), *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "last.ckpt cannot be written: File too large" in done.stdout.replace("\n", "")
+    record = read_result(tmp_path / "run")
+    assert record["status"] == "failed"
+    assert "File too large" in record["reason"]
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert run(composed(*overrides), [])["iterations"] == 6
+
+
+def test_files_are_never_writable_for_everybody(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys; os.umask(0)\n"
+        "from ir_lightning.files import atomic_write\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "with atomic_write(folder / 'a.json') as file:\n"
+        "    modes = [p.stat().st_mode for p in folder.iterdir()]\n"
+        "modes += [p.stat().st_mode for p in folder.iterdir()]\n"
+        "print(len(modes), any(mode & 0o002 for mode in modes))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["2", "False"]

@@ -1,0 +1,55 @@
+"""The gallery: the first test image, the worst and the best, without loss, as they were scored."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio
+
+from ir_lightning.data.image_files import read_pixels
+from ir_lightning.launch.run import run
+from ir_lightning.training.callbacks.gallery import GALLERY, Gallery, read_gallery
+from tests.conftest import SMALL, Compose
+
+
+def test_a_run_leaves_pictures_that_have_the_scores_it_says(
+    composed: Compose, tmp_path: Path
+) -> None:
+    asked = [*SMALL, "depth=2", "budget.test_images=6"]
+    run(composed(*asked), asked)
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    entries = read_gallery(run_dir)
+    rows = (run_dir / "test_images.csv").read_text().splitlines()
+    names = [row.split(",")[0] for row in rows[1:]]
+    assert entries[0]["name"] == names[0]
+    assert "first" in entries[0]["why"]
+    by_score = sorted(names, key=lambda name: _psnr(rows, name))
+    for why, expected in (("worst", by_score[:2]), ("best", by_score[-2:])):
+        assert {e["name"] for e in entries if why in e["why"]} == set(expected)
+    for entry in entries:
+        clean, restored = (
+            read_pixels(run_dir / GALLERY / entry["files"][kind]) for kind in ("clean", "restored")
+        )
+        assert peak_signal_noise_ratio(clean, restored) == pytest.approx(entry["restored_psnr"])
+
+
+def _psnr(rows: list[str], name: str) -> float:
+    column = rows[0].split(",").index("restored_psnr")
+    return next(float(row.split(",")[column]) for row in rows if row.startswith(f"{name},"))
+
+
+def test_no_more_is_kept_than_is_shown(tmp_path: Path) -> None:
+    gallery = Gallery(tmp_path, keep=1)
+    for place, psnr in enumerate([20.0, 25.0, 15.0, 30.0, 10.0, 22.0]):
+        gallery.shown[place] = ({"restored_psnr": psnr}, {"restored": np.zeros((1, 1, 3))})
+        gallery.shown = {number: gallery.shown[number] for number in gallery._chosen()}
+    assert sorted(gallery.shown) == [0, 3, 4]
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"a": 1}'])
+def test_a_run_without_a_gallery_has_no_entries(content: Any, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / GALLERY).mkdir(parents=True)
+        (tmp_path / GALLERY / "gallery.json").write_text(content)
+    assert read_gallery(tmp_path) == []
