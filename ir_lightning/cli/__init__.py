@@ -12,7 +12,10 @@ import typer
 from ir_lightning.cli import data, runs
 from ir_lightning.cli.experiment import experiment, report
 from ir_lightning.cli.images import restore, score
+from ir_lightning.cli.train import train
 from ir_lightning.errors import RunError, UsageError, one_line
+
+EVERYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(
     add_completion=False,
@@ -23,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
+app.command(add_help_option=False, context_settings=EVERYTHING)(train)
 for command in (restore, score, experiment, report):
     app.command()(command)
 

@@ -13,7 +13,6 @@ from ir_lightning.cli.experiment_photographs import with_photographs
 from ir_lightning.cli.inventory import inventory
 from ir_lightning.errors import UsageError
 from ir_lightning.report.experiment import (
-    ROOT,
     SYNTHETIC,
     Experiment,
     commands,
@@ -68,7 +67,7 @@ def experiment(
     for command in commands(chosen, dataset, budget, launcher, given):
         console.print(f"train.py {' '.join(command)}", soft_wrap=True, markup=False)
         controllers = [
-            subprocess.Popen([sys.executable, str(ROOT / "train.py"), *command])
+            subprocess.Popen([sys.executable, "-m", "ir_lightning", "train", *command])
             for _ in range(jobs)  # they share the sweep
         ]
         code = max([code, *(controller.wait() for controller in controllers)])

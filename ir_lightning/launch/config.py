@@ -9,7 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.networks.shapes import smallest_crop
 
-CONF = Path(__file__).resolve().parent.parent.parent / "conf"
+PACKAGE = Path(__file__).resolve().parents[1]
+# In a checkout it lies beside the package, in an installed wheel inside it.
+CONF = next(f for f in (PACKAGE / "conf", PACKAGE.parent / "conf") if f.is_dir())
 
 # A word that configuration files may use in ${...} beside Hydra's own.
 OmegaConf.register_new_resolver(

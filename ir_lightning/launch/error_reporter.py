@@ -31,7 +31,7 @@ class ErrorReporter:
         self.code = 0
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def catch(self) -> Iterator[None]:
         """Swallow a mistake after one sentence. Any other exception is a bug, and passes.
 
         The exit code becomes 2 for a request that cannot work, 1 for a run that failed under way.

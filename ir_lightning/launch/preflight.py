@@ -1,7 +1,7 @@
 """What cannot work is refused here, in words, before torch is imported or a GPU is taken."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,7 +15,6 @@ from ir_lightning.launch.numbers import Limits, check_numbers
 from ir_lightning.launch.pretraining import FirstRun, first_run, resolve_sources
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.networks.shapes import LEVELS, NORMS, smallest_crop, smallest_image
-from ir_lightning.runs.record import names_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,7 +58,12 @@ def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
     _settle_budget(config, plain, images)
     first = first_run(config, asked)
     resolve_sources(config, check(*first).config if first else None, first.asked if first else ())
-    return Ready(config, notices + notice, names_of(sources), first)
+    return Ready(config, notices + notice, _names(sources), first)
+
+
+def _names(sources: Mapping[str, Source]) -> dict[str, list[str]]:
+    """The names of every split's images, in order."""
+    return {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
 from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.state import find
 
 FIRST = "first"
-NETWORKS = ("generator", "discriminator")
 KEY = re.compile(r"[+~]*([\w./]+)")
 
 

@@ -17,13 +17,12 @@ import yaml
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.launch.config import load_config
+from ir_lightning.launch.config import CONF, load_config
 from ir_lightning.launch.preflight import check
 from ir_lightning.report.runs import INDEX
 from ir_lightning.runs.identity import config_hash, directory_of
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXPERIMENTS = ROOT / "experiments"
+EXPERIMENTS = CONF.with_name("experiments")
 
 SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
 """Words for DATASET: an experiment's stand-ins that need no download, or the paper's own sets."""

@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from ir_lightning.data.samples import Source
 from ir_lightning.files import atomic_write, write_json
 
 RESULT = "result.json"
@@ -24,6 +23,7 @@ CURVE = "metrics.csv"
 OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.safetensors")
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
+NETWORKS = ("generator", "discriminator")  # that a run trains, and leaves
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
 
 
@@ -136,11 +136,6 @@ def git_commit() -> str | None:
 
 
 SPLITS = "splits.json"
-
-
-def names_of(sources: Mapping[str, Source]) -> dict[str, list[str]]:
-    """The names of every split's images, in order."""
-    return {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
 
 
 def write_splits(run_dir: Path, names: Mapping[str, list[str]]) -> dict[str, Any]:

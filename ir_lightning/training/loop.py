@@ -16,9 +16,8 @@ from torch import nn
 from ir_lightning.build import build
 from ir_lightning.data.module import RestorationData
 from ir_lightning.errors import UsageError
-from ir_lightning.launch.pretraining import NETWORKS
 from ir_lightning.networks.cost import count
-from ir_lightning.runs.record import mean_scores, scores_by_dataset, write_rows
+from ir_lightning.runs.record import NETWORKS, mean_scores, scores_by_dataset, write_rows
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.preemption import Preemption, StopRequest

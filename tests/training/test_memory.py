@@ -28,7 +28,6 @@ from ir_lightning.training.memory import (
 )
 from tests.conftest import SMALL, Compose, quiet_trainer
 
-
 Plain = Callable[..., dict[str, Any]]
 
 STEPS = {
