@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-cluster audit check setup clean
+.PHONY: quickstart test test-quick test-gpu test-cluster browser audit lint check setup clean
 EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
@@ -20,8 +20,19 @@ quickstart: setup   ## train, score and look at a restorer (a few minutes on two
 $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its report
 	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)
 
-test: setup   ## the test suite
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test: setup browser   ## the whole test suite, with its coverage
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov=ir_lightning --cov-report=term:skip-covered
+
+test-quick: setup   ## what takes under two minutes: a first answer
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu and not network"
+
+test-gpu: setup   ## what needs a CUDA device
+	$(BIN)/python -m pytest tests/gpu -rs
+
+# The tests of pages drive a real browser; without the right to install one they are skipped, with the reason.
+browser:
+	@command -v chromium >/dev/null || [ ! -d /etc/apt ] || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >/dev/null
 
 # A SLURM and a Ray of its own, started and stopped by the tests.
 test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about five minutes)
@@ -32,11 +43,12 @@ test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about five 
 	  echo "WARNING: SLURM is not here and cannot be installed (apt-get install slurm-wlm munge, as root): its tests are SKIPPED."
 	$(BIN)/python -m pytest tests/cluster -p no:xdist -rs
 
-check: setup   ## ruff, mypy, tests
+lint: setup   ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(MAKE) test
+
+check: lint test   ## ruff, mypy, tests
 
 setup: .venv/ready
 

@@ -29,15 +29,15 @@ Compose = Callable[..., DictConfig]
 Fill = Callable[[str, list[str]], Path]
 
 
-def quiet_trainer(**given: Any) -> Trainer:
-    """Lightning's trainer of one pass, on the CPU, that says and keeps nothing."""
+def quiet_trainer(accelerator: str = "cpu", **given: Any) -> Trainer:
+    """Lightning's trainer of one pass that says and keeps nothing."""
     return Trainer(
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        accelerator="cpu",
+        accelerator=accelerator,
         **given,
     )
 

@@ -6,6 +6,7 @@ they are sure to need it.
 """
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -33,6 +34,7 @@ for command in (restore, score, experiment, report):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; always ends in SystemExit: 0, 1 (a file is broken) or 2 (a bad request)."""
+    sys.path.append(str(Path.cwd()))  # a package of one's own beside one's conf; shadows nothing
     try:
         app(arguments)
     except (UsageError, RunError) as error:
