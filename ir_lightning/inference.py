@@ -5,6 +5,7 @@ restored = restorer(degraded)
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def load(
     device: str = "auto",
     tile: int | None = None,
     overlap: int = 32,
+    trust: Sequence[str] = (),
 ) -> "Restorer":
     """Load a run directory or its ``generator.safetensors``.
 
@@ -32,13 +34,14 @@ def load(
         run_or_weights: the directory or the file.
         device: ``auto`` (a GPU if there is one), or any device of torch.
         tile, overlap: see :class:`Restorer`.
+        trust: packages of your own, or of somebody whom you trust, whose classes may be built.
 
     Raises:
         UsageError: nothing to load there, contents that are refused, or no such device.
         DataError: the weights file is damaged.
     """
     where = torch_device(device)
-    return Restorer(load_generator(run_or_weights, where), where, tile, overlap)
+    return Restorer(load_generator(run_or_weights, where, trust), where, tile, overlap)
 
 
 class Restorer:

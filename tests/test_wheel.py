@@ -78,9 +78,7 @@ class Worst:
 '''
 CONF = {
     "generator/mine.yaml": "_target_: mylab.parts.Mine\nkernel: 3\n",
-    "metric/worst.yaml": (
-        "# @package evaluation.metrics\nworst:\n  _target_: mylab.parts.Worst\n"
-    ),
+    "metric/worst.yaml": ("# @package evaluation.metrics\nworst:\n  _target_: mylab.parts.Worst\n"),
     "dataset/stripes.yaml": """
 name: stripes
 crop: 32
@@ -119,9 +117,7 @@ def ir_lightning(laboratory: Path, *arguments: str) -> str:
     """What the installed command prints; it must end with 0."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [str(laboratory / "env" / "bin" / "ir-lightning"), *arguments]
-    done = subprocess.run(
-        command, cwd=laboratory, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=laboratory, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

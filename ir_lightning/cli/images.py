@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from ir_lightning.cli.runs import Trust
 from ir_lightning.data.image_files import (
     image_size,
     list_images,
@@ -52,6 +53,7 @@ def restore(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
     ] = False,
+    trust: Trust = None,
 ) -> None:
     """Restore images. NAME.jpg becomes OUT/NAME.png: results are stored without loss."""
     jobs = plan(inputs, out, overwrite)
@@ -63,7 +65,7 @@ def restore(
         overlap = 32 if tile is None else min(32, tile // 4)
     from ir_lightning.inference import load
 
-    restorer = load(run_or_weights, device.value, tile, overlap)
+    restorer = load(run_or_weights, device.value, tile, overlap, trust or ())
     broken = 0
     for degraded, restored in progress(jobs, "Restoring"):
         try:

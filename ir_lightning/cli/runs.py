@@ -21,6 +21,10 @@ app = typer.Typer(no_args_is_help=True, help="Look after runs: list, show, retry
 console = Console(highlight=False)
 REFRESH = 2.0  # seconds
 
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(help="A package, such as your own, whose classes may be built. Repeatable."),
+]
 Folder = Annotated[Path, typer.Argument(help="The folder of the runs.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of the runs.")]
 
@@ -81,6 +85,7 @@ def retry(
     names: Annotated[list[str] | None, typer.Argument(help="Runs, as in `show`.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed.")] = False,
     runs: RunsOption = Path("runs"),
+    trust: Trust = None,
 ) -> None:
     """Train failed or interrupted runs again, here, from their last checkpoints.
 
@@ -103,7 +108,7 @@ def retry(
     code = finished = 0
     for state in idle:
         try:
-            resume(state.run_dir)
+            resume(state.run_dir, trust or ())
             finished += 1
         except (UsageError, RunError) as error:
             print(one_line(error), file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ loaded without pickle, and a configuration may name nothing but network classes.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from ir_lightning.build import build, refuse_untrusted
+from ir_lightning.build import NETWORKS, build, refuse_untrusted
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 
@@ -55,7 +55,11 @@ def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -
     _load(network, _read(path)[1], path)
 
 
-def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device | str) -> nn.Module:
+def load_generator(
+    run_or_weights: str | os.PathLike[str],
+    device: torch.device | str,
+    trust: Sequence[str] = (),
+) -> nn.Module:
     """Build the generator of a run directory or weights file and load its weights.
 
     The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
@@ -72,7 +76,7 @@ def load_generator(run_or_weights: str | os.PathLike[str], device: torch.device 
     config, weights = _read(path)
     if config is None:
         config = _config_beside(path)
-    refuse_untrusted(config, path)
+    refuse_untrusted(config, path, NETWORKS.plus(trust))
     generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
     if not isinstance(generator, nn.Module):
         raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
