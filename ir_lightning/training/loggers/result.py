@@ -1,0 +1,58 @@
+"""A run's result on its loggers, and their end."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from lightning.pytorch.loggers import Logger
+from numpy.typing import NDArray
+
+Rows = Sequence[Mapping[str, Any]]
+"""A table: rows with the same keys."""
+
+
+@runtime_checkable
+class ResultLogger(Protocol):
+    """A logger that also shows the result of a run. Any other one is given the curve alone."""
+
+    def log_result(self, result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]) -> None:
+        """Show the result.
+
+        Args:
+            result: the measured part of the record, with ``iterations`` and, by kind and metric,
+                ``degraded`` and ``restored``.
+            rows: the table of test images.
+            grid: some of the images, (H, W, 3).
+        """
+
+    def close(self, exit_code: int) -> None:
+        """End the run: nothing is logged any more, and the next one in this process is another."""
+
+
+def final_scores(result: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The mean scores of the test images, of any metrics, as ``restored_psnr`` and its value."""
+    for kind in ("degraded", "restored"):
+        for metric, value in result[kind].items():
+            yield f"{kind}_{metric}", value
+
+
+def publish(
+    loggers: Iterable[Logger], result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]
+) -> None:
+    """Show the result on every logger that can."""
+    for logger in loggers:
+        if isinstance(logger, ResultLogger):
+            logger.log_result(result, rows, grid)
+
+
+def close(loggers: Iterable[Logger], status: str) -> None:
+    """End every logger, whatever happened: a sweep's next run must not write into this one.
+
+    Args:
+        loggers: of a run.
+        status: ``finished``, or anything else for a run that was not.
+    """
+    for logger in loggers:
+        logger.finalize("success" if status == "finished" else "failed")
+        if isinstance(logger, ResultLogger):
+            logger.close(exit_code=0 if status == "finished" else 1)
