@@ -6,7 +6,9 @@ must not die before the trainings that it has forked; each of those catches the 
 
 import signal
 
-import ir_lightning.training  # noqa: F401  (the seconds that every training is to be spared)
+import wandb.sdk.launch  # noqa: F401  (before torch: after it, this takes five times as long)
+
+import ir_lightning.training.loop  # noqa: F401  (the seconds that every training is to be spared)
 from ir_lightning.errors import STOP_SIGNALS
 
 for number in STOP_SIGNALS:

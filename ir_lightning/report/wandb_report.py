@@ -4,7 +4,6 @@ import csv
 import hashlib
 from enum import StrEnum
 
-import numpy as np
 import yaml
 from PIL import Image
 
@@ -33,7 +32,7 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
     folder, destination = results.folder, None if mode == Mode.OFF else _destination(results)
     if destination is None:
         return
-    from ir_lightning.training.loggers.patient_wandb import PatientWandb  # imports torch
+    from ir_lightning.training.loggers.wandb import Wandb  # imports torch
 
     project, entity = destination
     identity = hashlib.sha256(f"{folder.name}{_sweeps(results)}".encode()).hexdigest()[:10]
@@ -47,7 +46,7 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
         "dir": str(folder),
         "config": {"experiment": results.name, "budget": results.budget},
     }
-    logger = PatientWandb(begin, online=mode == Mode.ONLINE, patience=PATIENCE)
+    logger = Wandb(begin, online=mode == Mode.ONLINE, patience=PATIENCE)
     with (folder / TABLE).open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     logger.log_table("report/table", header, [list(row) for row in rows])
@@ -55,10 +54,10 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
     logger.log_table("report/claims", ["claim", "on", "verdict", "reason"], claims)
     if (folder / FIGURE).exists():
         with Image.open(folder / FIGURE) as picture:
-            logger.log_image("report/figure", np.asarray(picture.convert("RGB")))
+            logger.log_image("report/figure", [picture.convert("RGB")])
     if (folder / PAGE).exists():
         logger.log_page("report/page", folder / PAGE)
-    logger.finish(exit_code=0)
+    logger.close(exit_code=0)
 
 
 def _runs(results: Results) -> list[Run]:

@@ -24,7 +24,7 @@ from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
 from ir_lightning.training.callbacks.rank_consistency import RankConsistency
 from ir_lightning.training.checkpoint import BEST, Checkpoints, Resume, load_latest, load_state
 from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.loggers import close, publish
+from ir_lightning.training.loggers.result import close, publish
 from ir_lightning.training.weights import begin_with, save_network
 
 

@@ -1,25 +1,25 @@
 """How much memory a training needs, and whether its device has that: known before it starts.
 
-The system's own training step is run once on ``meta`` tensors, which have a shape and no data, and
-what is alive is counted after every operation. So a new network, loss or system is counted without
-anything being written here.
+The system's own training step, with its own optimizers and in its own precision, is run once in
+torch's ``FakeTensorMode``, whose tensors have a shape and no data, and what is alive is counted
+after every operation. So a new network, loss or system is counted without anything being written
+here. (torch's ``MemTracker`` counts the same bytes in twice the time, and refuses a step in which
+one network is called twice, as a discriminator is.)
 """
 
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import psutil
 import torch
 from torch import Tensor
-from torch.nn import Parameter
-from torch.nn import functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
@@ -89,28 +89,41 @@ def estimate(config: dict[str, Any]) -> Estimate | Unknown:
 def _estimate(config: dict[str, Any]) -> Estimate:
     stored, computed = _precision(str(config["trainer"].get("precision", "32-true")))
     crop, batch = config["budget"]["crop"], config["budget"]["batch"]
-    with torch.device("meta"):
-        system: RestorationSystem = build(config["system"], "system")
-    if stored != torch.float32:
-        system.to(stored)
-    optimizers = _rehearse(system)
-    kept = [*system.parameters(), *system.buffers()]
-    trained = [p for optimizer in optimizers for p in optimizer.parameters]
     alive = Alive()
-    for tensor in kept:
-        alive.watch(tensor)
-    with alive, Autocast(computed) if computed else nullcontext():
-        for parameter in trained:  # those of the iteration before live until they are replaced
-            parameter.grad = torch.empty_like(parameter)
-        shape = (batch, 3, crop, crop)
-        degraded, clean = (torch.empty(shape, dtype=stored, device="meta") for _ in range(2))
-        names = [""] * batch
-        system.training_step({"name": names, "degraded": degraded, "clean": clean}, 0)
-    weights = sum(tensor.nbytes for tensor in kept)
-    gradients = sum(parameter.nbytes for parameter in trained)
-    moments = sum(optimizer.bytes for optimizer in optimizers)
-    activations = alive.peak - weights - gradients
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with stored_as(stored):
+            system: RestorationSystem = build(config["system"], "system")
+        optimizers = _without_trainer(system)
+        trained = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+        with alive:
+            for tensor in (*system.parameters(), *system.buffers()):
+                alive.watch(tensor)
+            weights = alive.now
+            for parameter in trained:  # as an iteration before has left it
+                parameter.grad = torch.zeros_like(parameter)
+            gradients = alive.now - weights
+            for optimizer in optimizers:
+                optimizer.step()
+            moments = alive.now - weights - gradients
+            shape = (batch, 3, crop, crop)
+            degraded, clean = (torch.empty(shape, dtype=stored) for _ in range(2))
+            alive.peak = alive.busiest = alive.now
+            with torch.autocast("cpu", computed) if computed else nullcontext():
+                names = [""] * batch
+                system.training_step({"name": names, "degraded": degraded, "clean": clean}, 0)
+    activations = alive.peak - weights - gradients - moments
     return Estimate(weights, gradients, moments, activations, alive.busiest - alive.peak)
+
+
+@contextmanager
+def stored_as(dtype: torch.dtype) -> Iterator[None]:
+    """Networks that are built in this context have weights of this type, as Lightning has them."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _precision(name: str) -> tuple[torch.dtype, torch.dtype | None]:
@@ -122,42 +135,9 @@ def _precision(name: str) -> tuple[torch.dtype, torch.dtype | None]:
     return (half, None) if mode == "true" else (torch.float32, half)
 
 
-class _Rehearsal:
-    """Stands for an optimizer: has the parameters, drops gradients as it would, never steps.
-
-    The step itself is no peak: Adam's fused one needs nothing more, and the activations are gone.
-    """
-
-    def __init__(
-        self, make: Callable[[Iterable[Tensor]], Optimizer], parameters: Iterable[Tensor]
-    ) -> None:
-        self.parameters = list(parameters)
-        self.param_groups = [{"params": self.parameters, "lr": 0.0}]
-        # How much a real one remembers for each byte, seen on a small parameter with data.
-        small = Parameter(torch.zeros(16, 16, dtype=self.parameters[0].dtype))
-        small.grad = torch.zeros_like(small)
-        real = make([small])
-        real.step()
-        moments = [leaf for leaf in tree_leaves(dict(real.state)) if isinstance(leaf, Tensor)]
-        # A count of steps is one number for a whole parameter.
-        bytes_seen = sum(moment.nbytes for moment in moments if moment.numel() > 1)
-        self.bytes = sum(p.nbytes for p in self.parameters) * bytes_seen // small.nbytes
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
-
-    def step(self) -> None:
-        """Nothing."""
-
-
-def _rehearse(system: RestorationSystem) -> list[_Rehearsal]:
-    """Let the system's step run without a trainer; returns what it has for optimizers."""
-    make = system.optimization.optimizer
-    system.optimization = replace(
-        system.optimization, optimizer=lambda p: cast(Optimizer, _Rehearsal(make, p))
-    )
-    optimizers = cast(list[_Rehearsal], system.configure_optimizers())
+def _without_trainer(system: RestorationSystem) -> list[Optimizer]:
+    """Let the system's step run by itself; returns its optimizers."""
+    optimizers = cast(list[Optimizer], system.configure_optimizers())
     vars(system).update(
         optimizers=lambda: optimizers if len(optimizers) > 1 else optimizers[0],
         manual_backward=lambda loss: loss.backward(),
@@ -213,44 +193,6 @@ class Alive(TorchDispatchMode):
             tensors = [leaf for leaf in tree_leaves((args, made)) if isinstance(leaf, Tensor)]
             self.busiest = max(self.busiest, self.now + sum(t.nbytes for t in tensors))
         return made
-
-
-class Autocast(TorchFunctionMode):
-    """What autocast does to convolutions and matrix products; ``meta`` tensors have none.
-
-    Args:
-        dtype: of what they compute.
-    """
-
-    HALVED = frozenset(
-        {
-            *(F.conv1d, F.conv2d, F.conv3d, F.linear, F.scaled_dot_product_attention),
-            *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
-            *(torch.matmul, torch.mm, torch.bmm, torch.addmm, torch.baddbmm),
-            *(Tensor.matmul, Tensor.__matmul__, Tensor.mm, Tensor.bmm),
-        }
-    )
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.dtype = dtype
-        self._weights: dict[int, Tensor] = {}  # in half precision, kept to the end as it does
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func in self.HALVED:
-            args, kwargs = tree_map(self._halve, (args, kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _halve(self, value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            return value
-        if not (value.is_leaf and value.requires_grad):
-            return value.to(self.dtype)
-        if id(value) not in self._weights:
-            self._weights[id(value)] = value.to(self.dtype)
-        return self._weights[id(value)]
 
 
 # Numbers of an enhancer with which its need grows.

@@ -58,7 +58,8 @@ class Answering(ThreadingHTTPServer):
     Attributes:
         runs: what each run began with, by id, once for every time that it began.
         rows: the history of each run, line by line.
-        silent_from_now: once a run has begun, nothing is answered any more.
+        requests: how many have come.
+        falls_silent: once a run has begun, nothing is answered any more.
     """
 
     daemon_threads = True
@@ -69,6 +70,7 @@ class Answering(ThreadingHTTPServer):
         self.address = f"http://{HOST}:{self.server_port}"
         self.runs: dict[str, list[dict[str, Any]]] = {}
         self.rows: dict[str, dict[int, dict[str, Any]]] = {}
+        self.requests = 0
         self.falls_silent = falls_silent
         self.silence = threading.Event()  # set at the end only
 
@@ -117,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         """No news is good news."""
 
     def answer(self) -> None:
+        self.server.requests += 1
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)

@@ -13,7 +13,7 @@ from ir_lightning.data.image_files import read_image
 from ir_lightning.report.wandb_report import Mode
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import write_result
-from ir_lightning.training.loggers.loggers import wandb_logger
+from ir_lightning.training.loggers.wandb import wandb_logger
 from tests.helpers.planting import plant_experiment
 from tests.helpers.wandb_servers import Answering, upload
 from tests.report.test_report import REPORT
@@ -79,7 +79,7 @@ def test_runs_without_wandb_have_a_report_without_it(
 
 
 @pytest.mark.parametrize(
-    ("record", "group", "told"),
+    ("record", "group", "logged"),
     [
         ({"sweep": "0a1b2c", "label": "depth=3,seed=1"}, None, ("depth=3,seed=1", "0a1b2c")),
         ({"sweep": "0a1b2c", "label": "depth=3,seed=1"}, "mine", ("depth=3,seed=1", "mine")),
@@ -87,14 +87,14 @@ def test_runs_without_wandb_have_a_report_without_it(
     ],
 )
 def test_runs_of_a_sweep_are_grouped_and_named_by_what_varies(
-    record: dict[str, Any], group: str | None, told: tuple[str, str | None], tmp_path: Path
+    record: dict[str, Any], group: str | None, logged: tuple[str, str | None], tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "run"
     write_result(run_dir, {"status": "running"} | record)
     logger = wandb_logger(run_dir, "0123456789", {}, "rain", None, "offline", group)
     logger.log_metrics({"train/l1": 1.0}, step=1)
-    logger.finish(exit_code=0)
+    logger.close(exit_code=0)
     with Answering() as server:
         upload(offline(run_dir), server)
         ((run,),) = server.runs.values()
-    assert (run["displayName"], run.get("groupName")) == told
+    assert (run["displayName"], run.get("groupName")) == logged

@@ -1,8 +1,9 @@
-"""Runs on W&B: one for each config hash, offline unless asked, and never what a training fails by.
+"""Runs on W&B: one for each config hash, offline by default, and never what a training fails by.
 
 wandb's own limits bound what a server costs that does not answer: ``patience`` seconds when a run
-begins, as many when it ends, and about three for its service to start and stop. Not bounded is what
-happens on this machine: where the service is stopped (SIGSTOP) or its disk hangs, so does a log.
+begins, as many when it ends, and about three more for wandb's service to start and to end. They do
+not bound trouble on this machine: while the service is stopped (SIGSTOP) or its disk hangs, so does
+the training, and of a full disk W&B says nothing.
 """
 
 import os
@@ -25,35 +26,30 @@ STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is 
 
 
 class Wandb(WandbLogger):
-    """Lightning's logger, whose failures are one warning each, and which then logs nothing more.
+    """Lightning's logger, of a run that has begun; what goes wrong is a warning, and no error.
 
     Args:
         begin: arguments of ``wandb.init``, with ``dir``, ``id`` and ``project``.
-        online: try the server first; ``WANDB_MODE`` may say otherwise.
+        online: try the server first, unless ``WANDB_MODE`` says otherwise.
         patience: seconds.
     """
 
     def __init__(self, begin: dict[str, Any], online: bool, patience: float) -> None:
-        # wandb reads it when it is imported: how long a question about a table may take.
-        os.environ.setdefault("WANDB_HTTP_TIMEOUT", str(max(1, round(patience / 2))))
-        run = _begin_online(begin, patience) if online else None
-        self.off = False
+        self.warned = False
+        run = _begin(begin, online, patience)
         super().__init__(
-            save_dir=begin["dir"],
-            version=begin["id"],
-            project=begin["project"],
-            experiment=run or _begin(begin, "offline", patience),
+            save_dir=begin["dir"], version=begin["id"], project=begin["project"], experiment=run
         )
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Log values at iteration ``step``; logged once more, they are a second row there."""
+        """Log values at iteration ``step``; logged a second time, they are another row there."""
         with self.harmless():
-            self.experiment.log({**metrics, STEP: step} if step is not None else {**metrics})
+            self.experiment.log({**metrics} if step is None else {**metrics, STEP: step})
 
     @rank_zero_only
     def log_result(self, result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]) -> None:
-        """Log the table of test images and the image grid, and set the run's final scores."""
+        """Set the run's final scores, log the image grid and the table of test images."""
         with self.harmless():
             scores = {f"test/{name}": value for name, value in final_scores(result)}
             self.experiment.summary.update(scores)
@@ -73,14 +69,123 @@ class Wandb(WandbLogger):
         """End the run on W&B, and wandb's service with it."""
         with self.harmless():
             self.experiment.finish(exit_code=exit_code)
-        _stop_service()
+        _end_service()
 
     @contextmanager
     def harmless(self) -> Iterator[None]:
-        """Turn what goes wrong into one warning."""
+        """Turn the first thing that goes wrong into a warning, and hide the others."""
         try:
             yield
         except Exception as error:
-            if not self.off:
-                warnings.warn(f"W&B {_reason(error)}", stacklevel=2)
-            self.off = True
+            if not self.warned:
+                folder = self.experiment.settings.sync_dir
+                warnings.warn(
+                    f"W&B does not have all of this run ({_reason(error)}). The curve is in "
+                    f"metrics.csv, and `wandb sync --include-online {folder}` uploads what W&B has "
+                    "on disk.",
+                    stacklevel=2,
+                )
+            self.warned = True
+
+
+def _begin(begin: dict[str, Any], online: bool, patience: float) -> Any:
+    """Begin a run online, or else offline, or else one that takes all and keeps nothing."""
+    # Seconds for each of the two questions that are put to the server before a table is sent.
+    os.environ.setdefault("WANDB_HTTP_TIMEOUT", str(max(1, round(patience / 4))))
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which goes online, offline too
+    import wandb
+
+    modes = [os.environ.get("WANDB_MODE", "online")] if online else []
+    for mode in dict.fromkeys((*modes, "offline")):
+        try:
+            wandb.setup(
+                wandb.Settings(
+                    silent=True,
+                    console="off",
+                    reinit="create_new",  # not the run that something else here has left open
+                    init_timeout=patience,
+                    finish_timeout=patience / 2,
+                    finish_timeout_raises=True,
+                    x_transaction_log_flush_interval=1.0,  # seconds that a killed run may lose
+                )
+            )
+            if mode == "online" and not wandb.login(prompt=False, verify=False):
+                raise ConnectionError("no API key is configured; `wandb login` does that")
+            # Resumed offline, too: `wandb sync` then appends to what W&B has already.
+            run = wandb.init(**begin | {"mode": mode}, resume="allow")
+            run.define_metric(STEP)
+            run.define_metric("*", step_metric=STEP, step_sync=True)
+            return run
+        except Exception as error:
+            _end_service()
+            then = "is off for it; the curve is in metrics.csv"
+            if mode != "offline":
+                parts = f"{begin['dir']}/wandb/offline-run-*"
+                then = f"logs it offline: `wandb sync {parts}` uploads it later"
+            problem = f"W&B could not begin this run {mode} ({_reason(error)}), so it {then}."
+            warnings.warn(problem, stacklevel=4)
+    return wandb.init(mode="disabled")
+
+
+def _end_service() -> None:
+    """End wandb's service, which holds the ids of its runs, and is waited for at the exit."""
+    import wandb
+
+    with suppress(Exception, SystemExit):
+        wandb.teardown()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error's message, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".:")[:200]
+
+
+def wandb_logger(
+    run_dir: Path,
+    run_id: str,
+    config: dict[str, Any],
+    project: str,
+    entity: str | None,
+    mode: str,
+    group: str | None = None,
+    patience: float = 30.0,
+) -> Wandb:
+    """A W&B run whose id is the config hash, so that a resumed run is the same one there.
+
+    Online, W&B appends the resumed part. Offline, each part lies in a folder of its own,
+    ``wandb/offline-run-TIME-ID``, and ``wandb sync RUN/wandb/offline-run-*`` uploads them in order
+    of time as one run; parts that were uploaded before are skipped. It stops at a part that a power
+    cut has left incomplete; ``ls -d RUN/wandb/offline-run-* | xargs -n 1 wandb sync`` does not.
+    What had been logged before a crash and is logged again is there twice, at the same
+    ``iteration``.
+
+    Args:
+        run_dir: the run's directory. On the dashboard a run of a sweep is called by what varies in
+            the sweep, any other one by its directory.
+        run_id: config hash.
+        config: plain, resolved configuration.
+        project, entity: where on W&B. The server and the key are the user's own settings.
+        mode: ``offline`` (no network, no account; ``wandb sync`` uploads later) or ``online``,
+            which becomes offline where the server does not answer or ``WANDB_MODE`` says so.
+        group: runs with the same one are shown together; None for the sweep, if there is one.
+        patience: seconds that W&B may delay the run when it begins, and once more when it ends.
+
+    Raises:
+        UsageError: ``mode`` or ``patience`` makes no sense.
+    """
+    if mode not in ("offline", "online"):
+        raise UsageError(f"logger.wandb.mode must be offline or online, not {mode!r}.")
+    if patience <= 0:
+        raise UsageError(f"logger.wandb.patience must be above 0 seconds, not {patience:g}.")
+    record = read_result(run_dir)
+    begin = {
+        "name": record.get("label") or run_dir.name,
+        "id": run_id,
+        "project": project,
+        "entity": entity,
+        "group": group or record.get("sweep"),
+        "dir": str(run_dir),
+        "config": config,
+    }
+    return Wandb(begin, online=mode == "online", patience=patience)
