@@ -90,8 +90,6 @@ class Wandb(WandbLogger):
 
 def _begin(begin: dict[str, Any], online: bool, patience: float) -> Any:
     """Begin a run online, or else offline, or else one that takes all and keeps nothing."""
-    # Seconds for each of the two questions that are put to the server before a table is sent.
-    os.environ.setdefault("WANDB_HTTP_TIMEOUT", str(max(1, round(patience / 4))))
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which goes online, offline too
     import wandb
 
@@ -111,6 +109,8 @@ def _begin(begin: dict[str, Any], online: bool, patience: float) -> Any:
             )
             if mode == "online" and not wandb.login(prompt=False, verify=False):
                 raise ConnectionError("no API key is configured; `wandb login` does that")
+            # Before a table is sent, the server is asked whether it knows the key.
+            wandb.Api._HTTP_TIMEOUT = max(1, round(patience / 2))
             # Resumed offline, too: `wandb sync` then appends to what W&B has already.
             run = wandb.init(**begin | {"mode": mode}, resume="allow")
             run.define_metric(STEP)
