@@ -1,6 +1,7 @@
 """Nothing that W&B does or does not do can fail a run or delay it for long, or tear it in two."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 import wandb.sdk.launch  # noqa: F401  (which is not what the tests measure)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -200,6 +202,15 @@ def test_a_run_that_is_never_closed_does_not_leak_into_the_next(
         (rows,) = server.rows.values()
     assert [row["iteration"] for row in rows.values() if "train/l1" in row] == [5]
     assert warned == []
+
+
+def test_a_logger_leaves_the_random_numbers_of_the_training_alone(make: Make) -> None:
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    logger = make("offline")
+    log(logger, 1)
+    end(logger)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert after == states
 
 
 def test_a_server_that_falls_silent_leaves_all_on_disk(

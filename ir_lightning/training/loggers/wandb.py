@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
@@ -27,6 +26,8 @@ STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is 
 
 class Wandb(WandbLogger):
     """Lightning's logger, of a run that has begun; what goes wrong is a warning, and no error.
+
+    It belongs to the process of rank 0.
 
     Args:
         begin: arguments of ``wandb.init``, with ``dir``, ``id`` and ``project``.
@@ -41,13 +42,11 @@ class Wandb(WandbLogger):
             save_dir=begin["dir"], version=begin["id"], project=begin["project"], experiment=run
         )
 
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log values at iteration ``step``; logged a second time, they are another row there."""
         with self.harmless():
             self.experiment.log({**metrics} if step is None else {**metrics, STEP: step})
 
-    @rank_zero_only
     def log_result(self, result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]) -> None:
         """Set the run's final scores, log the image grid and the table of test images."""
         with self.harmless():
@@ -56,7 +55,6 @@ class Wandb(WandbLogger):
             self.log_image("test/grid", [grid])
             self.log_table("test/images", list(rows[0]), [list(row.values()) for row in rows])
 
-    @rank_zero_only
     def log_page(self, name: str, page: Path) -> None:
         """Log a self-contained HTML page."""
         import wandb
@@ -64,7 +62,6 @@ class Wandb(WandbLogger):
         with self.harmless():
             self.log_metrics({name: wandb.Html(page.read_text("utf-8"), inject=False)})
 
-    @rank_zero_only
     def close(self, exit_code: int) -> None:
         """End the run on W&B, and wandb's service with it."""
         with self.harmless():
@@ -83,7 +80,7 @@ class Wandb(WandbLogger):
                     f"W&B does not have all of this run ({_reason(error)}). The curve is in "
                     f"metrics.csv, and `wandb sync --include-online {folder}` uploads what W&B has "
                     "on disk.",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
             self.warned = True
 
