@@ -91,7 +91,7 @@ def _estimate(config: dict[str, Any]) -> Estimate:
     crop, batch = config["budget"]["crop"], config["budget"]["batch"]
     alive = Alive()
     with FakeTensorMode(allow_non_fake_inputs=True):
-        with stored_as(stored):
+        with _stored_as(stored):
             system: RestorationSystem = build(config["system"], "system")
         optimizers = _without_trainer(system)
         trained = [p for o in optimizers for group in o.param_groups for p in group["params"]]
@@ -116,7 +116,7 @@ def _estimate(config: dict[str, Any]) -> Estimate:
 
 
 @contextmanager
-def stored_as(dtype: torch.dtype) -> Iterator[None]:
+def _stored_as(dtype: torch.dtype) -> Iterator[None]:
     """Networks that are built in this context have weights of this type, as Lightning has them."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -146,7 +146,7 @@ def _without_trainer(system: RestorationSystem) -> list[Optimizer]:
     return optimizers
 
 
-class Alive(TorchDispatchMode):
+class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all storages that operations make, while they live.
 
     Views share their tensor's storage, and a storage is counted once.
@@ -160,7 +160,7 @@ class Alive(TorchDispatchMode):
     ARRANGING = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.peak = 0
         self.busiest = 0
