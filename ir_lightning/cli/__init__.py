@@ -15,7 +15,9 @@ from ir_lightning.cli.experiment import experiment, report
 from ir_lightning.cli.images import restore, score
 from ir_lightning.cli.train import train
 from ir_lightning.errors import RunError, UsageError, one_line
+from ir_lightning.names import by_name
 
+__getattr__ = by_name(__name__)  # steps before a report are named by their classes
 EVERYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(

@@ -1,26 +1,26 @@
 """`ir-lightning experiment NAME`: a table or figure of the paper, from its runs to its report."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ir_lightning.cli.data_sources import compose_data
-from ir_lightning.cli.experiment_photographs import with_photographs
-from ir_lightning.cli.inventory import inventory
+from ir_lightning.build import build, refuse_untrusted
 from ir_lightning.errors import UsageError
-from ir_lightning.report.experiment import (
-    SYNTHETIC,
-    Experiment,
-    commands,
-    locate,
-    write_index,
-)
+from ir_lightning.files import write_json
+from ir_lightning.report.experiment import SYNTHETIC, Experiment, commands, locate, write_index
+from ir_lightning.report.index import INDEX, read_index
+from ir_lightning.report.kind import trusted
 from ir_lightning.report.wandb_report import Mode
 
+PREPARED = "prepared.json"
+"""In a report's folder: the step whose files lie there."""
 console = Console(highlight=False)
 Photos = Annotated[
     Path | None,
@@ -31,7 +31,7 @@ Wandb = Annotated[Mode, typer.Option(help="Log the report, where its runs were l
 
 
 def experiment(
-    name: Annotated[str, typer.Argument(help="A file of experiments/, such as fig3.")],
+    name: Annotated[str, typer.Argument(help="A file of experiments/, such as fig3, or a path.")],
     extra: Annotated[list[str] | None, typer.Argument(help="More overrides of every run.")] = None,
     dataset: Annotated[
         str, typer.Option(help="synthetic, benchmarks (the paper's own), or one data set.")
@@ -48,23 +48,16 @@ def experiment(
     What is done already, by this experiment or another one, is not trained again.
     """
     chosen = Experiment.named(name)
-    given = [*(extra or []), f"paths.runs={runs}"]
+    chosen = replace(chosen, prepare=with_photos(chosen.name, chosen.prepare, photos))
+    overrides = [*(extra or []), f"paths.runs={runs}"]
     if jobs > 1:
         if launcher is not None:
             raise UsageError(f"--jobs {jobs} is for runs here; {launcher} has settings of its own.")
-        given.append("threads=1")
+        overrides.append("threads=1")
     wanted = chosen.jobs(dataset, budget)
-    found: list[dict[str, Any]] = []
-    if chosen.report["kind"] == "photographs":
-        first = chosen.chosen_datasets(dataset)[0]
-        chosen = with_photographs(chosen, photos, compose_data(first, given).paths.data)
-    elif photos is not None:
-        raise UsageError(f"--photos: {name} restores no photographs; fig5 does.")
-    elif chosen.report["kind"] == "inventory":
-        found = inventory(chosen, dataset, given)
-    folder = runs / "reports" / f"{name}-{dataset}-{budget}"
+    folder = runs / "reports" / f"{chosen.name}-{dataset}-{budget}"
     code = 0
-    for command in commands(chosen, dataset, budget, launcher, given):
+    for command in commands(chosen, dataset, budget, launcher, overrides):
         console.print(f"train.py {' '.join(command)}", soft_wrap=True, markup=False)
         controllers = [
             subprocess.Popen([sys.executable, "-m", "ir_lightning", "train", *command])
@@ -73,8 +66,9 @@ def experiment(
         code = max([code, *(controller.wait() for controller in controllers)])
         if code > 1:
             raise typer.Exit(code)
-    write_index(folder, chosen, wanted, locate(wanted, given), budget, found)
-    report(folder, wandb=wandb)
+    write_index(folder, chosen, wanted, locate(wanted, overrides), budget, dataset, overrides)
+    prepare(folder, chosen.prepare, chosen.packages)
+    report(folder, wandb=wandb, trust=chosen.packages)
     raise typer.Exit(code)
 
 
@@ -85,11 +79,57 @@ def report(
     keep: Annotated[
         Path | None, typer.Option(help="Put numbers and drawings, but no photograph, there, too.")
     ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="Your package, whose classes the report may use.")
+    ] = None,
 ) -> None:
     """Write the tables, figures and verdicts of an experiment; reads run directories only."""
-    from ir_lightning.report.archive import archive
     from ir_lightning.report.write import write_report  # what it needs takes seconds to import
 
-    written = write_report(folder, photos, wandb)
-    for path in [*written, *(archive(folder, keep) if keep else [])]:
+    index = read_index(folder)
+    step = with_photos(index["experiment"], index.get("prepare"), photos)
+    if step != prepared(folder):
+        prepare(folder, step, trust or [])
+    for path in write_report(folder, wandb, keep, trust or []):
         console.print(path, soft_wrap=True)
+
+
+def with_photos(
+    name: str, step: dict[str, Any] | None, photos: Path | None
+) -> dict[str, Any] | None:
+    """An experiment's step before its report, with the user's own photographs if there are any.
+
+    Raises:
+        UsageError: the experiment restores no photographs.
+    """
+    if photos is None:
+        return step
+    if "folder" not in (step or {}):
+        raise UsageError(f"--photos: {name} restores no photographs; fig5 does.")
+    # Squares by hand are of other photographs.
+    return {**(step or {}), "folder": str(photos.expanduser().resolve()), "areas": {}}
+
+
+def prepare(folder: Path, step: dict[str, Any] | None, trust: Sequence[str] = ()) -> None:
+    """Run the step before a report, which leaves files in its folder.
+
+    Args:
+        folder: of the experiment's index.
+        step: its ``_target_`` and arguments; None if there is none.
+        trust: packages, beside this one, whose classes it may name.
+    """
+    done = folder / PREPARED
+    done.unlink(missing_ok=True)
+    if step is not None:
+        refuse_untrusted(step, folder / INDEX, trusted(trust))
+        build(step, "prepare")(folder, read_index(folder))
+        write_json(done, step)
+
+
+def prepared(folder: Path) -> dict[str, Any] | None:
+    """The step whose files lie in a report's folder."""
+    try:
+        step: dict[str, Any] = json.loads((folder / PREPARED).read_text("utf-8"))
+        return step
+    except (OSError, ValueError):
+        return None

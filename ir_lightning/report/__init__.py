@@ -1,1 +1,5 @@
-"""What the runs of an experiment say: tables, figures, claims, page."""
+"""Tables, figures and verdicts of experiments, from the files that their runs have left."""
+
+from ir_lightning.names import by_name
+
+__getattr__ = by_name(__name__)

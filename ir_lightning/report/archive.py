@@ -1,56 +1,48 @@
 """What of a report may be kept and published: numbers and drawings, no picture of a data set."""
 
-import csv
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from ir_lightning.files import atomic_write
-from ir_lightning.report.runs import Results, collect
+from ir_lightning.report.content import Content
+from ir_lightning.report.runs import Results
 
-KEPT = (
-    "report.md",
-    *(f"{table}.{form}" for table in ("table", "cells") for form in ("md", "csv", "tex")),
-    *("figure.png", "figure.pdf"),
-)
+KEPT = ("report.md", *(f"{n}.{form}" for n in ("table", "cells") for form in ("md", "csv", "tex")))
 OF_RUN = ("config_hash", "git_commit", "dataset", "budget", "iterations", "protocol", "device")
 
 
-def archive(folder: Path, place: Path) -> list[Path]:
+def archive(results: Results, content: Content, place: Path) -> list[Path]:
     """Copy a written report into ``place``, with a row per run and one per test image beside it.
 
     ``runs.csv``: cell, seed, mean scores, what they were made with. ``images.csv``: cell, seed,
-    image and its scores. The figure of photographs stays behind, as does the page with its
+    image and its scores. A figure that shows images stays behind, as does the page with its
     pictures.
 
     Returns:
         The files written.
-
-    Raises:
-        UsageError: there is no index, or the runs do not compare.
     """
-    results = collect(folder)
-    photographs = results.report["kind"] == "photographs"
-    names = [name for name in KEPT if not (photographs and name.startswith("figure"))]
     place.mkdir(parents=True, exist_ok=True)
-    copied = [Path(shutil.copy(folder / n, place / n)) for n in names if (folder / n).exists()]
-    tables = {"runs.csv": _runs(results), "images.csv": _images(results)}
-    for name, rows in tables.items():
-        if rows:
-            _write(place / name, rows)
-    return [*copied, *(place / name for name, rows in tables.items() if rows)]
+    figures = [] if content.shows_images else [path.name for path in content.figures]
+    names = [name for name in (*KEPT, *figures) if (results.folder / name).exists()]
+    written = [Path(shutil.copy(results.folder / name, place / name)) for name in names]
+    for name, table in (("runs.csv", _runs(results)), ("images.csv", _images(results))):
+        if len(table):
+            with atomic_write(place / name) as file:
+                table.to_csv(file, index=False, lineterminator="\n")
+            written.append(place / name)
+    return written
 
 
-def _runs(results: Results) -> list[dict[str, Any]]:
-    return [
+def _runs(results: Results) -> pd.DataFrame:
+    rows = [
         {
             **group.cell,
             "seed": seed,
-            "psnr": run.record["restored"]["psnr"],
-            "ssim": run.record["restored"]["ssim"],
-            "degraded_psnr": run.record["degraded"]["psnr"],
-            "evaluation_side": run.side or "",
+            **run.record["restored"],
+            **{f"degraded_{name}": value for name, value in run.record["degraded"].items()},
+            "evaluation_side": run.side,
             "seconds": run.record["seconds"],
             "threads": run.record["threads"],
             **{key: run.record[key] for key in OF_RUN},
@@ -59,20 +51,18 @@ def _runs(results: Results) -> list[dict[str, Any]]:
         for seed, run in sorted(group.runs.items())
         if run.finished
     ]
+    return pd.DataFrame(rows, dtype=object)
 
 
-def _images(results: Results) -> list[dict[str, Any]]:
-    return [
-        {**group.cell, "seed": seed, "image": name, "psnr": psnr, "ssim": ssim}
+def _images(results: Results) -> pd.DataFrame:
+    tables = [
+        run.scores.reset_index().assign(**group.cell, seed=seed)
         for group in results.groups
         for seed, run in sorted(group.runs.items())
-        for name, psnr, ssim in zip(run.images, run.psnr, run.ssim, strict=True)
+        if run.finished
     ]
-
-
-def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic_write(path) as file:
-        table = csv.DictWriter(file, fieldnames=columns, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables)
+    first = [*dict.fromkeys(key for group in results.groups for key in group.cell), "seed", "image"]
+    return table[[*first, *(name for name in table if name not in first)]]

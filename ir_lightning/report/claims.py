@@ -1,184 +1,259 @@
-"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
+"""The claims of an experiment, judged: supported, not supported or undecided, with the interval.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+A claim is one class, here or in a package of one's own, that an experiment's file names by its
+``_target_``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import CellRuns, Results, stacked
+from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, stacked
 from ir_lightning.statistics.comparison import compare, trend
 from ir_lightning.statistics.saturation import Saturation, saturation
+
+Part = Mapping[str, Any]
+"""Values of cells by their keys, as an experiment's file writes them."""
+Verdict = tuple[str, str]
+"""``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
+UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what the scores say about it."""
+    """A claim and what the scores say about it.
+
+    Attributes:
+        says: the claim, in words.
+        where: on which data set, or empty.
+        verdict: ``supported``, ``not supported`` or ``undecided``.
+        reason: the estimate with its interval, or what is missing.
+        sampled: whether it is judged from samples, as scores are, and so may be wrong by chance.
+    """
 
     says: str
     where: str
-    """On which data set, or empty."""
     verdict: str
     reason: str
-    """The estimate with its interval, or what is missing."""
+    sampled: bool = True
 
 
-def judge(results: Results, rules: "Mapping[str, Rule] | None" = None) -> list[Judged]:
-    """Every claim of the experiment's file, on each data set where it says so.
+@dataclass(frozen=True, kw_only=True)
+class Claim(ABC):
+    """Base of the kinds of claims.
 
     Args:
-        results: of the experiment.
-        rules: what each kind of claim is judged by; RULES if None.
-
-    Raises:
-        UsageError: a claim is of no such kind, has a metric that its kind or nobody knows, or is
-            about cells that there are not.
+        says: the claim, in words.
+        each: key of cells; the claim is judged for each of its values. None: judged once.
     """
-    rules = RULES if rules is None else rules
-    found = []
-    for claim in results.report.get("claims", []):
-        try:
-            rule = rules[claim["kind"]]
-        except KeyError:
-            raise UsageError(
-                f"{results.name}: a claim of kind {claim.get('kind')}; take {', '.join(rules)}."
-            ) from None
-        if "metric" in claim and claim["kind"] not in OF_ANY_METRIC:
-            raise UsageError(
-                f"{results.name}: a claim of kind {claim['kind']} has no metric; "
-                f"{', '.join(OF_ANY_METRIC)} have."
+
+    says: str
+    each: str | None = None
+    sampled: ClassVar[bool] = True
+
+    def places(self, results: Results) -> Iterable[str]:
+        """Names of what the claim is judged for; one empty name if it is judged once."""
+        if self.each is None:
+            return [""]
+        return dict.fromkeys(group.cell[self.each] for group in results.groups)
+
+    def judge(self, results: Results) -> list[Judged]:
+        """Judge the claim, for each of its places."""
+        verdicts = []
+        for place in self.places(results):
+            try:
+                verdict, reason = self.verdict(results, place)
+            except NotMeasuredError as error:
+                verdict, reason = UNDECIDED, str(error)
+            verdicts.append(Judged(self.says, place, verdict, reason, self.sampled))
+        return verdicts
+
+    @abstractmethod
+    def verdict(self, results: Results, place: str) -> Verdict:
+        """What the results say about the claim in one of its places.
+
+        Raises:
+            NotMeasuredError: scores are missing, which leaves the claim undecided.
+            UsageError: the claim is about cells that there are not.
+        """
+
+    def one(self, results: Results, part: Part, place: str) -> CellRuns:
+        """The only cell that has these values, and the place as its value of ``each``.
+
+        Raises:
+            UsageError: there are none or several.
+        """
+        part = self.within(part, place)
+        groups = results.where(part)
+        if len(groups) != 1:
+            raise UsageError(f"{results.name}: a claim is about {part}, which {len(groups)} are.")
+        return groups[0]
+
+    def within(self, part: Part, place: str) -> dict[str, Any]:
+        """Values of cells, with the place among them."""
+        return {**part, **({self.each: place} if self.each else {})}
+
+
+def judge(results: Results, claims: Iterable[Claim]) -> list[Judged]:
+    """Every claim's verdicts, in order."""
+    return [judged for claim in claims for judged in claim.judge(results)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreClaim(Claim):
+    """Base of the claims about the scores of a metric.
+
+    Args:
+        metric: of the restored images, as in ``test_images.csv``. Where lower is better, a positive
+            difference is an improvement, too.
+    """
+
+    metric: str = "psnr"
+
+    def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
+        """(S, I) of each cell, as scores of which more is better.
+
+        Raises:
+            NotMeasuredError: a cell has none.
+        """
+        if lacking := [group for group in groups if not group.finished]:
+            raise NotMeasuredError(
+                f"{len(lacking)} of {len(groups)} cells have no finished run yet"
             )
-        each = claim.get("each")
-        places = list(dict.fromkeys(g.cell[each] for g in results.groups)) if each else [""]
-        for place in places:
-            part = {each: place} if each else {}
-            verdict, reason = rule(results, claim, part)
-            found.append(Judged(claim["says"], place, verdict, reason))
-    return found
+        return [results.metric(self.metric).sign * group.matrix(self.metric) for group in groups]
+
+    def direction(self, results: Results) -> str:
+        """Words behind the numbers of a metric of which less is better."""
+        better = results.metric(self.metric).higher_is_better
+        return "" if better else f" (lower {self.metric} is better; + is an improvement)"
 
 
-Verdict = tuple[str, str]
-Rule = Callable[[Results, Mapping[str, Any], Mapping[str, str]], Verdict]
-UNDECIDED = "undecided"
+@dataclass(frozen=True, kw_only=True)
+class Difference(ScoreClaim):
+    """A is better than B by at least ``margin``; see :func:`.comparison.compare`.
 
-MARGIN = 0.2
-"""dB: the loss that does not matter, where a claim about saturation declares no ``margin``."""
-
-OF_ANY_METRIC = ("difference", "not_worse", "trend")
-
-UNITS = {"psnr": "dB", "ssim": ""}
-"""The scores that a claim of these kinds can be about, as its ``metric``; PSNR if it has none."""
-
-
-def one(results: Results, part: Mapping[str, Any]) -> CellRuns:
-    """The only cell that has these values.
-
-    Raises:
-        UsageError: there are none or several.
+    Args:
+        a, b: values of one cell each.
+        margin: in the unit of the metric.
     """
-    groups = results.where(part)
-    if len(groups) != 1:
-        raise UsageError(f"{results.name}: a claim is about {dict(part)}, which {len(groups)} are.")
-    return groups[0]
+
+    a: Part
+    b: Part
+    margin: float = 0.0
+
+    def verdict(self, results: Results, place: str) -> Verdict:
+        a, b = self.scores(results, [self.one(results, part, place) for part in (self.a, self.b)])
+        judged = compare(a, b, self.threshold, unit=results.metric(self.metric).unit)
+        return judged.verdict, judged.reason + self.direction(results)
+
+    @property
+    def threshold(self) -> float:
+        """The difference that A has to reach."""
+        return self.margin
 
 
-def metric_of(results: Results, claim: Mapping[str, Any]) -> tuple[str, str]:
-    """The score that a claim is about, and its unit.
-
-    Raises:
-        UsageError: there is no such score.
-    """
-    metric = claim.get("metric", "psnr")
-    if metric not in UNITS:
-        raise UsageError(
-            f"{results.name}: a claim has metric: {metric}; take {' or '.join(UNITS)}."
-        )
-    return metric, UNITS[metric]
-
-
-def _missing(groups: list[CellRuns]) -> str | None:
-    lacking = [g for g in groups if not g.finished]
-    if not lacking:
-        return None
-    return f"{len(lacking)} of {len(groups)} cells have no finished run yet"
-
-
-def _difference(
-    results: Results, claim: Mapping[str, Any], part: Mapping[str, str], sign: float = 1.0
-) -> Verdict:
-    a, b = (one(results, {**claim[side], **part}) for side in ("a", "b"))
-    if missing := _missing([a, b]):
-        return UNDECIDED, missing
-    margin = sign * float(claim.get("margin", 0.0))
-    metric, unit = metric_of(results, claim)
-    judged = compare(a.matrix(metric), b.matrix(metric), margin, unit=unit)
-    return judged.verdict, judged.reason
-
-
-def _not_worse(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
+@dataclass(frozen=True, kw_only=True)
+class NotWorse(Difference):
     """Non-inferiority: A is at most ``margin`` below B."""
-    return _difference(results, claim, part, sign=-1.0)
+
+    @property
+    def threshold(self) -> float:
+        return -self.margin
 
 
-def _along(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> list[CellRuns]:
-    """The levels of a factor from the lowest (or ``from``) to the highest."""
-    over = claim["over"]
-    groups = [g for g in results.where({**claim.get("where", {}), **part}) if over in g.cell]
-    begin = float(claim.get("from", "-inf"))
-    groups = [group for group in groups if float(group.cell[over]) >= begin]
-    return sorted(groups, key=lambda group: float(group.cell[over]))
+@dataclass(frozen=True, kw_only=True)
+class AlongClaim(ScoreClaim):
+    """Base of the claims about the levels of a factor, from the lowest to the highest.
+
+    Args:
+        over: key of the levels, which are numbers.
+        where: values of other keys.
+        start: the lowest level that counts; None: all of them.
+    """
+
+    over: str
+    where: Part = field(default_factory=dict)
+    start: float | None = None
+
+    def levels(self, results: Results, place: str) -> list[CellRuns]:
+        """The cells of the levels, in order."""
+        groups = results.where(self.within(self.where, place))
+        groups = [group for group in groups if self.over in group.cell]
+        groups = [g for g in groups if self.start is None or self.level(g) >= self.start]
+        return sorted(groups, key=self.level)
+
+    def level(self, group: CellRuns) -> float:
+        """The level of a cell."""
+        return float(group.cell[self.over])
 
 
-def _trend(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
-    groups = _along(results, claim, part)
-    if missing := _missing(groups):
-        return UNDECIDED, missing
-    factor = [float(group.cell[claim["over"]]) for group in groups]
-    metric, unit = metric_of(results, claim)
-    per = f"{unit} per unit of {claim['over']}".lstrip()
-    margin = float(claim.get("margin", 0.0))
-    judged = trend(stacked(groups, metric), factor, margin, unit=per)
-    return judged.verdict, judged.reason
+@dataclass(frozen=True, kw_only=True)
+class Trend(AlongClaim):
+    """Quality grows along a factor; see :func:`.comparison.trend`.
+
+    Args:
+        margin: the growth per unit of the factor that is claimed at least.
+    """
+
+    margin: float = 0.0
+
+    def verdict(self, results: Results, place: str) -> Verdict:
+        groups = self.levels(results, place)
+        scores = stacked(self.scores(results, groups))
+        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
+        judged = trend(scores, [self.level(group) for group in groups], self.margin, unit=per)
+        return judged.verdict, judged.reason + self.direction(results)
 
 
-def saturated(
-    results: Results, claim: Mapping[str, Any], part: Mapping[str, str]
-) -> Saturation | str:
-    """Where quality saturates along the levels that a claim is about; or what is missing."""
-    groups = _along(results, claim, part)
-    if missing := _missing(groups):
-        return missing
-    levels = [int(group.cell[claim["over"]]) for group in groups]
-    return saturation(stacked(groups), margin=float(claim.get("margin", MARGIN)), depths=levels)
+@dataclass(frozen=True, kw_only=True)
+class SaturatesAt(AlongClaim):
+    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`.
 
+    Args:
+        expected: the lowest and the highest number; or these by the values of ``each``.
+        margin: the loss that does not matter, in the unit of the metric.
+    """
 
-def _saturation(results: Results, claim: Mapping[str, Any], part: Mapping[str, str]) -> Verdict:
-    found, expected = saturated(results, claim, part), claim["expected"]
-    if isinstance(found, str):
-        return UNDECIDED, found
-    if isinstance(expected, Mapping):  # of each data set its own
-        if not part:
+    expected: Sequence[int] | Mapping[str, Sequence[int]]
+    margin: float = 0.2
+
+    def __post_init__(self) -> None:
+        if isinstance(self.expected, Mapping) and self.each is None:
             raise UsageError(
-                f"{results.name}: a claim expects levels by {', '.join(expected)}; it needs the "
-                "key each, which says what these are."
+                f"a claim expects levels by {', '.join(self.expected)}; it needs the key each, "
+                "which says what these are."
             )
-        (place,) = part.values()
-        if place not in expected:
-            return UNDECIDED, f"Nothing was printed about it. {found}"
-        expected = expected[place]
-    low, high = (int(bound) for bound in expected)
-    if found.upper is None or found.lower is None:
-        if found.lower is None or found.lower <= high:
-            return UNDECIDED, str(found)
-        return "not supported", f"Fewer than {found.lower} are proven too few. {found}"
-    if low <= found.lower and found.upper <= high:
-        return "supported", str(found)
-    outside = found.lower > high or found.upper < low
-    return "not supported" if outside else UNDECIDED, str(found)
 
+    def expected_at(self, place: str) -> tuple[int, int] | None:
+        """The lowest and the highest number that are expected there, if any."""
+        by_place = self.expected
+        bounds = by_place.get(place) if isinstance(by_place, Mapping) else by_place
+        return None if bounds is None else (int(bounds[0]), int(bounds[1]))
 
-RULES: dict[str, Rule] = {
-    "difference": _difference,
-    "not_worse": _not_worse,
-    "trend": _trend,
-    "saturation": _saturation,
-}
+    def saturation(self, results: Results, place: str) -> Saturation:
+        """Where quality saturates.
+
+        Raises:
+            NotMeasuredError: a level has no finished run.
+        """
+        groups = self.levels(results, place)
+        depths = [int(group.cell[self.over]) for group in groups]
+        scores = stacked(self.scores(results, groups))
+        return saturation(scores, margin=self.margin, depths=depths)
+
+    def verdict(self, results: Results, place: str) -> Verdict:
+        measured, expected = self.saturation(results, place), self.expected_at(place)
+        if expected is None:
+            return UNDECIDED, f"Nothing was printed about it. {measured}"
+        low, high = expected
+        if measured.upper is None or measured.lower is None:
+            if measured.lower is None or measured.lower <= high:
+                return UNDECIDED, str(measured)
+            reason = f"Fewer than {measured.lower} are proven too few. {measured}"
+            return "not supported", reason
+        if low <= measured.lower and measured.upper <= high:
+            return "supported", str(measured)
+        outside = measured.lower > high or measured.upper < low
+        return "not supported" if outside else UNDECIDED, str(measured)

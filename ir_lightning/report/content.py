@@ -1,59 +1,17 @@
 """What a report is made of, whatever kind of experiment it is about."""
 
-import csv
-import io
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from ir_lightning.report.claims import Judged
+from ir_lightning.report.naming import NamedCell
+from ir_lightning.report.runs import Results, Run
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text; the first column is of words, the others are of numbers."""
-
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-    def without(self, names: Collection[str]) -> "Table":
-        """The same without some columns."""
-        kept = [place for place, name in enumerate(self.header) if name not in names]
-        header, *rows = (tuple(line[place] for place in kept) for line in (self.header, *self.rows))
-        return Table(header, rows)
-
-    def markdown(self) -> str:
-        """A GitHub table."""
-        lines = [self.header, ("---",) * len(self.header), *self.rows]
-        return "".join(
-            f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |\n"
-            for line in lines
-        )
-
-    def comma_separated(self) -> str:
-        """CSV with a header."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """A booktabs tabular."""
-        escapes = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
-        head, *rows = (
-            " & ".join(text.translate(escapes) for text in line) + r" \\"
-            for line in (self.header, *self.rows)
-        )
-        begin = rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}"
-        lines = [begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", ""]
-        return "\n".join(lines)
-
-    def files(self, name: str = "table") -> dict[str, str]:
-        """The table in every form, by file name."""
-        return {
-            f"{name}.md": self.markdown(),
-            f"{name}.csv": self.comma_separated(),
-            f"{name}.tex": self.latex(),
-        }
+SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 
 
 @dataclass(frozen=True)
@@ -61,37 +19,109 @@ class Content:
     """A report before it is written.
 
     Attributes:
-        tables: ``table.md``, ``.csv`` and ``.tex``, as text; where that sums up, ``cells.*`` too,
-            with everything that it is made of.
+        tables: of text, by the name of their files: ``table``; where that sums up, ``cells``, too,
+            with everything that it is made of. The first column is of words, the others are of
+            numbers.
         verdicts: the claims, judged.
+        cells: of the experiment, with their names.
         figures: files that have been drawn.
         notes: paragraphs that stand below the figure.
-        samples: whether the claims are judged from samples, as scores are, and not from counts.
+        metrics: names of those that are shown, the most important first.
+        shows_images: whether the figures show images of a data set.
     """
 
-    tables: dict[str, str]
+    tables: dict[str, pd.DataFrame]
     verdicts: list[Judged]
+    cells: list[NamedCell]
     figures: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    samples: bool = True
+    metrics: Sequence[str] = ("psnr",)
+    shows_images: bool = False
 
     @property
     def claims(self) -> list[tuple[str, list[Judged]]]:
         """What each claim says, with its verdicts: one, or one for each place."""
-        found: list[tuple[str, list[Judged]]] = []
+        claims: list[tuple[str, list[Judged]]] = []
         for judged in self.verdicts:
-            if judged.where and found and found[-1][0] == judged.says:
-                found[-1][1].append(judged)
+            if judged.where and claims and claims[-1][0] == judged.says:
+                claims[-1][1].append(judged)
             else:
-                found.append((judged.says, [judged]))
-        return found
+                claims.append((judged.says, [judged]))
+        return claims
 
     @property
     def caution(self) -> str | None:
         """How often verdicts are wrong, where there are several."""
-        if not self.samples or len(self.verdicts) < 2:
+        sampled = sum(judged.sampled for judged in self.verdicts)
+        if sampled < 2:
             return None
         return (
-            f"{len(self.verdicts)} verdicts. Each one by itself is wrong in at most 5 % of "
+            f"{sampled} verdicts. Each one by itself is wrong in at most 5 % of "
             "repetitions; nothing is corrected for their number."
         )
+
+
+def files_of(table: pd.DataFrame, name: str) -> dict[str, str]:
+    """A table in every form, by file name: for GitHub, as CSV, and as a booktabs tabular."""
+    numbers = "r" * (len(table.columns) - 1)
+    return {
+        f"{name}.md": markdown(table),
+        f"{name}.csv": table.to_csv(index=False, lineterminator="\n"),
+        f"{name}.tex": table.to_latex(index=False, escape=True, column_format=f"l{numbers}"),
+    }
+
+
+def lines_of(table: pd.DataFrame) -> list[list[str]]:
+    """The header and the rows of a table."""
+    return [list(table.columns), *table.to_numpy().tolist()]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A GitHub table."""
+    header, *rows = lines_of(table)
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(t.replace('|', chr(92) + '|') for t in x)} |\n" for x in lines)
+
+
+def facts(results: Results) -> dict[str, str]:
+    """What an experiment's numbers were made of, name to value.
+
+    Of what differs between runs, all values are given; a dash stands for nothing. An experiment
+    without runs has no facts.
+    """
+    runs = results.runs
+    if not runs:
+        return {}
+    done = [run for run in runs if run.finished]
+    return {
+        "budget": results.budget,
+        "runs": f"{len(done)} of {len(runs)} finished",
+        "protocol": _all(str(run.record["protocol"]) for run in done),
+        "iterations": _all(str(run.record["iterations"]) for run in done),
+        "test images": _all(_images(run) for run in done),
+        "data sets": _all(str(run.record["dataset"]) for run in done),
+        "degraded": _all(_degraded(run) for run in done),
+        "device": _all(str(run.record["device"]) for run in done),
+        "code": _all(str(run.record["git_commit"]) for run in done),
+    }
+
+
+def warning(results: Results) -> str:
+    """What must be said beside the numbers of a small run; empty for the paper's budget."""
+    return SMALL_RUN if results.groups and results.budget != "paper" else ""
+
+
+def _images(run: Run) -> str:
+    """How many were scored, and how much of each."""
+    whole = str(run.record["images"])
+    return f"{whole}, {run.side} x {run.side} pixels of each" if run.side else whole
+
+
+def _degraded(run: Run) -> str:
+    """What a restorer has to beat."""
+    psnr = float(run.record["degraded"]["psnr"])
+    return f"{psnr:.2f} dB ({run.record['dataset']})" if math.isfinite(psnr) else "-"
+
+
+def _all(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values))) or "-"

@@ -19,7 +19,8 @@ from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.launch.config import CONF, load_config
 from ir_lightning.launch.preflight import check
-from ir_lightning.report.runs import INDEX
+from ir_lightning.report.index import INDEX
+from ir_lightning.report.kind import build_report
 from ir_lightning.runs.identity import config_hash, directory_of
 
 EXPERIMENTS = CONF.with_name("experiments")
@@ -74,7 +75,8 @@ class Experiment:
         fixed: overrides of every run.
         sweeps: products of axes; together they are the runs.
         seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
-        report: what :mod:`ir_lightning.report` reads: table or figure, paper's numbers, claims.
+        report: the ``_target_`` and arguments of a :class:`~ir_lightning.report.kind.Report`.
+        prepare: the same of a step that leaves files for the report; None: there is none.
     """
 
     name: str
@@ -85,22 +87,30 @@ class Experiment:
     seeds: dict[str, list[int]]
     budgets: dict[str, list[str]]
     report: dict[str, Any]
+    prepare: dict[str, Any] | None = None
 
     @classmethod
     def named(cls, name: str) -> "Experiment":
-        """Read ``experiments/<name>.yaml``.
+        """Read ``experiments/<name>.yaml``, or a file of one's own.
+
+        Args:
+            name: of an experiment, or the path of a file that ends in ``.yaml``.
 
         Raises:
-            UsageError: there is none, or it lacks a part or has one too many.
+            UsageError: there is none, it lacks a part or has one too many, or its report cannot be
+                built.
         """
-        path = EXPERIMENTS / f"{name}.yaml"
+        path = Path(name) if name.endswith(".yaml") else EXPERIMENTS / f"{name}.yaml"
         if not path.is_file():
-            raise UsageError(f"There is no experiment '{name}'; choose from {', '.join(names())}.")
+            raise UsageError(
+                f"There is no experiment '{name}'; choose from {', '.join(names())}, or give the "
+                "path of a .yaml file."
+            )
         content = yaml.safe_load(path.read_text("utf-8"))
         if "sweeps" in content:
             content["sweeps"] = [SweepAxes.read(entry) for entry in content["sweeps"]]
         try:
-            experiment = cls(name=name, **content)
+            experiment = cls(name=path.stem, **content)
         except TypeError as error:
             raise UsageError(
                 f"{path}: {str(error).replace('Experiment.__init__() ', '')}."
@@ -111,12 +121,14 @@ class Experiment:
                     f"{path}: a sweep names the budget '{unknown[0]}'; "
                     f"the file has {', '.join(experiment.budgets)}."
                 )
+        build_report(experiment.report, path)
         return experiment
 
-    def chosen_datasets(self, dataset: str) -> list[str]:
-        """The data sets that a word or a name stands for."""
-        words = {SYNTHETIC: list(self.datasets.values()), BENCHMARKS: list(self.datasets)}
-        return words.get(dataset, [dataset])
+    @property
+    def packages(self) -> list[str]:
+        """The packages whose classes make and prepare the report: the file's author trusts them."""
+        targets = _targets([self.report, self.prepare])
+        return sorted({target.partition(".")[0] for target in targets} - {"ir_lightning"})
 
     def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
         """Every run, in the order in which they are started.
@@ -132,16 +144,38 @@ class Experiment:
             raise UsageError(
                 f"{self.name} has no budget '{budget}'; take {', '.join(self.budgets)}."
             )
-        datasets = self.chosen_datasets(dataset)
-        found = []
+        datasets = chosen_datasets(self.datasets, dataset)
+        jobs = []
         for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
             for cell in product(sweep.axes):
                 several = {"dataset": data} if len(self.datasets) > 1 else {}
                 overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
                 overrides += [f"{key}={value}" for key, value in cell.items()]
                 overrides += [*sweep.budgets.get(budget, []), *self.budgets[budget]]
-                found.append(Job(several | cell, seed, overrides))
-        return found
+                jobs.append(Job(several | cell, seed, overrides))
+        return jobs
+
+
+def chosen_datasets(datasets: Mapping[str, str], dataset: str) -> list[str]:
+    """The data sets that a word or a name stands for.
+
+    Args:
+        datasets: of the paper, each with its synthetic stand-in.
+        dataset: ``synthetic``, ``benchmarks``, or one data set.
+    """
+    words = {SYNTHETIC: list(datasets.values()), BENCHMARKS: list(datasets)}
+    return words.get(dataset, [dataset])
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every ``_target_``, however deep."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _targets(item)
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        yield from _targets(list(node.values()))
 
 
 def names() -> list[str]:
@@ -179,19 +213,34 @@ def write_index(
     jobs: Sequence[Job],
     places: Sequence[Path],
     budget: str,
-    found: Sequence[dict[str, Any]] = (),
+    dataset: str = SYNTHETIC,
+    extra: Sequence[str] = (),
 ) -> None:
     """Record what the report of an experiment is made of: which cell and seed lies where.
 
-    Directories are relative to ``folder``, so that both can be moved together. ``found`` is what an
-    experiment without runs has found out.
+    Args:
+        folder: of the index. Directories are relative to it, so that both can be moved together.
+        experiment: whose report it is.
+        jobs, places: its runs, and where each lies.
+        budget, dataset: words of its command.
+        extra: overrides of every run.
     """
     runs = [
         {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
         for job, place in zip(jobs, places, strict=True)
     ]
-    head = {"experiment": experiment.name, "title": experiment.title, "budget": budget}
-    write_json(folder / INDEX, {**head, "report": experiment.report, "runs": runs, "found": found})
+    index = {
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "budget": budget,
+        "dataset": dataset,
+        "datasets": experiment.datasets,
+        "overrides": list(extra),
+        "prepare": experiment.prepare,
+        "report": experiment.report,
+        "runs": runs,
+    }
+    write_json(folder / INDEX, index)
 
 
 def commands(
@@ -202,7 +251,7 @@ def commands(
     Hydra sweeps products: one command for each product of the experiment's file.
     """
     seeds = ",".join(map(str, experiment.seeds[budget]))
-    data = ",".join(experiment.chosen_datasets(dataset))
+    data = ",".join(chosen_datasets(experiment.datasets, dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
     return [

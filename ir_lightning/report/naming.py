@@ -1,42 +1,82 @@
-"""What the cells of an experiment are called, so that each name stands for one cell."""
+"""What the cells of an experiment are called, in tables, figures, claims and headings."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ir_lightning.report.kinds.score_table import entries
-from ir_lightning.report.runs import CellRuns, Results
+from ir_lightning.report.runs import Cell, CellRuns
+
+
+def cell_name(cell: Cell, keys: Iterable[str], labels: Mapping[str, str]) -> str:
+    """A cell by its values of some keys, each by its label.
+
+    A value without a label is written with its key; a data set's name stands for itself.
+
+    >>> cell_name({"method": "unet5", "depth": "3"}, ["method", "depth"], {"unet5": "UNet-5"})
+    'UNet-5, depth=3'
+    """
+    values = [(key, cell[key]) for key in keys if key in cell]
+    plain = {key: value if key == "dataset" else f"{key}={value}" for key, value in values}
+    return ", ".join(labels.get(value, plain[key]) for key, value in values)
 
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A cell with its name.
+    """A cell with its names.
 
     Attributes:
-        label: as in the table, where that is unique on its data set.
-        dataset: the table's column, which is the data set in most experiments; where the table
-            has none, the data set of the runs; empty before one has finished.
+        row: its row's name in a table, which cells may share.
+        column: its value of the key ``columns``, such as a data set; empty where there is none.
+        label: its name among all cells of its column: the row's, or all its values.
         group: its seeds.
     """
 
+    row: str
+    column: str
     label: str
-    dataset: str
     group: CellRuns
 
     @property
+    def dataset(self) -> str:
+        """The column, or else the data set of the runs; empty before one has finished."""
+        done = self.group.finished
+        return self.column or (str(done[0].record["dataset"]) if done else "")
+
+    @property
     def title(self) -> str:
-        """Both, for headings."""
+        """Label and data set, for headings."""
         return f"{self.label} on {self.dataset}" if self.dataset else self.label
 
 
-def named_cells(results: Results) -> list[NamedCell]:
-    """Every cell, in the table's order; those that share a label are called by all their values."""
-    table = entries(results)
-    known = Counter((entry.row, entry.column) for entry in table)
-    cells = []
-    for entry, group in zip(table, results.groups, strict=True):
-        every = ", ".join(f"{key}={value}" for key, value in group.cell.items())
-        unique = entry.row and known[entry.row, entry.column] == 1
-        done = group.finished
-        dataset = entry.column or (str(done[0].record["dataset"]) if done else "")
-        cells.append(NamedCell(entry.row if unique else every or results.name, dataset, group))
-    return cells
+def named_cells(
+    groups: Sequence[CellRuns],
+    rows: Sequence[str] | None,
+    columns: str | None,
+    labels: Mapping[str, str],
+    otherwise: str,
+) -> list[NamedCell]:
+    """Name every cell, in the order of ``groups``.
+
+    Args:
+        groups: the cells.
+        rows: keys that name a row; None: all but ``columns``.
+        columns: key of the column, if any.
+        labels: what values are called.
+        otherwise: the name of a cell that has no values.
+    """
+    names = []
+    for group in groups:
+        keys = [key for key in rows or group.cell if key != columns]
+        names.append((cell_name(group.cell, keys, labels), group.cell.get(columns or "", "")))
+    counts = Counter(names)
+    return [
+        NamedCell(
+            row,
+            column,
+            row
+            if row and counts[row, column] == 1
+            else cell_name(group.cell, group.cell, {}) or otherwise,
+            group,
+        )
+        for (row, column), group in zip(names, groups, strict=True)
+    ]

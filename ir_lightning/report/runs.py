@@ -3,47 +3,108 @@
 Nothing but run directories and the experiment's index is read.
 """
 
-import csv
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
-from ir_lightning.runs.record import CURVE, TEST_IMAGES, budget_of, read_result
+from ir_lightning.report.index import read_index
+from ir_lightning.runs.record import CURVE, budget_of, read_result
+from ir_lightning.runs.scores import read_scores
+from ir_lightning.statistics.comparison import Cell as Spread
+from ir_lightning.statistics.comparison import cell as spread_of
 
-INDEX = "experiment.json"
 Array = NDArray[np.float64]
 Cell = dict[str, str]
+"""What makes a cell different from the others of its experiment: ``{"depth": "3", ...}``."""
+
+
+class NotMeasuredError(Exception):
+    """There are no such scores, for the reason that the message says."""
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A metric as the runs' records describe it.
+
+    Attributes:
+        name: as in ``test_images.csv``.
+        unit: ``dB`` or empty, if there is none.
+        higher_is_better: its direction.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Its name in capitals, such as ``PSNR`` or ``undegraded PSNR``."""
+        *words, last = self.name.split("_")
+        return " ".join([*words, last.upper()])
+
+    @property
+    def title(self) -> str:
+        """The same with its unit: ``PSNR (dB)``."""
+        return f"{self.heading} ({self.unit})" if self.unit else self.heading
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 where lower is better: what makes a score one of which more is better."""
+        return 1 if self.higher_is_better else -1
+
+    def text(self, value: float, sign: str = "") -> str:
+        """A score with two digits in dB, else with four; a dash for NaN."""
+        return "-" if math.isnan(value) else f"{value:{sign}.{2 if self.unit == 'dB' else 4}f}"
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run of a cell.
 
     Attributes:
         directory: where it lies.
         record: ``result.json``; empty before it has begun.
-        psnr, ssim: (I,) of the restored test images in order of ``images``; empty until finished.
-        images: names.
+        scores: (I images, M metrics) of the restored test images by the run's protocol, in test
+            order; NaN where a metric is not defined for an image; empty until finished.
         side: of the part of each image that was scored, in pixels; None: whole images.
     """
 
     directory: Path
     record: dict[str, Any]
-    psnr: Array
-    ssim: Array
-    images: list[str]
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     side: int | None = None
 
     @property
     def finished(self) -> bool:
         """Whether it has scores."""
         return self.record.get("status") == "finished"
+
+    def values(self, metric: str) -> Array:
+        """(I,) scores.
+
+        Raises:
+            NotMeasuredError: the run was scored without this metric.
+        """
+        if metric not in self.scores:
+            known = ", ".join(self.scores.columns) or "nothing"
+            raise NotMeasuredError(
+                f"{self.directory.name} was scored without {metric} (but with {known})"
+            )
+        return self.scores[metric].to_numpy(dtype=np.float64)
+
+    def mean(self, metric: str) -> float:
+        """Mean over the images for which the metric is defined; NaN where there are none."""
+        defined = self.values(metric)
+        defined = defined[~np.isnan(defined)]
+        return float(np.mean(defined)) if len(defined) else math.nan
 
 
 @dataclass(frozen=True)
@@ -59,14 +120,28 @@ class CellRuns:
         return [run for _, run in sorted(self.runs.items()) if run.finished]
 
     def matrix(self, metric: str = "psnr") -> Array:
-        """(S, I) scores; a run that has none is NaN."""
-        done = self.finished
-        width = len(done[0].images) if done else 0
-        rows = [
-            getattr(run, metric) if run.finished else np.full(width, np.nan)
-            for _, run in sorted(self.runs.items())
-        ]
-        return np.array(rows)
+        """(S, I) scores by seed; a run that has not finished is NaN for all images.
+
+        Images for which the metric is not defined in every finished run are left out.
+
+        Raises:
+            NotMeasuredError: no run has finished, one lacks the metric, or no image has a score.
+        """
+        done = {seed: run.values(metric) for seed, run in self.runs.items() if run.finished}
+        if not done:
+            raise NotMeasuredError("no run has finished")
+        known = ~np.isnan(np.array(list(done.values()))).any(axis=0)
+        if not known.any():
+            raise NotMeasuredError(f"{metric} is defined for no test image")
+        missing = np.full(len(known), np.nan)
+        return np.array([done.get(seed, missing)[known] for seed in sorted(self.runs)])
+
+    def spread(self, metric: str = "psnr") -> Spread:
+        """Mean over images and seeds, and standard deviation between seeds; NaN without scores."""
+        try:
+            return spread_of(self.matrix(metric))
+        except NotMeasuredError:
+            return Spread(math.nan, math.nan, 0)
 
     def matches(self, part: Mapping[str, Any]) -> bool:
         """Whether the cell has these values, as an experiment's file writes them."""
@@ -81,31 +156,46 @@ class Results:
     name: str
     title: str
     budget: str
-    report: dict[str, Any]
-    groups: list[CellRuns]
-    found: list[dict[str, Any]] = field(default_factory=list)
-    """What an experiment without runs has found out."""
+    groups: list[CellRuns] = field(default_factory=list)
 
     def where(self, part: Mapping[str, Any]) -> list[CellRuns]:
         """The cells that have these values."""
         return [group for group in self.groups if group.matches(part)]
 
+    @property
+    def runs(self) -> list[Run]:
+        """All of them, finished or not."""
+        return [run for group in self.groups for _, run in sorted(group.runs.items())]
+
+    def metric(self, name: str) -> Metric:
+        """The unit and direction of a metric, as the records of the runs say.
+
+        Where they do not, the unit is dB for a PSNR and nothing otherwise, and higher is better.
+        """
+        for run in self.runs:
+            if described := run.record.get("metrics", {}).get(name):
+                return Metric(name, described["unit"] or "", described["higher_is_better"])
+        return Metric(name, "dB" if name.endswith("psnr") else "")
+
 
 def read_run(directory: Path) -> Run:
-    """A run directory; one that has not finished has no scores."""
+    """Read a run directory; one that has not finished has no scores.
+
+    Raises:
+        UsageError: its scores cannot be read.
+    """
     record = read_result(directory)
-    nothing = np.empty(0)
     if record.get("status") != "finished":
-        return Run(directory, record, nothing, nothing, [])
-    try:
-        with (directory / TEST_IMAGES).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        scores = [np.array([float(r[f"restored_{m}"]) for r in rows]) for m in ("psnr", "ssim")]
-        names = [row["name"] for row in rows]
-        side = budget_of(directory).get("evaluation_side")
-        return Run(directory, record, scores[0], scores[1], names, side)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{directory / TEST_IMAGES}: cannot be read ({error}).") from None
+        return Run(directory, record)
+    scores = read_scores(directory)
+    scores = scores[scores["kind"] == "restored"]
+    own = scores["protocol"] == record["protocol"]
+    # A metric that was not scored by the run's protocol has one of its own.
+    scores = scores[own | ~scores["metric"].isin(scores["metric"][own])]
+    scores = scores.drop_duplicates(["image", "metric"])
+    wide = scores.pivot(index="image", columns="metric", values="value")
+    wide = wide.reindex(index=scores["image"].unique(), columns=scores["metric"].unique())
+    return Run(directory, record, wide, budget_of(directory).get("evaluation_side"))
 
 
 def collect(folder: Path) -> Results:
@@ -114,42 +204,22 @@ def collect(folder: Path) -> Results:
     Raises:
         UsageError: there is no index, a run's table cannot be read, or scores do not compare.
     """
-    path = folder / INDEX
-    try:
-        index = json.loads(path.read_text("utf-8"))
-        entries = index["runs"]
-    except (OSError, ValueError, KeyError):
-        raise UsageError(
-            f"{path}: no index of an experiment; `ir-lightning experiment NAME` writes one."
-        ) from None
+    index = read_index(folder)
     groups: dict[str, CellRuns] = {}
-    for entry in entries:
+    for entry in index["runs"]:
         group = groups.setdefault(json.dumps(entry["cell"]), CellRuns(entry["cell"]))
         group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
     name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
-    known, found = _ordered(list(groups.values()), index["report"]), index.get("found", [])
-    results = Results(folder, name, title, budget, index["report"], known, found)
+    results = Results(folder, name, title, budget, list(groups.values()))
     _refuse_mixtures(results)
     return results
 
 
-def _ordered(groups: list[CellRuns], report: dict[str, Any]) -> list[CellRuns]:
-    """What stands in one column together, in the order of the labels; else as trained."""
-    if "columns" not in report:
-        return groups
-    column, row = report["columns"], report.get("rows")
-    if not isinstance(row, str):
-        raise UsageError(f"A report with columns: {column} needs rows, the key of its methods.")
-    columns = list(dict.fromkeys(group.cell[column] for group in groups))
-    rows = [*report.get("labels", {}), *(group.cell[row] for group in groups)]
-    return sorted(groups, key=lambda g: (columns.index(g.cell[column]), rows.index(g.cell[row])))
-
-
 def _refuse_mixtures(results: Results) -> None:
-    """Scores of different protocols, test images or lengths never share a table."""
+    """Scores of different evaluations, test images or lengths never share a table."""
     by_data: dict[str, list[Run]] = {}
-    for group in results.groups:
-        for run in group.finished:
+    for run in results.runs:
+        if run.finished:
             by_data.setdefault(str(run.record["dataset"]), []).append(run)
     for dataset, runs in by_data.items():
         for what, values in _compared(runs).items():
@@ -168,24 +238,24 @@ def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
         "test images": lambda run: run.record["splits"]["test"]["sha256"][:10],
         "numbers of test images": lambda run: run.record["images"],
         "scored parts of images": lambda run: run.side or "whole",
+        # Records of earlier versions have none; the other keys compare those.
+        "evaluations": lambda run: run.record.get("evaluation", ""),
         "budget": lambda run: run.record["budget"],
         "iterations": lambda run: run.record["iterations"],
     }
     return {
-        what: {str(value_of(run)): run.directory for run in reversed(runs)}
+        what: {text: run.directory for run in reversed(runs) if (text := str(value_of(run)))}
         for what, value_of in keys.items()
     }
 
 
-def stacked(groups: Iterable[CellRuns], metric: str = "psnr") -> Array:
-    """(K, S, I) scores of cells, padded with NaN where a cell has fewer seeds."""
-    rows = [group.matrix(metric) for group in groups]
-    seeds = max(len(row) for row in rows)
-    images = max(row.shape[1] for row in rows)
+def stacked(matrices: Iterable[Array]) -> Array:
+    """(K, S, I) scores of cells from (S, I) each, NaN where a cell has fewer seeds."""
+    rows = list(matrices)
+    seeds, images = (max(row.shape[axis] for row in rows) for axis in (0, 1))
     scores = np.full((len(rows), seeds, images), np.nan)
     for place, row in zip(scores, rows, strict=True):
-        if row.size:
-            place[: len(row)] = row
+        place[: len(row), : row.shape[1]] = row
     return scores
 
 
@@ -196,14 +266,12 @@ Curve = tuple[Array, Array]
 def read_curves(run_dir: Path) -> dict[str, Curve]:
     """Each column of ``metrics.csv``, where it has values; empty if no file can be read."""
     try:
-        with (run_dir / CURVE).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        found = {}
-        for name in rows[0] if rows else ():
-            points = [(float(r["iteration"]), float(r[name])) for r in rows if r.get(name)]
-            if points:
-                x, y = np.array(points).T
-                found[name] = (x, y)
-        return found
-    except (OSError, ValueError, KeyError):
+        table = pd.read_csv(run_dir / CURVE, index_col="iteration", float_precision="round_trip")
+        columns = {str(name): table[name].dropna().astype(np.float64) for name in table}
+    except (OSError, ValueError):
         return {}
+    return {
+        name: (np.asarray(column.index, dtype=np.float64), np.asarray(column))
+        for name, column in columns.items()
+        if len(column)
+    }

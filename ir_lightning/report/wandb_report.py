@@ -1,17 +1,16 @@
 """An experiment's report on W&B: a run of its own, beside those that it is about."""
 
-import csv
 import hashlib
 from enum import StrEnum
 
 import yaml
 from PIL import Image
 
-from ir_lightning.report.claims import Judged
+from ir_lightning.report.content import Content, lines_of
 from ir_lightning.report.runs import Results, Run
 
 PATIENCE = 60.0  # seconds
-PAGE, TABLE, FIGURE = "report.html", "table.csv", "figure.png"
+PAGE, FIGURE = "report.html", "figure.png"
 
 
 class Mode(StrEnum):
@@ -22,7 +21,7 @@ class Mode(StrEnum):
     ONLINE = "online"
 
 
-def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
+def log_report(results: Results, content: Content, mode: Mode) -> None:
     """Log table, claims, figure and page of a report that has been written.
 
     It goes where the runs went: to the project and entity of the first finished one. A report that
@@ -47,10 +46,9 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
         "config": {"experiment": results.name, "budget": results.budget},
     }
     logger = Wandb(begin, online=mode == Mode.ONLINE, patience=PATIENCE)
-    with (folder / TABLE).open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    logger.log_table("report/table", header, [list(row) for row in rows])
-    claims = [[each.says, each.where, each.verdict, each.reason] for each in verdicts]
+    header, *rows = lines_of(content.tables["table"])
+    logger.log_table("report/table", header, rows)
+    claims = [[each.says, each.where, each.verdict, each.reason] for each in content.verdicts]
     logger.log_table("report/claims", ["claim", "on", "verdict", "reason"], claims)
     if (folder / FIGURE).exists():
         with Image.open(folder / FIGURE) as picture:
@@ -60,18 +58,18 @@ def log_report(results: Results, verdicts: list[Judged], mode: Mode) -> None:
     logger.close(exit_code=0)
 
 
-def _runs(results: Results) -> list[Run]:
-    return [run for group in results.groups for run in group.finished]
+def _finished(results: Results) -> list[Run]:
+    return [run for run in results.runs if run.finished]
 
 
 def _sweeps(results: Results) -> list[str]:
     """The sweeps that the runs were trained in."""
-    return sorted({str(run.record.get("sweep", "")) for run in _runs(results)})
+    return sorted({str(run.record.get("sweep", "")) for run in _finished(results)})
 
 
 def _destination(results: Results) -> tuple[str, str | None] | None:
     """Project and entity of the first run that was logged to W&B."""
-    for run in _runs(results):
+    for run in _finished(results):
         try:
             config = yaml.safe_load((run.directory / "config.yaml").read_text("utf-8"))
             settings = config["logger"].get("wandb")

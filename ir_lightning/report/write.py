@@ -1,77 +1,66 @@
 """The report of an experiment: report.md and .html, table.* (cells.*), figure.png and .pdf."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from ir_lightning.errors import UsageError
+from ir_lightning.build import refuse_untrusted
 from ir_lightning.files import atomic_write
-from ir_lightning.report.claims import judge
-from ir_lightning.report.content import Content
-from ir_lightning.report.facts import facts, warning
-from ir_lightning.report.figures.curves_and_bars import draw
-from ir_lightning.report.kinds.convergence_claims import convergence_content
-from ir_lightning.report.kinds.inventory import inventory_content
-from ir_lightning.report.kinds.saturation_table import saturation_content
-from ir_lightning.report.kinds.score_table import entries, overview, score_table
+from ir_lightning.report.archive import archive
+from ir_lightning.report.content import Content, facts, files_of, markdown, warning
+from ir_lightning.report.index import INDEX, read_index
+from ir_lightning.report.kind import Report, build_report, trusted
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, collect
 from ir_lightning.report.wandb_report import Mode, log_report
 
 
-def write_report(folder: Path, photos: Path | None = None, wandb: Mode = Mode.OFF) -> list[Path]:
+def write_report(
+    folder: Path, wandb: Mode = Mode.OFF, keep: Path | None = None, trust: Sequence[str] = ()
+) -> list[Path]:
     """Read the runs that a folder's index names, and write what they say beside it.
 
     Args:
         folder: of the index.
-        photos: photographs to restore instead of those that the index names.
         wandb: whether the report is logged to W&B, too.
+        keep: a folder for the numbers and drawings, but no image of a data set; None: nowhere.
+        trust: packages, beside this one, whose classes the index may name.
 
     Returns:
         The files written.
 
     Raises:
-        UsageError: there is no index, or the runs do not compare.
+        UsageError: there is no index, it cannot be used, or the runs do not compare.
     """
-    results = collect(folder)
-    content = content_of(results, photos)
-    texts = {**content.tables, "report.md": _report(results, content)}
+    report, results = open_report(folder, trust)
+    content = report.content(results)
+    texts = {"report.md": _text(results, content)}
+    for name, table in content.tables.items():
+        texts |= files_of(table, name)
     for name, text in texts.items():
         with atomic_write(folder / name) as file:
             file.write(text)
     page = write_page(results, content)
-    log_report(results, content.verdicts, wandb)
-    return [*(folder / name for name in texts), *content.figures, page]
+    log_report(results, content, wandb)
+    kept = archive(results, content, keep) if keep else []
+    return [*(folder / name for name in texts), *content.figures, page, *kept]
 
 
-def content_of(results: Results, photos: Path | None = None) -> Content:
-    """Tables, verdicts and figures by the kind of the experiment; figures are drawn.
+def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[Report, Results]:
+    """The report that a folder's index describes, and the runs that it is about.
 
     Raises:
-        UsageError: the experiment's file or the photographs cannot be used.
+        UsageError: there is no index, it cannot be used, or the runs do not compare.
     """
-    if results.report["kind"] == "photographs":
-        from ir_lightning.report.kinds.photographs import photographs  # imports torch
-
-        return photographs(results, photos)
-    if photos is not None:
-        raise UsageError(f"--photos: {results.name} restores no photographs; fig5 does.")
-    if results.report["kind"] == "convergence":
-        return convergence_content(results)
-    if results.report["kind"] == "inventory":
-        return inventory_content(results)
-    if results.report["kind"] == "saturation_table":
-        return saturation_content(results)
-    scores = score_table(results)
-    tables = scores.files()
-    if "columns" in results.report:
-        tables = overview(entries(results)).files() | scores.files("cells")
-    return Content(tables, judge(results), draw(results))
+    node = read_index(folder)["report"]
+    refuse_untrusted(node, folder / INDEX, trusted(trust))
+    return build_report(node, folder / INDEX), collect(folder)
 
 
-def _report(results: Results, content: Content) -> str:
+def _text(results: Results, content: Content) -> str:
     lines = [f"# {results.title}", ""]
     lines += [f"- {key}: {value}" for key, value in facts(results).items()]
-    if told := warning(results):
-        lines += ["", told]
+    if caution := warning(results):
+        lines += ["", caution]
     lines += ["", "## Claims", ""]
     for says, verdicts in content.claims:
         if len(verdicts) == 1:
@@ -88,7 +77,7 @@ def _report(results: Results, content: Content) -> str:
         *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),
     ]
     lines += [*(f"{note}\n" for note in content.notes), "## Numbers", ""]
-    lines.append(content.tables["table.md"])
-    if "cells.md" in content.tables:
-        lines += ["## Every cell", "", content.tables["cells.md"]]
+    lines.append(markdown(content.tables["table"]))
+    if "cells" in content.tables:
+        lines += ["## Every cell", "", markdown(content.tables["cells"])]
     return "\n".join(lines)

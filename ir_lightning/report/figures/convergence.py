@@ -1,14 +1,14 @@
 """Fig. 7 drawn: the losses with their fits, and the balance of D and G along the training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot
 
-from ir_lightning.report.figures.curves_and_bars import COLOURS, save
-from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence
+from ir_lightning.report.figures.drawing import COLOURS, pyplot, save
+from ir_lightning.report.kind import Figure, Report
+from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence
 from ir_lightning.report.runs import Array, Results
 from ir_lightning.statistics.series import binned
 
@@ -20,40 +20,41 @@ BALANCE = {
 }
 
 
-def draw_convergence(results: Results, runs: Mapping[str, Sequence[Convergence]]) -> list[Path]:
-    """Write ``figure.png`` and ``figure.pdf``.
+class ConvergenceFigure(Figure):
+    """Above, for each training the loss of its first seed, below the balance of all trainings.
 
-    Above, for each training the loss of its first seed in log-spaced bins, with one exponential,
-    two, and the best of all models. Below, means over seeds with a standard deviation.
+    The loss is drawn in log-spaced bins, with one exponential, two, and the best of all models; the
+    balance as means over seeds with a standard deviation.
     """
-    columns = max(len(runs), len(BALANCE))
-    figure, axes = pyplot.subplots(2, columns, figsize=(3.6 * columns, 6.6), squeeze=False)
-    for axis, (name, measured) in zip(axes[0], runs.items(), strict=False):
-        _loss(axis, name, measured)
-    for axis, (column, label) in zip(axes[1], BALANCE.items(), strict=False):
-        for number, (name, measured) in enumerate(runs.items()):
-            _band(axis, [_values(run, column) for run in measured], COLOURS[number], name)
-        axis.set_xlabel("iteration")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-    axes[1][0].axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
-    axes[1][0].text(0.02, 0.905, "saturated", fontsize=7, transform=_above(axes[1][0]))
-    for axis in axes[1][1:3]:
-        if axis.lines:
-            axis.set_yscale("log")
-    for axis in [*axes[0][len(runs) :], *axes[1][len(BALANCE) :]]:
-        axis.remove()
-    axes[1][len(BALANCE) - 1].legend(fontsize=7, loc="lower right")
-    figure.suptitle(
-        f"{results.title}\nbudget={results.budget}; below: mean and sd over seeds", fontsize=10
-    )
-    figure.tight_layout()
-    return save(figure, results.folder)
 
-
-def _above(axis: Any) -> Any:
-    """Coordinates of the axis to the right, of the data upwards."""
-    return axis.get_yaxis_transform()
+    def draw(self, results: Results, report: Report) -> list[Path]:
+        cells = report.cells(results)
+        runs = {cell.row: [*map(convergence, cell.group.finished)] for cell in cells}
+        columns = max(len(runs), len(BALANCE))
+        figure, axes = pyplot.subplots(2, columns, figsize=(3.6 * columns, 6.6), squeeze=False)
+        for axis, (name, measured) in zip(axes[0], runs.items(), strict=False):
+            _loss(axis, name, measured)
+        for axis, (column, label) in zip(axes[1], BALANCE.items(), strict=False):
+            for number, (name, measured) in enumerate(runs.items()):
+                curves = [_values(run, column) for run in measured]
+                _band(axis, curves, COLOURS[number % len(COLOURS)], name)
+            axis.set_xlabel("iteration")
+            axis.set_ylabel(label)
+            axis.grid(alpha=0.3)
+        axes[1][0].axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
+        # To the right in shares of the axis, upwards in its values.
+        place = axes[1][0].get_yaxis_transform()
+        axes[1][0].text(0.02, 0.905, "saturated", fontsize=7, transform=place)
+        for axis in axes[1][1:3]:
+            if axis.lines:
+                axis.set_yscale("log")
+        for axis in [*axes[0][len(runs) :], *axes[1][len(BALANCE) :]]:
+            axis.remove()
+        axes[1][len(BALANCE) - 1].legend(fontsize=7, loc="lower right")
+        budget = f"budget={results.budget}; below: mean and sd over seeds"
+        figure.suptitle(f"{results.title}\n{budget}", fontsize=10)
+        figure.tight_layout()
+        return save(figure, results.folder)
 
 
 def _loss(axis: Any, name: str, measured: Sequence[Convergence]) -> None:

@@ -3,52 +3,59 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
-import matplotlib
-
-from ir_lightning.data.samples import Image
-from ir_lightning.files import atomic_write
-from ir_lightning.report.kinds.photograph_source import Photograph
-from ir_lightning.report.kinds.zoom import Area
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 from matplotlib.patches import Rectangle
 
+from ir_lightning.data.samples import Image
+from ir_lightning.report.figures.drawing import pyplot, save
+from ir_lightning.report.kind import Figure, Report
+from ir_lightning.report.kinds.photograph_table import Photograph, read_photographs
+from ir_lightning.report.runs import Results
+
 DPI = 100
-PANEL = 192  # pixels: the side of an enlarged area, and the largest height of a photograph
+PANEL = 192  # pixels: the side of an enlarged square, and the largest height of a photograph
 WIDE = 288  # the largest width of a photograph
 GAP, LINE = 8, 16  # pixels between panels, and of a line of text
 HEAD = 32  # characters of a line above a panel
 COLOUR = "#D55E00"
 
 
-class Zoomed(Protocol):
-    """A row of the figure."""
+class PhotographFigure(Figure):
+    """Photographs, each with its enlarged square as every method restores it.
 
-    @property
-    def photograph(self) -> Photograph: ...
-    @property
-    def area(self) -> Area: ...
-    @property
-    def restored(self) -> dict[str, Image]: ...
-    def change(self, method: str) -> float: ...
-
-
-def draw(folder: Path, rows: Sequence[Zoomed], caption: Sequence[str]) -> list[Path]:
-    """Write ``figure.png`` and ``figure.pdf``.
-
-    A pixel of an enlarged area becomes a square of whole pixels, so nothing is blurred; the whole
+    A pixel of an enlarged square becomes a square of whole pixels, so nothing is blurred; the whole
     photograph is made smaller. Where the clean image is known, it is the last column.
-
-    Args:
-        folder: where to.
-        rows: at least one; all with the same methods.
-        caption: lines above the panels, the first of which is the title.
     """
+
+    shows_images: ClassVar[bool] = True
+
+    def draw(self, results: Results, report: Report) -> list[Path]:
+        source, rows = read_photographs(results, report)
+        return _draw(results.folder, rows, _caption(results, source, rows)) if rows else []
+
+
+def _caption(results: Results, source: str, rows: Sequence[Photograph]) -> list[str]:
+    shares = [row.undegraded for row in rows if row.undegraded is not None]
+    rain = "rain is guessed by thin bright structure"
+    if shares:
+        rain = f"undegraded pixels in the squares: {min(shares):.0%} to {max(shares):.0%}"
+    by_hand = ", ".join(row.name for row in rows if row.by_hand)
+    trained = next((run.record["dataset"] for run in results.runs if run.finished), "-")
+    return [
+        results.title,
+        f"budget={results.budget}, trained on {trained}; {source}; "
+        "first finished seed of each method",
+        "enlarged: of the 10% of windows with the least rain, the one with most detail "
+        f"({rain}){f'; by hand: {by_hand}' if by_hand else ''}",
+        "numbers: mean absolute change of the rainy square, in grey levels of 255",
+    ]
+
+
+def _draw(folder: Path, rows: Sequence[Photograph], caption: Sequence[str]) -> list[Path]:
+    """Draw the rows below the caption, whose first line is the title."""
     methods = list(rows[0].restored)
-    columns = 1 + len(methods) + any(row.photograph.clean is not None for row in rows)
+    columns = 1 + len(methods) + any(row.clean is not None for row in rows)
     width = WIDE + columns * (PANEL + GAP) + 2 * GAP
     top = LINE * (len(caption) + 3)
     height = top + len(rows) * (PANEL + LINE + GAP)
@@ -75,39 +82,25 @@ def draw(folder: Path, rows: Sequence[Zoomed], caption: Sequence[str]) -> list[P
         text(place, top - 2 * LINE, "\n".join(wrap(words, HEAD)), 7)
     for number, row in enumerate(rows):
         y = top + number * (PANEL + LINE + GAP)
-        whole, area = row.photograph.degraded, row.area
-        scale = min(PANEL / whole.shape[0], WIDE / whole.shape[1], 1.0)
-        axis = panel(GAP, y, whole, scale)
-        corner = (area.left - 0.5, area.top - 0.5)
-        axis.add_patch(Rectangle(corner, area.side, area.side, fill=False, ec=COLOUR, lw=1.5))
-        text(GAP, y + PANEL + 2, row.photograph.name)
-        for column, (image, words) in enumerate(_panels(row, methods)):
+        scale = min(PANEL / row.degraded.shape[0], WIDE / row.degraded.shape[1], 1.0)
+        axis = panel(GAP, y, row.degraded, scale)
+        side, corner = row.square.side, (row.square.left - 0.5, row.square.top - 0.5)
+        axis.add_patch(Rectangle(corner, side, side, fill=False, ec=COLOUR, lw=1.5))
+        text(GAP, y + PANEL + 2, row.name)
+        for column, (image, words) in enumerate(_panels(row)):
             place = WIDE + 2 * GAP + column * (PANEL + GAP)
-            panel(place, y, image, _enlargement(area.side))
+            panel(place, y, image, _enlargement(side))
             text(place, y + PANEL + 2, words)
-    return [_save(figure, folder / f"figure.{form}") for form in ("png", "pdf")]
+    return save(figure, folder, DPI)
 
 
-def _panels(row: Zoomed, methods: Sequence[str]) -> list[tuple[Image, str]]:
-    """The enlarged areas of a row, each with the words below it."""
-    panels = [(row.area.of(row.photograph.degraded), "")]
-    panels += [(row.restored[m], f"change {row.change(m):.1f}") for m in methods]
-    if row.photograph.clean is not None:
-        panels.append((row.area.of(row.photograph.clean), ""))
-    return panels
+def _panels(row: Photograph) -> list[tuple[Image, str]]:
+    """The enlarged squares of a row, each with the words below it."""
+    restored = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
+    clean = [] if row.clean is None else [(row.clean, "")]
+    return [(row.before, ""), *restored, *clean]
 
 
 def _enlargement(side: int) -> float:
     """Pixels a pixel: a whole number, unless the area is larger than the panel."""
     return float(PANEL // side) if side <= PANEL else PANEL / side
-
-
-def _save(figure: Any, path: Path) -> Path:
-    # No date in the file: the same runs draw the same bytes.
-    pdf = path.suffix == ".pdf"
-    empty = {"CreationDate": None} if pdf else {"Software": None}
-    with atomic_write(path, "wb") as file:
-        figure.savefig(file, format=path.suffix[1:], dpi=DPI, metadata=empty)
-    if pdf:
-        pyplot.close(figure)
-    return path

@@ -1,26 +1,22 @@
 """Training curves of cells: metrics.csv of their runs, averaged over seeds, and drawn as SVG.
 
-One drawing for each metric of each data set. More than seven lines are not told apart by colour:
-they are drawn as a series from dark to light where the cells are steps of one number, and
-otherwise as one small drawing for each cell, with all the others in grey behind it.
+One drawing for each curve of each data set. More than seven lines are not told by colour: they are
+drawn as a series from dark to light where the cells are steps of one number, and otherwise as one
+small drawing for each cell, with all the others in grey behind it.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 import numpy as np
 
-from ir_lightning.report.figures.curves_and_bars import COLOURS
+from ir_lightning.report.figures.drawing import COLOURS, pyplot
 from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import Curve, read_curves
+from ir_lightning.report.runs import Curve, Metric, read_curves
 
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-METRICS = {"val/psnr": "validation PSNR (dB)", "train/generator": "loss of the generator"}
 WINDOWS = 30
 """A curve with more points is drawn as so many means, each over an equal share of the run."""
 LONG = 32
@@ -63,60 +59,72 @@ def _windows(curve: Curve) -> Curve:
     return np.array(x), np.array(y)
 
 
-def draw_curves(cells: Sequence[NamedCell], steps: str | None, series: str | None) -> list[Drawing]:
+def draw_curves(cells: Sequence[NamedCell], metric: Metric) -> list[Drawing]:
     """The drawings of all cells that have finished runs with curves.
 
     Args:
         cells: of the experiment.
-        steps: the key of a cell whose values are steps of one number (a curve's x), if any.
-        series: the key by which many cells of a data set are split into several drawings.
+        metric: whose validation scores are drawn, above the loss of the generator.
     """
-    curves = [(cell, _of(cell)) for cell in cells]
+    columns = {
+        f"val/{metric.name}": f"validation {metric.title}",
+        "train/generator": "loss of the generator",
+    }
+    curves = [(cell, _of(cell, columns)) for cell in cells]
     drawings = []
-    for metric in METRICS:
-        lines = [(cell, found[metric]) for cell, found in curves if metric in found]
+    for column, label in columns.items():
+        lines = [(cell, means[column]) for cell, means in curves if column in means]
         for dataset in dict.fromkeys(cell.dataset for cell, _ in lines):
             here = [line for line in lines if line[0].dataset == dataset]
-            drawings += _drawings(metric, dataset, here, steps, series)
+            drawings += _drawings(label, dataset, here)
     return drawings
 
 
-def _of(cell: NamedCell) -> dict[str, Curve]:
-    """The mean curves of a cell; a metric that a seed lacks is left out, or there is no mean."""
+def _of(cell: NamedCell, columns: Collection[str]) -> dict[str, Curve]:
+    """The mean curves of a cell; one that a seed lacks is left out, or there is no mean."""
     seeds = [read_curves(run.directory) for run in cell.group.finished]
-    shared = [metric for metric in METRICS if seeds and all(metric in found for found in seeds)]
-    means = {metric: mean_curve([found[metric] for found in seeds]) for metric in shared}
-    return {metric: curve for metric, curve in means.items() if len(curve[0])}
+    shared = [name for name in columns if seeds and all(name in curves for curves in seeds)]
+    means = {name: mean_curve([curves[name] for curves in seeds]) for name in shared}
+    return {name: curve for name, curve in means.items() if len(curve[0])}
 
 
 Line = tuple[NamedCell, Curve]
 
 
-def _drawings(
-    metric: str, dataset: str, lines: list[Line], steps: str | None, series: str | None
-) -> list[Drawing]:
-    where = f" on {dataset}" if dataset else ""
-    title = f"{METRICS[metric][0].upper()}{METRICS[metric][1:]}{where}"
+def _drawings(label: str, dataset: str, lines: list[Line]) -> list[Drawing]:
+    title = f"{label[0].upper()}{label[1:]}{f' on {dataset}' if dataset else ''}"
     if len(lines) <= len(COLOURS):
-        return [_drawing(title, metric, lines, _categories)]
-    if steps and all(_number(cell.group.cell.get(steps, "")) is not None for cell, _ in lines):
+        return [_drawing(title, label, lines, _categories)]
+    if steps := _steps_of([cell for cell, _ in lines]):
         parts: dict[str, list[Line]] = {}
         for line in lines:
-            parts.setdefault(line[0].group.cell.get(series or "", ""), []).append(line)
+            cell = line[0].group.cell
+            others = [v for key, v in cell.items() if key != steps and v != dataset]
+            parts.setdefault(", ".join(others), []).append(line)
         return [
-            _drawing(f"{title}, {part}" if part else title, metric, part_of, _steps, lines)
+            _drawing(f"{title}, {part}" if part else title, label, part_of, _shades, lines)
             for part, part_of in parts.items()
         ]
     return [
-        _drawing(line[0].label, metric, [line], _categories, lines, group=title) for line in lines
+        _drawing(line[0].label, label, [line], _categories, lines, group=title) for line in lines
     ]
 
 
-def _number(text: str) -> float | None:
+def _steps_of(cells: Sequence[NamedCell]) -> str | None:
+    """The key whose values are steps of one number, if there is one."""
+    for key in cells[0].group.cell:
+        values = {cell.group.cell.get(key, "") for cell in cells}
+        if len(values) > 1 and all(map(_is_number, values)):
+            return key
+    return None
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        return None
+        return False
+    return True
 
 
 def _categories(number: int, _: int) -> tuple[Any, str]:
@@ -124,14 +132,14 @@ def _categories(number: int, _: int) -> tuple[Any, str]:
     return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
 
 
-def _steps(number: int, count: int) -> tuple[Any, str]:
+def _shades(number: int, count: int) -> tuple[Any, str]:
     """From dark to light, but not to a yellow that white swallows."""
     return matplotlib.colormaps["viridis"](0.88 * number / max(1, count - 1)), "-"
 
 
 def _drawing(
     title: str,
-    metric: str,
+    label: str,
     lines: Sequence[Line],
     style: Callable[[int, int], tuple[Any, str]],
     everything: Sequence[Line] = (),
@@ -150,11 +158,11 @@ def _drawing(
         dot = "o" if len(x) == 1 else None
         axis.plot(x, y, dashes, color=colour, marker=dot, label=_short(cell.label), linewidth=1.6)
     axis.set_xlabel("iteration", fontsize=8)
-    axis.set_ylabel("" if small else METRICS[metric], fontsize=8)
+    axis.set_ylabel("" if small else label, fontsize=8)
     axis.tick_params(labelsize=7)
     axis.grid(alpha=0.3)
     values = np.concatenate([y for _, (_, y) in (*lines, *everything)])
-    if metric.startswith("train/") and 0 < 10 * values.min() < values.max():
+    if label.startswith("loss") and 0 < 10 * values.min() < values.max():
         axis.set_yscale("log")
     if rows and len(lines) > 1:
         figure.legend(loc="outside lower center", ncols=columns, fontsize=7, frameon=False)

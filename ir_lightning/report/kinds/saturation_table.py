@@ -1,70 +1,79 @@
-"""How many levels each task needs: the report of kind ``saturation_table``, the paper's Table I."""
+"""How many levels each task needs: the paper's Table I."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass
+
+import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.claims import judge, saturated
-from ir_lightning.report.content import Content, Table
-from ir_lightning.report.kinds.score_table import score_table
-from ir_lightning.report.runs import Results
+from ir_lightning.report.claims import SaturatesAt
+from ir_lightning.report.kind import Report
+from ir_lightning.report.kinds.score_table import ScoreTable
+from ir_lightning.report.naming import cell_name
+from ir_lightning.report.runs import NotMeasuredError, Results
 from ir_lightning.statistics.saturation import Saturation
 
-HEADER = (
-    "",
-    "levels, paper",
-    "levels, ours",
-    "highest mean (dB)",
-    "at",
-    "largest SE of a difference (dB)",
-    "runs",
-    "would take",
-)
 
+@dataclass(frozen=True, kw_only=True)
+class SaturationTable(Report):
+    """A row for each value of the key ``rows``, judged by the experiment's only claim.
 
-def saturation_content(results: Results) -> Content:
-    """A row for each value of the key ``rows``, judged by the experiment's saturation claim.
-
-    Raises:
-        UsageError: the experiment's file lacks a part, or its scores cannot be used.
+    Args:
+        rows: the key of the tasks, which the claim is judged for ``each`` of.
     """
-    report = results.report
-    claims = [claim for claim in report["claims"] if claim["kind"] == "saturation"]
-    if len(claims) != 1 or not {"rows", "over"} <= report.keys():
-        raise UsageError(
-            f"{results.name}: {report['kind']} needs the keys rows and over, and one claim of kind "
-            "saturation."
+
+    rows: str
+
+    def __post_init__(self) -> None:
+        if len(self.claims) != 1 or not isinstance(self.claims[0], SaturatesAt):
+            raise UsageError("a SaturationTable needs one claim, which is a SaturatesAt.")
+
+    @property
+    def claim(self) -> SaturatesAt:
+        """The claim that all rows are about."""
+        (claim,) = self.claims
+        assert isinstance(claim, SaturatesAt)
+        return claim
+
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        """A row for each task, and every level of each in a table of its own."""
+        tasks = dict.fromkeys(group.cell[self.rows] for group in results.groups)
+        levels = ScoreTable(
+            rows=[self.rows, self.claim.over], labels=self.labels, metrics=self.metrics
         )
-    rows = []
-    for value in dict.fromkeys(group.cell[report["rows"]] for group in results.groups):
-        found = saturated(results, claims[0], {report["rows"]: value})
-        label = report.get("labels", {}).get(value, value)
-        rows.append(_row(results, value, label, found))
-    each_level = {**report, "rows": [report["rows"], report["over"]], "paper": None}
-    cells = score_table(replace(results, report=each_level))
-    tables = Table(HEADER, rows).files() | cells.files("cells")
-    return Content(tables, judge(results), notes=[report["note"]] if "note" in report else [])
+        table = pd.DataFrame([self._line(results, task) for task in tasks])
+        return {"table": table, "cells": levels.tables(results)["table"]}
 
-
-def _row(results: Results, value: str, label: str, found: Saturation | str) -> tuple[str, ...]:
-    printed = (results.report.get("paper") or {}).get(value)
-    groups = results.where({results.report["rows"]: value})
-    runs = f"{sum(len(g.finished) for g in groups)}/{sum(len(g.runs) for g in groups)}"
-    paper = f"{printed[0]} to {printed[1]}" if printed else "-"
-    if isinstance(found, str):
-        return (label, paper, "-", "-", "-", "-", runs, "-")
-    best = max(range(len(found.means)), key=lambda place: found.means[place])
-    error = "-" if math.isnan(found.standard_error) else f"{found.standard_error:.2f}"
-    return (
-        label,
-        paper,
-        levels(found),
-        f"{found.means[best]:.2f}",
-        str(found.depths[best]),
-        error,
-        runs,
-        needed(found),
-    )
+    def _line(self, results: Results, task: str) -> dict[str, str]:
+        expected, metric = self.claim.expected_at(task), results.metric(self.claim.metric)
+        groups = results.where({self.rows: task})
+        unit = f" ({metric.unit})" if metric.unit else ""
+        names = [
+            "levels, ours",
+            f"{'highest' if metric.higher_is_better else 'lowest'} mean{unit}",
+            "at",
+            f"largest SE of a difference{unit}",
+        ]
+        try:
+            saturation = self.claim.saturation(results, task)
+            best = max(range(len(saturation.means)), key=saturation.means.__getitem__)
+            error = saturation.standard_error
+            values = [
+                levels(saturation),
+                f"{metric.sign * saturation.means[best]:.2f}",
+                str(saturation.depths[best]),
+                "-" if math.isnan(error) else f"{error:.2f}",
+            ]
+            needs = needed(saturation)
+        except NotMeasuredError:
+            values, needs = ["-"] * len(names), "-"
+        return {
+            "": cell_name({self.rows: task}, [self.rows], self.labels),
+            "levels, paper": f"{expected[0]} to {expected[1]}" if expected else "-",
+            **dict(zip(names, values, strict=True)),
+            "runs": f"{sum(len(g.finished) for g in groups)}/{sum(len(g.runs) for g in groups)}",
+            "would take": needs,
+        }
 
 
 def levels(found: Saturation) -> str:

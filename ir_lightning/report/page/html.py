@@ -3,28 +3,33 @@
 The same run directories give the same bytes: there is no date and no path of this computer in it.
 """
 
-import csv
-import io
+import os
 import re
 from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ir_lightning.data.image_files import image_size
 from ir_lightning.files import atomic_write
-from ir_lightning.report.content import Content
-from ir_lightning.report.facts import facts, warning
+from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
-from ir_lightning.report.naming import NamedCell, named_cells
 from ir_lightning.report.page.crops import QUALITY, data_uri
-from ir_lightning.report.page.page_runs import Row, row
 from ir_lightning.report.page.pictures import Pictures, choose_pictures
-from ir_lightning.report.runs import Results
+from ir_lightning.report.runs import Results, Run
+from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
 
 HERE = Path(__file__).parent
 PAGE = "report.html"
+FILES = ("config.yaml", RESULT, CURVE, TEST_IMAGES)
+ABSOLUTE = re.compile(r"(?<![\w.~/…])(?:~|[A-Za-z]:(?=[\\/]))?[\\/](?:[^\s'\":,;=\\/]+[\\/])+")
+"""The folders of a path from the root or home of one computer, which mean nothing elsewhere."""
 
 
 def write_page(results: Results, content: Content) -> Path:
@@ -37,11 +42,9 @@ def write_page(results: Results, content: Content) -> Path:
     Raises:
         OSError: a figure cannot be read, or the page cannot be written.
     """
-    report, cells = results.report, named_cells(results)
-    steps, series = report.get("x", report.get("over")), report.get("series")
-    drawings = draw_curves(cells, steps, series if isinstance(series, str) else None)
+    drawings = draw_curves(content.cells, results.metric(content.metrics[0]))
     figures = [path for path in content.figures if path.suffix == ".png"]
-    pictures = choose_pictures(cells)
+    pictures = choose_pictures(content.cells)
     style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     template = _environment().get_template("page.html.j2")
     text = template.render(
@@ -50,19 +53,18 @@ def write_page(results: Results, content: Content) -> Path:
         warning=warning(results),
         claims=content.claims,
         caution=content.caution,
-        tables=[
-            _columns(list(csv.reader(io.StringIO(content.tables[name]))))
-            for name in ("table.csv", "cells.csv")
-            if name in content.tables
-        ],
+        tables=[_rows(table) for table in content.tables.values()],
         figures=[
             (data_uri("image/png", path.read_bytes()), image_size(path)[1]) for path in figures
         ],
-        notes=[_note(note) for note in content.notes],
+        notes=[note.removeprefix("- ") for note in content.notes],
         curves=[(drawing, data_uri("image/svg+xml", drawing.svg)) for drawing in drawings],
         pictures=pictures,
         crops_note=_crops_note(pictures),
-        cells=[(cell, _rows(cell, results.folder)) for cell in cells],
+        cells=[
+            (cell, [row(*run, results, content.metrics) for run in sorted(cell.group.runs.items())])
+            for cell in content.cells
+        ],
         style=style,
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode("ascii"),
@@ -71,10 +73,6 @@ def write_page(results: Results, content: Content) -> Path:
     with atomic_write(path) as file:
         file.write(text)
     return path
-
-
-def _rows(cell: NamedCell, folder: Path) -> list[Row]:
-    return [row(seed, run, folder) for seed, run in sorted(cell.group.runs.items())]
 
 
 def _environment() -> Environment:
@@ -92,29 +90,109 @@ def _environment() -> Environment:
 def _crops_note(pictures: Pictures) -> str:
     """What was done to the pictures, and which are not there."""
     side = pictures.album.side
-    said = (
+    note = (
         f"Shown: at most {side} × {side} pixels from the centre, pixel by pixel (narrow screens "
         f"shrink them), as JPEG of quality {QUALITY} with full colour resolution; the lossless "
         f"images lie in images/gallery of each run. Scores are those of the whole images."
     )
     if pictures.left_out:
-        said += f" {pictures.left_out} pictures were left out, so that the page stays small."
+        note += f" {pictures.left_out} pictures were left out, so that the page stays small."
     if pictures.broken:
-        said += f" {pictures.broken} pictures could not be read."
-    return said
+        note += f" {pictures.broken} pictures could not be read."
+    return note
 
 
-def _columns(rows: list[list[str]]) -> list[list[str]]:
+def _rows(table: pd.DataFrame) -> list[list[str]]:
     """A table without the columns that have no entry in any row."""
-    head, *body = rows
-    kept = [n for n in range(len(head)) if n == 0 or any(line[n] for line in body)]
-    return [[line[n] for n in kept] for line in rows]
+    used = [n == 0 or bool(table.iloc[:, n].any()) for n in range(len(table.columns))]
+    return lines_of(table.loc[:, used])
 
 
-def _note(markdown: str) -> str | list[list[str]]:
-    """A paragraph, or the rows of a table with its header."""
-    if not markdown.startswith("|"):
-        return markdown.removeprefix("- ")
-    head, _, *body = markdown.strip().splitlines()
-    cells = (re.split(r"(?<!\\)\|", line.strip()[1:-1]) for line in (head, *body))
-    return [[text.strip().replace("\\|", "|") for text in line] for line in cells]
+@dataclass(frozen=True)
+class Row:
+    """A run as the page shows it.
+
+    Attributes:
+        seed: the run's.
+        status: ``finished``, ``failed``, ..., or ``not begun``.
+        scores: means of the report's metrics, in words; empty until finished.
+        links: file name to its address relative to the page, of those that are there.
+        provenance: what it was made with, name to value.
+    """
+
+    seed: int
+    status: str
+    scores: str
+    links: dict[str, str]
+    provenance: dict[str, str]
+
+
+def row(seed: int, run: Run, results: Results, metrics: Iterable[str]) -> Row:
+    """A run, as seen from the page in the results' folder."""
+    scores = []
+    for metric in map(results.metric, metrics):
+        if metric.name in run.scores:
+            mean = metric.text(run.mean(metric.name))
+            scores.append(f"{metric.heading} {mean} {metric.unit}".rstrip())
+    status = str(run.record.get("status", "not begun"))
+    links = _links(run.directory, results.folder)
+    return Row(seed, status, ", ".join(scores), links, provenance(run.record))
+
+
+def _links(run_dir: Path, folder: Path) -> dict[str, str]:
+    place = Path(os.path.relpath(run_dir, folder.resolve())).as_posix()
+    there = [name for name in FILES if (run_dir / name).is_file()]
+    return {name: quote(f"{place}/{name}", safe="/=,+") for name in there}
+
+
+def provenance(record: Mapping[str, Any]) -> dict[str, str]:
+    """What a run's record says about how it was made; what it does not say is left out."""
+    overrides = record.get("overrides", record.get("asked"))  # in records of earlier versions
+    entries = {
+        "reason": record.get("reason"),
+        "config hash": record.get("config_hash"),
+        "overrides": " ".join(map(str, overrides or [])),
+        "git commit": record.get("git_commit"),
+        "data set": record.get("dataset"),
+        "test images": record.get("images"),
+        "SHA-256 of their names": (record.get("splits") or {}).get("test", {}).get("sha256"),
+        "protocol": record.get("protocol"),
+        "budget": record.get("budget"),
+        "iterations": record.get("iterations"),
+        "seconds": record.get("seconds"),
+        "device": record.get("device"),
+        "machine": _pairs(record.get("machine")),
+        "processes, threads": _both(record.get("processes"), record.get("threads")),
+        "parameters": _pairs(record.get("parameters")),
+        "multiply-adds, 256 × 256": _grouped(record.get("multiply_adds")),
+        "best validation": _pairs(record.get("best_validation")),
+        "D saturated at": record.get("d_saturated_at"),
+        "attempt": record.get("attempt"),
+        "versions": _pairs(record.get("versions")),
+    }
+    return {key: portable(str(value)) for key, value in entries.items() if value not in (None, "")}
+
+
+def portable(text: str) -> str:
+    """A text without the folders of one computer.
+
+    >>> portable("paths.runs=/home/ada/runs depth=3")
+    'paths.runs=…/runs depth=3'
+    """
+    return ABSOLUTE.sub("…/", text)
+
+
+def _pairs(values: Any) -> str:
+    if not isinstance(values, Mapping):
+        return ""
+    return ", ".join(f"{key} {_grouped(value)}" for key, value in values.items())
+
+
+def _both(one: Any, other: Any) -> str:
+    return f"{one}, {other}" if one is not None and other is not None else ""
+
+
+def _grouped(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value or "")

@@ -13,7 +13,7 @@ from typing import Any
 from ir_lightning.errors import DataError
 from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.page.crops import LIMIT, SIDES, Album, FullError
-from ir_lightning.training.callbacks.gallery import GALLERY, KINDS, read_gallery
+from ir_lightning.runs.gallery import GALLERY, KINDS, read_gallery
 
 EXTREMES = ("worst", "best")
 

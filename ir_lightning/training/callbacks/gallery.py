@@ -1,6 +1,5 @@
 """Test images to look at: a grid of a few, and whole ones, the worst and the best restored."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ir_lightning.data.image_files import write_image
 from ir_lightning.data.pair_maker import centre, to_pixels
 from ir_lightning.files import atomic_write, write_json
+from ir_lightning.runs.gallery import GALLERY, INDEX, KINDS
 from ir_lightning.systems.across_ranks import from_all
 
-GALLERY = Path("images") / "gallery"
-INDEX = "gallery.json"
-KINDS = ("degraded", "restored", "clean")
 SCORES = ("psnr", "ssim")
 Shown = tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]
 """An image's row of scores, and its three versions, each (H, W, 3)."""
@@ -81,15 +78,6 @@ class Gallery(Callback):
             scores = {f"{kind}_{m}": row[f"{kind}_{m}"] for kind in KINDS[:2] for m in SCORES}
             entries.append({"name": row["name"], "why": why, **scores, "files": files})
         return entries
-
-
-def read_gallery(run_dir: Path) -> list[dict[str, Any]]:
-    """The entries of a run's gallery; empty where there is none."""
-    try:
-        entries = json.loads((run_dir / GALLERY / INDEX).read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    return entries if isinstance(entries, list) else []
 
 
 CAPTION = 18  # pixels

@@ -13,18 +13,17 @@ it can favour none: **of the tenth of all windows with the least rain, the one w
 - Detail: the mean length of the luma's gradient, on the clean image where it is known.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import black_tophat, uniform_filter, white_tophat
 
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
+from ir_lightning.report.kinds.photograph_table import Square
 
 Plane = NDArray[np.float64]
 TOLERANCE = 2
-"""Grey levels of 255 by which an untouched pixel may differ from the clean one."""
+"""Grey levels of 255 by which an undegraded pixel may differ from the clean one."""
 LEAST = 0.1
 """Share of all windows that count as those with the least rain."""
 STREAK = 9
@@ -32,24 +31,8 @@ STREAK = 9
 LUMA = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class Area:
-    """A square of a photograph, in pixels from its upper left corner."""
-
-    left: int
-    top: int
-    side: int
-
-    def of(self, image: Image) -> Image:
-        """(H, W, 3) to (side, side, 3)."""
-        return image[self.top : self.top + self.side, self.left : self.left + self.side]
-
-    def __str__(self) -> str:
-        return f"{self.side} x {self.side} at ({self.left}, {self.top})"
-
-
-def choose(degraded: Image, clean: Image | None, side: int = 64) -> Area:
-    """The area of a photograph by the rule above.
+def choose(degraded: Image, clean: Image | None, side: int = 64) -> Square:
+    """The square of a photograph by the rule above.
 
     Args:
         degraded: (H, W, 3), rainy.
@@ -57,17 +40,17 @@ def choose(degraded: Image, clean: Image | None, side: int = 64) -> Area:
         side: of the square in pixels; less where the photograph is smaller.
     """
     side = min(side, *degraded.shape[:2])
-    rain = streaks(degraded) if clean is None else touched(degraded, clean).astype(float)
+    rain = streaks(degraded) if clean is None else degraded_pixels(degraded, clean).astype(float)
     # Rounded: the running sums of equal windows differ by 1e-16.
     rain_of = np.maximum(_means(rain, side), 0).round(9)
     detail_of = _means(detail(degraded if clean is None else clean), side)
     least = rain_of <= np.quantile(rain_of, LEAST)
     top, left = np.unravel_index(np.argmax(np.where(least, detail_of, -1)), detail_of.shape)
-    return Area(int(left), int(top), side)
+    return Square(int(left), int(top), side)
 
 
-def given(name: str, numbers: object, image: Image) -> Area:
-    """An area that an experiment's file gives as ``[left, top, side]``.
+def given(name: str, numbers: object, image: Image) -> Square:
+    """A square that an experiment's file gives as ``[left, top, side]``.
 
     Raises:
         UsageError: these are not three whole numbers, or the square is not inside ``image``.
@@ -76,7 +59,7 @@ def given(name: str, numbers: object, image: Image) -> Area:
         left, top, side = (int(number) for number in numbers)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         raise UsageError(
-            f"areas: {name}: {numbers} is no area; give [left, top, side] in pixels."
+            f"areas: {name}: {numbers} is no square; give [left, top, side] in pixels."
         ) from None
     height, width = image.shape[:2]
     if min(left, top, side - 1) < 0 or left + side > width or top + side > height:
@@ -84,10 +67,10 @@ def given(name: str, numbers: object, image: Image) -> Area:
             f"areas: {name}: {numbers} is not inside the photograph of {width} x {height} pixels; "
             "give [left, top, side] in pixels."
         )
-    return Area(left, top, side)
+    return Square(left, top, side)
 
 
-def touched(degraded: Image, clean: Image) -> NDArray[np.bool_]:
+def degraded_pixels(degraded: Image, clean: Image) -> NDArray[np.bool_]:
     """(H, W): where a pixel was degraded, by more than ``TOLERANCE`` grey levels in a channel."""
     change = np.abs(degraded.astype(int) - clean.astype(int))
     return np.asarray((change > TOLERANCE).any(axis=2))

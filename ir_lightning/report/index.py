@@ -1,0 +1,93 @@
+"""``experiment.json``: what the report of an experiment is made of, and where its runs lie.
+
+A table at the end of this file translates the indices of earlier versions, whose reports and
+claims were known by words and not by the names of their classes.
+"""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from ir_lightning.errors import UsageError
+
+INDEX = "experiment.json"
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The index of an experiment, see :func:`ir_lightning.report.experiment.write_index`.
+
+    Raises:
+        UsageError: there is none, or it has a kind of report or claim that there never was.
+    """
+    path = folder / INDEX
+    try:
+        index: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        former = "kind" in index["report"]
+        index["runs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{path}: no index of an experiment; `ir-lightning experiment NAME` writes one."
+        ) from None
+    try:
+        return _translated(index) if former else index
+    except KeyError as error:
+        raise UsageError(f"{path}: there is no kind of report or claim {error}.") from None
+
+
+KINDS = {
+    "table": ("ScoreTable", None),
+    "curve": ("ScoreTable", "LineFigure"),
+    "bars": ("ScoreTable", "BarFigure"),
+    "convergence": ("ConvergenceTable", "ConvergenceFigure"),
+    "photographs": ("PhotographTable", "PhotographFigure"),
+    "saturation_table": ("SaturationTable", None),
+    "inventory": ("InventoryTable", None),
+}
+"""Former kinds of reports: the class of each, and that of its figure."""
+CLAIMS = {
+    "difference": "Difference",
+    "not_worse": "NotWorse",
+    "trend": "Trend",
+    "saturation": "SaturatesAt",
+    "two_stage": "TwoStages",
+    "ahead": "DiscriminatorAhead",
+    "vanishing": "GradientVanishes",
+    "untouched": "KeepsUndegraded",
+    "found": "CountsAsPublished",
+}
+"""Former kinds of claims."""
+KEYS = {"panels": "columns", "from": "start"}
+"""Former keys of reports and claims."""
+
+
+def _target(name: str) -> dict[str, str]:
+    return {"_target_": f"ir_lightning.report.{name}"}
+
+
+def _translated(index: dict[str, Any]) -> dict[str, Any]:
+    report = {KEYS.get(key, key): value for key, value in index["report"].items()}
+    table, figure = KINDS[report.pop("kind")]
+    claims = [_claim(claim) for claim in report.pop("claims", [])]
+    if not index["runs"]:  # an inventory
+        claims = [{key: claim[key] for key in ("_target_", "says")} for claim in claims]
+        claims = [{**claim, "published": deepcopy(report["paper"])} for claim in claims]
+    prepare = None
+    if "photographs" in report:
+        target = {"_target_": "ir_lightning.cli.RestorePhotographs", "folder": None}
+        prepare = target | report.pop("photographs")
+    if isinstance(report.get("series"), list):
+        report["rows"] = report.pop("series")
+    if "columns" in index["report"]:
+        table = "ScoreMatrix"
+    if report.pop("over", None):  # as the claim says, and what the paper printed
+        report.pop("paper", None)
+    own = {key: report.pop(key) for key in ("x", "x_label", "series") if key in report}
+    if figure:
+        report["figure"] = _target(figure) | own
+    return {**index, "prepare": prepare, "report": {**_target(table), **report, "claims": claims}}
+
+
+def _claim(claim: dict[str, Any]) -> dict[str, Any]:
+    words = {KEYS.get(key, key): value for key, value in claim.items()}
+    return _target(CLAIMS[words.pop("kind")]) | words

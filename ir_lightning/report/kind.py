@@ -1,0 +1,111 @@
+"""What every kind of report and every figure has, and how one is read from an experiment's index.
+
+A newcomer adds a kind, or a figure, as one class that an experiment's file names by its
+``_target_``; nothing else is edited.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from ir_lightning.build import ANY, Trusted, build
+from ir_lightning.errors import UsageError
+from ir_lightning.report.claims import Claim, judge
+from ir_lightning.report.content import Content
+from ir_lightning.report.naming import NamedCell, named_cells
+from ir_lightning.report.runs import Results
+
+REPORTS = Trusted("reports", {"ir_lightning.report": ANY, "ir_lightning.cli.steps": ANY})
+
+
+class Figure(ABC):
+    """Base of the figures."""
+
+    shows_images: ClassVar[bool] = False
+    """Whether it shows images of a data set, which are not kept with the numbers."""
+
+    @abstractmethod
+    def draw(self, results: Results, report: "Report") -> list[Path]:
+        """Write the figure into the folder of the results; the files, none without finished runs.
+
+        Args:
+            results: the runs.
+            report: names cells and says which metrics are shown.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(ABC):
+    """Base of the kinds of reports.
+
+    Args:
+        rows: key of cells, or several, by whose values a row is named; None: all but ``columns``.
+        columns: key of cells whose values stand side by side, such as data sets: a column of the
+            table, a panel of the figure. None: there is no such key.
+        labels: what values of cells are called.
+        metrics: names of the metrics that are shown, the most important first.
+        claims: judged in this order.
+        figure: the figure; None if there is none.
+        note: a paragraph below the figure.
+    """
+
+    rows: str | Sequence[str] | None = None
+    columns: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metrics: Sequence[str] = ("psnr", "ssim")
+    claims: Sequence[Claim] = ()
+    figure: Figure | None = None
+    note: str | None = None
+
+    @abstractmethod
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        """The tables of text by their names: ``table``, and ``cells`` if there is more to show."""
+
+    def notes(self, results: Results) -> list[str]:
+        """Paragraphs below the figure."""
+        return [self.note] if self.note else []
+
+    def cells(self, results: Results) -> list[NamedCell]:
+        """The cells with their names, in the order of the table."""
+        rows = [self.rows] if isinstance(self.rows, str) else self.rows
+        return named_cells(results.groups, rows, self.columns, self.labels, results.name)
+
+    def content(self, results: Results) -> Content:
+        """Make the tables, judge the claims and draw the figure."""
+        return Content(
+            self.tables(results),
+            judge(results, self.claims),
+            self.cells(results),
+            self.figure.draw(results, self) if self.figure else [],
+            self.notes(results),
+            self.metrics,
+            bool(self.figure and self.figure.shows_images),
+        )
+
+
+def build_report(node: Mapping[str, Any], where: Path) -> Report:
+    """Build the report that an experiment's file or index describes.
+
+    Args:
+        node: its part ``report``.
+        where: the file, for messages.
+
+    Raises:
+        UsageError: it names no kind of report, or one that refuses its arguments.
+    """
+    try:
+        report = build(node, "report")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+    if not isinstance(report, Report):
+        raise UsageError(f"{where}: {node.get('_target_')} is no kind of report.")
+    return report
+
+
+def trusted(packages: Sequence[str]) -> Trusted:
+    """Whose classes an index may name: those of reports, and somebody's own ``packages``."""
+    return replace(REPORTS, classes={**REPORTS.classes, **dict.fromkeys(packages, ANY)})

@@ -1,0 +1,171 @@
+"""Photographs restored by each method, looked at closely, and what was not degraded: Fig. 5.
+
+The photographs were restored before, by ``ir_lightning.cli.RestorePhotographs``, into the
+experiment's folder. PSNR over the undegraded pixels of the test images is a metric of the runs,
+which those of early versions were scored without.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ir_lightning.data.image_files import read_image
+from ir_lightning.data.samples import Image
+from ir_lightning.errors import UsageError
+from ir_lightning.report.claims import Difference
+from ir_lightning.report.kind import Report
+from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results
+from ir_lightning.statistics.comparison import cell as spread_of
+
+UNDEGRADED = "undegraded_psnr"
+CEILING = 10 * math.log10(12 * 255**2)
+"""dB: the error of rounding to 8 bits, 1/12 of a squared grey level. What is closer to the clean
+image (up to infinity, where all pixels are equal) counts as this."""
+PHOTOGRAPHS = Path("photographs") / "photographs.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepsUndegraded(Difference):
+    """A keeps better than B what had not been degraded, by PSNR over those pixels.
+
+    An image without such pixels does not count.
+    """
+
+    metric: str = UNDEGRADED
+
+    def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
+        return [np.minimum(scores, CEILING) for scores in super().scores(results, groups)]
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of a photograph, in pixels from its upper left corner."""
+
+    left: int
+    top: int
+    side: int
+
+    def of(self, image: Image) -> Image:
+        """(H, W, 3) to (side, side, 3)."""
+        return image[self.top : self.top + self.side, self.left : self.left + self.side]
+
+    def __str__(self) -> str:
+        return f"{self.side} x {self.side} at ({self.left}, {self.top})"
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph as it is restored by each method, looked at closely.
+
+    Attributes:
+        name: of its file.
+        degraded: (H, W, 3), the whole.
+        square: what is enlarged.
+        by_hand: whether the experiment's file says which, and not the rule.
+        undegraded: share of the square's pixels that were not degraded; None for a real photograph.
+        clean: (side, side, 3); None for a real photograph.
+        restored: (side, side, 3) by method.
+    """
+
+    name: str
+    degraded: Image
+    square: Square
+    by_hand: bool
+    undegraded: float | None
+    clean: Image | None
+    restored: dict[str, Image]
+
+    @property
+    def before(self) -> Image:
+        """(side, side, 3): the square, degraded."""
+        return self.square.of(self.degraded)
+
+    def change(self, method: str) -> float:
+        """Mean absolute difference between restored and degraded square, grey levels of 255."""
+        return float(np.abs(self.restored[method].astype(float) - self.before).mean())
+
+
+def read_photographs(results: Results, report: Report) -> tuple[str, list[Photograph]]:
+    """What the photographs of an experiment are, in words, and they themselves.
+
+    Empty where none have been restored.
+
+    Raises:
+        UsageError: the list of photographs cannot be read.
+        DataError: an image is missing or broken.
+    """
+    path = results.folder / PHOTOGRAPHS
+    if not path.exists():
+        return "", []
+    names = {json.dumps(cell.group.cell): cell.row for cell in report.cells(results)}
+
+    def image(name: str) -> Image:
+        return read_image(path.parent / Path(name).name)
+
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        photographs = [
+            Photograph(
+                name=str(entry["name"]),
+                degraded=image(entry["degraded"]),
+                square=Square(*map(int, entry["square"])),
+                by_hand=bool(entry["by_hand"]),
+                undegraded=entry["undegraded"],
+                clean=image(entry["clean"]) if entry["clean"] else None,
+                restored={
+                    names[json.dumps(each["cell"])]: image(each["file"])
+                    for each in entry["restored"]
+                },
+            )
+            for entry in record["photographs"]
+        ]
+        return str(record["source"]), photographs
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error}); `ir-lightning report` --photos restores anew."
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotographTable(Report):
+    """A row for each method: its scores, and those over the undegraded pixels alone."""
+
+    metrics: Sequence[str] = ("psnr",)
+
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        metrics, undegraded = [*map(results.metric, self.metrics)], results.metric(UNDEGRADED)
+        lines = []
+        for cell in self.cells(results):
+            done = cell.group.finished
+            mean = spread = images = "-"
+            try:
+                scores = cell.group.matrix(UNDEGRADED)
+                measured = spread_of(np.minimum(scores, CEILING))
+                mean, spread = (undegraded.text(x) for x in (measured.mean, measured.sd))
+                images = f"{scores.shape[1]}/{len(done[0].scores)}"
+            except NotMeasuredError:
+                pass
+            lines.append(
+                {"": cell.row}
+                | {m.title: m.text(cell.group.spread(m.name).mean) for m in metrics}
+                | {undegraded.title: mean, "sd": spread, "images with undegraded pixels": images}
+                | {"seeds": f"{len(done)}/{len(cell.group.runs)}"}
+            )
+        return {"table": pd.DataFrame(lines)}
+
+    def notes(self, results: Results) -> list[str]:
+        """The numbers of each row of the figure, in words."""
+        _, photographs = read_photographs(results, self)
+        notes = super().notes(results)
+        for photograph in photographs:
+            share = photograph.undegraded
+            kept = "" if share is None else f", {share:.0%} of it undegraded"
+            changes = ", ".join(f"{photograph.change(m):.2f} by {m}" for m in photograph.restored)
+            where = f"{photograph.name}, {photograph.square}{kept}"
+            notes.append(f"{where}: grey levels changed {changes}")
+        return notes if photographs else [*notes, "No photograph has been restored yet."]
