@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 from ir_lightning.build import build, refuse_untrusted
+from ir_lightning.cli.runs import Trust
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.experiment import SYNTHETIC, Experiment, commands, locate, write_index
-from ir_lightning.report.index import INDEX, read_index
-from ir_lightning.report.kind import trusted
+from ir_lightning.report.index import INDEX, REPORTS, read_index
 from ir_lightning.report.wandb_report import Mode
 
 PREPARED = "prepared.json"
@@ -79,9 +79,7 @@ def report(
     keep: Annotated[
         Path | None, typer.Option(help="Put numbers and drawings, but no photograph, there, too.")
     ] = None,
-    trust: Annotated[
-        list[str] | None, typer.Option(help="Your package, whose classes the report may use.")
-    ] = None,
+    trust: Trust = None,
 ) -> None:
     """Write the tables, figures and verdicts of an experiment; reads run directories only."""
     from ir_lightning.report.write import write_report  # what it needs takes seconds to import
@@ -121,7 +119,7 @@ def prepare(folder: Path, step: dict[str, Any] | None, trust: Sequence[str] = ()
     done = folder / PREPARED
     done.unlink(missing_ok=True)
     if step is not None:
-        refuse_untrusted(step, folder / INDEX, trusted(trust))
+        refuse_untrusted(step, folder / INDEX, REPORTS.plus(trust))
         build(step, "prepare")(folder, read_index(folder))
         write_json(done, step)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, stacked
+from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, number_of, stacked
 from ir_lightning.statistics.comparison import compare, trend
 from ir_lightning.statistics.saturation import Saturation, saturation
 
@@ -57,7 +57,7 @@ class Claim(ABC):
         """Names of what the claim is judged for; one empty name if it is judged once."""
         if self.each is None:
             return [""]
-        return dict.fromkeys(group.cell[self.each] for group in results.groups)
+        return results.values(self.each)
 
     def judge(self, results: Results) -> list[Judged]:
         """Judge the claim, for each of its places."""
@@ -185,8 +185,12 @@ class AlongClaim(ScoreClaim):
         return sorted(groups, key=self.level)
 
     def level(self, group: CellRuns) -> float:
-        """The level of a cell."""
-        return float(group.cell[self.over])
+        """The level of a cell.
+
+        Raises:
+            UsageError: it is no number.
+        """
+        return number_of(group, self.over)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +243,7 @@ class SaturatesAt(AlongClaim):
             NotMeasuredError: a level has no finished run.
         """
         groups = self.levels(results, place)
-        depths = [int(group.cell[self.over]) for group in groups]
+        depths = [int(self.level(group)) for group in groups]
         scores = stacked(self.scores(results, groups))
         return saturation(scores, margin=self.margin, depths=depths)
 

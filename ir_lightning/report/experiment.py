@@ -19,8 +19,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.launch.config import CONF, load_config
 from ir_lightning.launch.preflight import check
-from ir_lightning.report.index import INDEX
-from ir_lightning.report.kind import build_report
+from ir_lightning.report.index import INDEX, build_report
 from ir_lightning.runs.identity import config_hash, directory_of
 
 EXPERIMENTS = CONF.with_name("experiments")

@@ -5,13 +5,17 @@ claims were known by words and not by the names of their classes.
 """
 
 import json
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from ir_lightning.build import ANY, Trusted, build
 from ir_lightning.errors import UsageError
 
 INDEX = "experiment.json"
+REPORTS = Trusted("reports", {"ir_lightning.report": ANY, "ir_lightning.cli.steps": ANY})
+"""What an index may name."""
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -33,6 +37,25 @@ def read_index(folder: Path) -> dict[str, Any]:
         return _translated(index) if former else index
     except KeyError as error:
         raise UsageError(f"{path}: there is no kind of report or claim {error}.") from None
+
+
+def build_report(node: Mapping[str, Any], where: Path) -> Any:
+    """Build the :class:`~ir_lightning.report.kind.Report` that a file describes.
+
+    Args:
+        node: the part ``report`` of an experiment's file or index.
+        where: the file, for messages.
+
+    Raises:
+        UsageError: it names no kind of report, or one that refuses its arguments.
+    """
+    try:
+        report = build(node, "report")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+    if not hasattr(report, "content"):
+        raise UsageError(f"{where}: report needs the _target_ of a kind of report.")
+    return report
 
 
 KINDS = {

@@ -1,4 +1,4 @@
-"""What every kind of report and every figure has, and how one is read from an experiment's index.
+"""What every kind of report and every figure has.
 
 A newcomer adds a kind, or a figure, as one class that an experiment's file names by its
 ``_target_``; nothing else is edited.
@@ -6,20 +6,16 @@ A newcomer adds a kind, or a figure, as one class that an experiment's file name
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.build import ANY, Trusted, build
-from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Claim, judge
 from ir_lightning.report.content import Content
 from ir_lightning.report.naming import NamedCell, named_cells
 from ir_lightning.report.runs import Results
-
-REPORTS = Trusted("reports", {"ir_lightning.report": ANY, "ir_lightning.cli.steps": ANY})
 
 
 class Figure(ABC):
@@ -85,27 +81,3 @@ class Report(ABC):
             self.metrics,
             bool(self.figure and self.figure.shows_images),
         )
-
-
-def build_report(node: Mapping[str, Any], where: Path) -> Report:
-    """Build the report that an experiment's file or index describes.
-
-    Args:
-        node: its part ``report``.
-        where: the file, for messages.
-
-    Raises:
-        UsageError: it names no kind of report, or one that refuses its arguments.
-    """
-    try:
-        report = build(node, "report")
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
-    if not isinstance(report, Report):
-        raise UsageError(f"{where}: {node.get('_target_')} is no kind of report.")
-    return report
-
-
-def trusted(packages: Sequence[str]) -> Trusted:
-    """Whose classes an index may name: those of reports, and somebody's own ``packages``."""
-    return replace(REPORTS, classes={**REPORTS.classes, **dict.fromkeys(packages, ANY)})

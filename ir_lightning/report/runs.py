@@ -5,7 +5,7 @@ Nothing but run directories and the experiment's index is read.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,18 @@ class Results:
         """The cells that have these values."""
         return [group for group in self.groups if group.matches(part)]
 
+    def values(self, key: str) -> list[str]:
+        """The values that cells have of a key, in the order of the cells.
+
+        Raises:
+            UsageError: no cell has the key.
+        """
+        values = list(dict.fromkeys(g.cell[key] for g in self.groups if key in g.cell))
+        if self.groups and not values:
+            keys = ", ".join(dict.fromkeys(key for g in self.groups for key in g.cell))
+            raise UsageError(f"{self.name}: no cell has the key {key}; they have {keys or 'none'}.")
+        return values
+
     @property
     def runs(self) -> list[Run]:
         """All of them, finished or not."""
@@ -233,7 +245,7 @@ def _refuse_mixtures(results: Results) -> None:
 
 def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
     """Which values there are of everything that must be one, each with a run that has it."""
-    keys = {
+    keys: dict[str, Callable[[Run], Any]] = {
         "protocol": lambda run: run.record["protocol"],
         "test images": lambda run: run.record["splits"]["test"]["sha256"][:10],
         "numbers of test images": lambda run: run.record["images"],
@@ -247,6 +259,18 @@ def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
         what: {text: run.directory for run in reversed(runs) if (text := str(value_of(run)))}
         for what, value_of in keys.items()
     }
+
+
+def number_of(group: CellRuns, key: str) -> float:
+    """A cell's value of a key whose values are numbers.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return float(group.cell[key])
+    except (KeyError, ValueError):
+        raise UsageError(f"{key}: the cell {group.cell} has no number there.") from None
 
 
 def stacked(matrices: Iterable[Array]) -> Array:
@@ -267,7 +291,7 @@ def read_curves(run_dir: Path) -> dict[str, Curve]:
     """Each column of ``metrics.csv``, where it has values; empty if no file can be read."""
     try:
         table = pd.read_csv(run_dir / CURVE, index_col="iteration", float_precision="round_trip")
-        columns = {str(name): table[name].dropna().astype(np.float64) for name in table}
+        columns = {str(name): column.dropna().astype(float) for name, column in table.items()}
     except (OSError, ValueError):
         return {}
     return {

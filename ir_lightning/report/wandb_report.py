@@ -2,12 +2,14 @@
 
 import hashlib
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import yaml
 from PIL import Image
 
-from ir_lightning.report.content import Content, lines_of
-from ir_lightning.report.runs import Results, Run
+if TYPE_CHECKING:  # the command line only needs to know the modes
+    from ir_lightning.report.content import Content
+    from ir_lightning.report.runs import Results, Run
 
 PATIENCE = 60.0  # seconds
 PAGE, FIGURE = "report.html", "figure.png"
@@ -21,7 +23,7 @@ class Mode(StrEnum):
     ONLINE = "online"
 
 
-def log_report(results: Results, content: Content, mode: Mode) -> None:
+def log_report(results: "Results", content: "Content", mode: Mode) -> None:
     """Log table, claims, figure and page of a report that has been written.
 
     It goes where the runs went: to the project and entity of the first finished one. A report that
@@ -31,6 +33,7 @@ def log_report(results: Results, content: Content, mode: Mode) -> None:
     folder, destination = results.folder, None if mode == Mode.OFF else _destination(results)
     if destination is None:
         return
+    from ir_lightning.report.content import lines_of
     from ir_lightning.training.loggers.wandb import Wandb  # imports torch
 
     project, entity = destination
@@ -58,16 +61,16 @@ def log_report(results: Results, content: Content, mode: Mode) -> None:
     logger.close(exit_code=0)
 
 
-def _finished(results: Results) -> list[Run]:
+def _finished(results: "Results") -> "list[Run]":
     return [run for run in results.runs if run.finished]
 
 
-def _sweeps(results: Results) -> list[str]:
+def _sweeps(results: "Results") -> list[str]:
     """The sweeps that the runs were trained in."""
     return sorted({str(run.record.get("sweep", "")) for run in _finished(results)})
 
 
-def _destination(results: Results) -> tuple[str, str | None] | None:
+def _destination(results: "Results") -> tuple[str, str | None] | None:
     """Project and entity of the first run that was logged to W&B."""
     for run in _finished(results):
         try:

@@ -7,8 +7,8 @@ from ir_lightning.build import refuse_untrusted
 from ir_lightning.files import atomic_write
 from ir_lightning.report.archive import archive
 from ir_lightning.report.content import Content, facts, files_of, markdown, warning
-from ir_lightning.report.index import INDEX, read_index
-from ir_lightning.report.kind import Report, build_report, trusted
+from ir_lightning.report.index import INDEX, REPORTS, build_report, read_index
+from ir_lightning.report.kind import Report
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, collect
 from ir_lightning.report.wandb_report import Mode, log_report
@@ -52,7 +52,7 @@ def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[Report, Result
         UsageError: there is no index, it cannot be used, or the runs do not compare.
     """
     node = read_index(folder)["report"]
-    refuse_untrusted(node, folder / INDEX, trusted(trust))
+    refuse_untrusted(node, folder / INDEX, REPORTS.plus(trust))
     return build_report(node, folder / INDEX), collect(folder)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ir_lightning.data.image_files import write_image
 from ir_lightning.files import write_json
-from ir_lightning.report.runs import INDEX
-from ir_lightning.training.callbacks.gallery import GALLERY
-from ir_lightning.training.callbacks.gallery import INDEX as GALLERY_INDEX
+from ir_lightning.report.index import INDEX
+from ir_lightning.runs.gallery import GALLERY
+from ir_lightning.runs.gallery import INDEX as GALLERY_INDEX
 from tests.report.test_report import REPORT, plant
 
 WHY = (["first"], ["worst"], ["best"])

@@ -3,13 +3,13 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ir_lightning.report.archive import archive
-from ir_lightning.report.runs import INDEX
+from ir_lightning.report.figures.scores import LineFigure
+from ir_lightning.report.index import INDEX
 from ir_lightning.report.write import write_report
+from tests.helpers.reports import part
 from tests.report.test_report import IMAGES, RECORD, plant
 
 MEASURED = {
@@ -31,12 +31,11 @@ def folder(tmp_path: Path) -> Path:
             runs.append({"cell": {"depth": str(depth)}, "seed": seed, "run": f"../{place.name}"})
             if (depth, seed) != (2, 1):
                 plant(place, 20.0 + depth, seed, **MEASURED)
-    report: dict[str, Any] = {"kind": "curve", "x": "depth", "claims": []}
+    report = part("ScoreTable", figure=part("LineFigure", x="depth"))
     head = {"experiment": "f", "title": "F", "budget": "cpu", "report": report}
     path = tmp_path / "runs" / "report" / INDEX
     path.parent.mkdir()
     path.write_text(json.dumps(head | {"runs": runs}))
-    write_report(path.parent)
     return path.parent
 
 
@@ -46,10 +45,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_runs_and_images_as_rows(folder: Path, tmp_path: Path) -> None:
-    archive(folder, tmp_path / "kept")
-    found = rows(tmp_path / "kept" / "runs.csv")
-    assert [(row["depth"], row["seed"]) for row in found] == [("1", "0"), ("1", "1"), ("2", "0")]
-    for row in found:
+    write_report(folder, keep=tmp_path / "kept")
+    runs = rows(tmp_path / "kept" / "runs.csv")
+    assert [(row["depth"], row["seed"]) for row in runs] == [("1", "0"), ("1", "1"), ("2", "0")]
+    for row in runs:
         assert float(row["psnr"]) == 21.0
         assert row["git_commit"] == RECORD["git_commit"]
     images = rows(tmp_path / "kept" / "images.csv")
@@ -58,17 +57,23 @@ def test_runs_and_images_as_rows(folder: Path, tmp_path: Path) -> None:
     assert sum(first) / IMAGES == pytest.approx(21.0, abs=0.01)
 
 
+def kept(folder: Path, place: Path) -> set[str]:
+    """What a report leaves in the place of what is kept."""
+    written = {path.name for path in write_report(folder, keep=place) if path.parent == place}
+    assert written == {path.name for path in place.iterdir()}
+    return written
+
+
 def test_drawings_are_kept_and_pictures_are_not(folder: Path, tmp_path: Path) -> None:
-    written = {path.name for path in archive(folder, tmp_path / "kept")}
+    written = kept(folder, tmp_path / "kept")
     assert {"report.md", "table.csv", "figure.png", "figure.pdf"} <= written
-    assert written == {path.name for path in (tmp_path / "kept").iterdir()}
     assert "report.html" not in written  # it shows test images
 
 
-def test_a_figure_of_photographs_stays_behind(folder: Path, tmp_path: Path) -> None:
-    index = json.loads((folder / INDEX).read_text())
-    index["report"]["kind"] = "photographs"
-    (folder / INDEX).write_text(json.dumps(index))
-    written = {path.name for path in archive(folder, tmp_path / "kept")}
+def test_a_figure_that_shows_images_stays_behind(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LineFigure, "shows_images", True)
+    written = kept(folder, tmp_path / "kept")
     assert "figure.png" not in written
     assert "report.md" in written

@@ -2,39 +2,36 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from ir_lightning.files import write_json
+from ir_lightning.report.content import markdown
+from ir_lightning.report.index import INDEX
 from ir_lightning.report.kinds.convergence import convergence
-from ir_lightning.report.kinds.convergence_claims import convergence_content
-from ir_lightning.report.runs import INDEX, collect
+from ir_lightning.report.runs import collect
 from ir_lightning.report.write import write_report
+from tests.helpers.reports import content_of, part
 from tests.report.test_report import plant
 
 SEEDS = 3
-CLAIMS = [
-    {"kind": "two_stage", "where": {"loss": "gan"}, "says": "GAN: two stages"},
-    {"kind": "two_stage", "where": {"loss": "lsgan"}, "says": "LSGAN: two stages"},
-    {"kind": "ahead", "where": {"loss": "gan"}, "says": "GAN: D is ahead"},
-    {"kind": "ahead", "where": {"loss": "lsgan"}, "says": "LSGAN: D is ahead"},
-    {"kind": "vanishing", "where": {"loss": "gan"}, "says": "GAN: vanishing"},
-    {"kind": "vanishing", "where": {"loss": "lsgan"}, "says": "LSGAN: vanishing"},
-    {
-        "kind": "difference",
-        "a": {"loss": "lsgan"},
-        "b": {"loss": "gan"},
-        "says": "LSGAN is better",
-    },
-]
-REPORT: dict[str, Any] = {
-    "kind": "convergence",
-    "series": ["loss"],
-    "labels": {"gan": "GAN"},
-    "claims": CLAIMS,
-}
+GAN, LSGAN = {"loss": "gan"}, {"loss": "lsgan"}
+REPORT = part(
+    "ConvergenceTable",
+    rows=["loss"],
+    labels={"gan": "GAN"},
+    figure=part("ConvergenceFigure"),
+    claims=[
+        part("TwoStages", where=GAN, says="GAN: two stages"),
+        part("TwoStages", where=LSGAN, says="LSGAN: two stages"),
+        part("DiscriminatorAhead", where=GAN, says="GAN: D is ahead"),
+        part("DiscriminatorAhead", where=LSGAN, says="LSGAN: D is ahead"),
+        part("GradientVanishes", where=GAN, says="GAN: vanishing"),
+        part("GradientVanishes", where=LSGAN, says="LSGAN: vanishing"),
+        part("Difference", a=LSGAN, b=GAN, says="LSGAN is better"),
+    ],
+)
 
 
 def curve(loss: str, seed: int) -> list[dict[str, float | str]]:
@@ -85,23 +82,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "report"
 
 
-def test_the_planted_truth_is_found(folder: Path) -> None:
+def test_the_planted_truth_is_measured(folder: Path) -> None:
     run = next(iter(collect(folder).groups[0].runs.values()))
-    found = convergence(run)
-    assert found.stages is not None
-    assert found.stages.taus == pytest.approx((60, 900), rel=0.1)
-    assert found.saturated is not None
-    assert found.gained is not None
-    assert (found.saturated.iteration, found.gained.iteration) == (200, 1300)
-    assert found.imbalance is not None
-    assert found.imbalance.value == pytest.approx(np.log2(1300 / 200))
-    assert found.vanishing is not None
-    assert found.vanishing.verdict == "vanishing"
-    assert found.bits == 0.95
+    measured = convergence(run)
+    assert measured.stages is not None
+    assert measured.stages.taus == pytest.approx((60, 900), rel=0.1)
+    assert measured.saturated is not None
+    assert measured.gained is not None
+    assert (measured.saturated.iteration, measured.gained.iteration) == (200, 1300)
+    assert measured.imbalance is not None
+    assert measured.imbalance.value == pytest.approx(np.log2(1300 / 200))
+    assert measured.vanishing is not None
+    assert measured.vanishing.verdict == "vanishing"
+    assert measured.bits == 0.95
 
 
 def test_each_claim_has_its_verdict(folder: Path) -> None:
-    content = convergence_content(collect(folder))
+    content = content_of(folder)
     verdicts = {judged.says: judged.verdict for judged in content.verdicts}
     assert verdicts == {
         "GAN: two stages": "supported",
@@ -112,11 +109,11 @@ def test_each_claim_has_its_verdict(folder: Path) -> None:
         "LSGAN: vanishing": "not supported",
         "LSGAN is better": "supported",
     }
-    row = content.tables["table.md"].splitlines()[2]
+    row = markdown(content.tables["table"]).splitlines()[2]
     assert row.startswith("| GAN | 3/3 | exp2 (3) |")
     assert "| 200 | 1300 |" in row
     assert row.endswith("| 3/3 |")
-    other = content.tables["table.md"].splitlines()[3]
+    other = markdown(content.tables["table"]).splitlines()[3]
     assert "| > 3000 | 1300 |" in other
 
 
@@ -139,6 +136,6 @@ def test_two_seeds_and_curves_without_the_numbers_are_undecided(tmp_path: Path) 
             runs.append({"cell": {"loss": loss}, "seed": seed, "run": f"../{place.name}"})
     head = {"experiment": "fig7", "title": "Fig. 7", "budget": "cpu"}
     write_json(tmp_path / "report" / INDEX, {**head, "report": REPORT, "runs": runs})
-    content = convergence_content(collect(tmp_path / "report"))
+    content = content_of(tmp_path / "report")
     assert {judged.verdict for judged in content.verdicts[:6]} == {"undecided"}
     assert any("its curve has no train/generator" in note for note in content.notes)

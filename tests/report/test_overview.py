@@ -7,18 +7,18 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.runs import INDEX
+from ir_lightning.report.index import INDEX
 from ir_lightning.report.write import write_report
+from tests.helpers.reports import part
 from tests.report.test_report import plant
 
-REPORT = {
-    "kind": "table",
-    "rows": "method",
-    "columns": "dataset",
-    "labels": {"unet5": "UNet-5", "infoaccum": "InfoAccum-15"},
-    "paper": {"unet5": {"rain800": [24.0, 0.8], "sidd": None}, "infoaccum": {}},
-    "claims": [],
-}
+REPORT = part(
+    "ScoreMatrix",
+    rows="method",
+    columns="dataset",
+    labels={"unet5": "UNet-5", "infoaccum": "InfoAccum-15"},
+    paper={"unet5": {"rain800": [24.0, 0.8], "sidd": None}, "infoaccum": {}},
+)
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ import pytest
 
 from ir_lightning.data.image_files import read_image, write_image
 from ir_lightning.report.figures.training_curves import draw_curves, mean_curve
-from ir_lightning.report.naming import named_cells
+from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.page.crops import Album, FullError, centre
-from ir_lightning.report.page.page_runs import portable
+from ir_lightning.report.page.html import portable
 from ir_lightning.report.page.pictures import choose_pictures
-from ir_lightning.report.runs import collect, read_curves
-from ir_lightning.report.write import write_report
+from ir_lightning.report.runs import Metric, read_curves
+from ir_lightning.report.write import open_report, write_report
 from tests.helpers.planting import plant_curve, plant_experiment, plant_gallery
+from tests.helpers.reports import part
 from tests.report.test_report import REPORT, plant
 
 
@@ -47,6 +48,11 @@ class Page(HTMLParser):
     def sliders(self) -> list[list[list[Any]]]:
         """The versions of each slider."""
         return [json.loads(versions) for versions in self.all("data-versions")]
+
+
+def cells_of(folder: Path) -> list[NamedCell]:
+    report, results = open_report(folder)
+    return report.cells(results)
 
 
 def written(folder: Path) -> str:
@@ -185,7 +191,7 @@ def test_crops_are_cut_not_resized_and_smaller_before_any_is_left_out(tmp_path: 
     folder = plant_experiment(tmp_path, galleries=False)
     for number, run_dir in enumerate(sorted((tmp_path / "runs").iterdir())):
         plant_gallery(run_dir, number, size=(300, 600))
-    cells = named_cells(collect(folder))
+    cells = cells_of(folder)
     large = choose_pictures(cells)
     assert (large.album.side, set(large.album.sizes)) == (512, {(512, 300)})
     used = sum(len(uri) for uri in large.album.pictures)
@@ -236,43 +242,42 @@ def test_many_points_become_few_means() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "steps", "drawings"),
+    ("values", "drawings"),
     [
-        (range(7), None, 1),  # colours
-        (range(8), "depth", 1),  # from dark to light
-        (range(8), None, 8),  # one for each
-        (["none", *range(7)], "depth", 8),
+        (range(7), 1),  # colours
+        (range(8), 1),  # from dark to light
+        (["none", *range(7)], 8),  # one for each
     ],
 )
 def test_more_than_seven_curves_are_drawn_readably(
-    values: list[Any], steps: str | None, drawings: int, tmp_path: Path
+    values: list[Any], drawings: int, tmp_path: Path
 ) -> None:
     folder = plant_experiment(tmp_path)
     index = json.loads((folder / "experiment.json").read_text())
     run = index["runs"][0]["run"]
-    index["report"] = {"kind": "curve", "x": "depth"}
+    index["report"] = part("ScoreTable")
     index["runs"] = [{"cell": {"depth": str(v)}, "seed": 0, "run": run} for v in values]
     (folder / "experiment.json").write_text(json.dumps(index))
-    drawn = draw_curves(named_cells(collect(folder)), steps, None)
+    drawn = draw_curves(cells_of(folder), Metric("psnr", "dB"))
     assert len(drawn) == 2 * drawings
     assert "At the end: depth=" in drawn[0].says
     assert "26.00" in drawn[0].says
 
 
-def test_cells_with_the_same_label_are_told_apart(tmp_path: Path) -> None:
+def test_cells_with_the_same_label_are_called_by_all_their_values(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path)
     index = json.loads((folder / "experiment.json").read_text())
     for number, run in enumerate(index["runs"][:2]):
         run["cell"]["depth"] = str(number)
     (folder / "experiment.json").write_text(json.dumps(index))
-    labels = [cell.label for cell in named_cells(collect(folder))]
+    labels = [cell.label for cell in cells_of(folder)]
     assert labels[:2] == ["method=unet5, depth=0", "method=unet5, depth=1"]
     assert labels[-1] == "pix2pix & co"
 
 
 def test_cells_without_a_label_are_called_by_their_values(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path, report=REPORT | {"rows": "none of them"})
-    labels = [cell.label for cell in named_cells(collect(folder))]
+    labels = [cell.label for cell in cells_of(folder)]
     assert labels == ["method=unet5", "method=pix2pix"]
 
 
@@ -287,5 +292,5 @@ def test_cells_without_a_label_are_called_by_their_values(tmp_path: Path) -> Non
         ("rain 3/4 and 1/2", "rain 3/4 and 1/2"),
     ],
 )
-def test_folders_of_one_computer_are_not_told(text: str, expected: str) -> None:
+def test_folders_of_one_computer_are_not_shown(text: str, expected: str) -> None:
     assert portable(text) == expected

@@ -9,10 +9,10 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.claims import judge
-from ir_lightning.report.runs import INDEX, collect
+from ir_lightning.report.index import INDEX
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import write_result
+from tests.helpers.reports import content_of, part
 from tests.report.test_report import plant
 
 DEPTHS = (1, 2, 4, 8)
@@ -23,13 +23,7 @@ CURVES = {  # mean PSNR by depth
     "snow": (20.0, 21.0, 22.0, 22.0),  # of which the paper says nothing
 }
 PRINTED = {"noise": [2, 3], "haze": [4, 5], "rain": [3, 4]}
-CLAIM = {
-    "kind": "saturation",
-    "over": "depth",
-    "each": "dataset",
-    "expected": PRINTED,
-    "says": "as printed",
-}
+CLAIM = part("SaturatesAt", over="depth", each="dataset", expected=PRINTED, says="as printed")
 
 
 def planted(root: Path, **changed: Any) -> Path:
@@ -42,9 +36,8 @@ def planted(root: Path, **changed: Any) -> Path:
                 cell = {"dataset": dataset, "depth": str(depth)}
                 runs.append({"cell": cell, "seed": seed, "run": f"../{name}"})
                 plant(root / name, psnr + 0.01 * seed, seed, dataset=dataset)
-    report = {"kind": "saturation_table", "rows": "dataset", "over": "depth", "paper": PRINTED}
-    report["claims"] = [CLAIM]
-    report |= {"labels": {"noise": "denoising"}, **changed}
+    arguments = {"claims": [CLAIM], "labels": {"noise": "denoising"}, **changed}
+    report = part("SaturationTable", rows="dataset", **arguments)
     index = {"experiment": "table1", "title": "Table I", "budget": "cpu", "report": report}
     write_json(root / "report" / INDEX, {**index, "runs": runs})
     return root / "report"
@@ -74,7 +67,7 @@ def test_levels_stand_beside_the_papers(tmp_path: Path) -> None:
 
 
 def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
-    verdicts = {judged.where: judged for judged in judge(collect(planted(tmp_path)))}
+    verdicts = {judged.where: judged for judged in content_of(planted(tmp_path)).verdicts}
     assert {place: judged.verdict for place, judged in verdicts.items()} == {
         "noise": "supported",
         "haze": "supported",
@@ -86,14 +79,12 @@ def test_each_data_set_is_judged_by_its_own_number(tmp_path: Path) -> None:
 
 def test_what_is_proven_too_few_is_not_supported_even_if_unresolved(tmp_path: Path) -> None:
     """Of rain, 8 is better than the rest; here by seeds that leave open where it ends."""
-    folder = planted(
-        tmp_path, paper={"rain": [1, 2]}, claims=[CLAIM | {"expected": {"rain": [1, 2]}}]
-    )
+    folder = planted(tmp_path, claims=[CLAIM | {"expected": {"rain": [1, 2]}}])
     for seed in range(3):
         plant(tmp_path / f"rain-4-{seed}", 26.0 + (0.0, 0.3, -0.3)[seed], seed, dataset="rain")
         plant(tmp_path / f"rain-8-{seed}", 26.1 + (0.3, -0.3, 0.0)[seed], seed, dataset="rain")
     assert table_of(folder)["rain"]["levels, ours"] == "4 or more"
-    (judged,) = (each for each in judge(collect(folder)) if each.where == "rain")
+    (judged,) = (each for each in content_of(folder).verdicts if each.where == "rain")
     assert judged.verdict == "not supported"
     assert judged.reason.startswith("Fewer than 4 are proven too few. Unresolved")
 
@@ -101,10 +92,10 @@ def test_what_is_proven_too_few_is_not_supported_even_if_unresolved(tmp_path: Pa
 def test_levels_by_data_set_need_each(tmp_path: Path) -> None:
     claim = {key: value for key, value in CLAIM.items() if key != "each"}
     with pytest.raises(UsageError, match=r"expects levels by noise, haze, rain; .* key each"):
-        judge(collect(planted(tmp_path, claims=[claim | {"where": {"dataset": "noise"}}])))
+        content_of(planted(tmp_path, claims=[claim | {"where": {"dataset": "noise"}}]))
 
 
-def test_a_claim_is_told_once_with_its_verdicts_below(tmp_path: Path) -> None:
+def test_a_claim_is_said_once_with_its_verdicts_below(tmp_path: Path) -> None:
     folder = planted(tmp_path)
     write_report(folder)
     text, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
@@ -112,8 +103,8 @@ def test_a_claim_is_told_once_with_its_verdicts_below(tmp_path: Path) -> None:
     assert "\n  - rain: **not supported**. Saturated at N = 8 " in text
     assert page.count('<p class="says">as printed</p>') == 1
     assert page.count('<span class="badge supported">supported</span>') == 2
-    for told in (text, page):
-        assert "4 verdicts. Each one by itself is wrong in at most 5 %" in told
+    for form in (text, page):
+        assert "4 verdicts. Each one by itself is wrong in at most 5 %" in form
 
 
 def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:
@@ -140,12 +131,12 @@ def test_what_is_unresolved_says_what_it_would_take(tmp_path: Path) -> None:
     assert int(row["would take"].split()[0]) > 100
 
 
-def test_a_table_without_its_claim_or_keys_is_refused(tmp_path: Path) -> None:
-    folder = planted(tmp_path, claims=[])
-    with pytest.raises(UsageError, match="table1: saturation_table needs the keys rows and over"):
-        write_report(folder)
+def test_a_table_needs_its_claim_and_the_key_of_its_rows(tmp_path: Path) -> None:
+    for claims in ([], [CLAIM, CLAIM], [part("Trend", over="depth", says="x")]):
+        with pytest.raises(UsageError, match=r"\.json: a SaturationTable needs one claim"):
+            write_report(planted(tmp_path, claims=claims))
     index = json.loads((planted(tmp_path) / INDEX).read_text())
-    del index["report"]["over"]
-    write_json(folder / INDEX, index)
-    with pytest.raises(UsageError, match="table1: saturation_table needs the keys rows and over"):
-        write_report(folder)
+    del index["report"]["rows"]
+    write_json(tmp_path / "report" / INDEX, index)
+    with pytest.raises(UsageError, match="missing 1 required keyword-only argument: 'rows'"):
+        write_report(tmp_path / "report")

@@ -15,6 +15,7 @@ from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import write_result
 from ir_lightning.training.loggers.wandb import wandb_logger
 from tests.helpers.planting import plant_experiment
+from tests.helpers.reports import part
 from tests.helpers.wandb_servers import Answering, upload
 from tests.report.test_report import REPORT
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("account")
 
 def planted(root: Path, settings: dict[str, Any] | None) -> Path:
     """The report's folder, of runs that were logged with these settings."""
-    drawn = REPORT | {"kind": "bars", "x": "method", "x_label": "method"}
+    drawn = REPORT | {"figure": part("BarFigure", x="method")}
     folder = plant_experiment(root, report=drawn, sweep="0a1b2c")
     for place in (root / "runs").iterdir():
         logger = {"wandb": settings} if settings else {"csv": None}

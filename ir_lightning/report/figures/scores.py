@@ -10,7 +10,7 @@ import numpy as np
 
 from ir_lightning.report.figures.drawing import COLOURS, MARKERS, pyplot, save
 from ir_lightning.report.kind import Figure, Report
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results
+from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, number_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,9 @@ class ScoreFigure(Figure):
     series: str | None = None
 
     def draw(self, results: Results, report: Report) -> list[Path]:
-        panels, metrics = _values(results, report.columns), [*map(results.metric, report.metrics)]
+        panels = results.values(report.columns) if report.columns else [""]
+        lines = results.values(self.series) if self.series else [""]
+        metrics = [*map(results.metric, report.metrics)]
         figure, axes = pyplot.subplots(
             len(metrics),
             len(panels),
@@ -42,7 +44,7 @@ class ScoreFigure(Figure):
         for column, panel in enumerate(panels):
             for row, metric in enumerate(metrics):
                 axis = axes[row][column]
-                for number, series in enumerate(_values(results, self.series)):
+                for number, series in enumerate(lines):
                     keys = ((report.columns, panel), (self.series, series))
                     groups = results.where({key: value for key, value in keys if key})
                     self._series(axis, groups, metric.name, number, series)
@@ -61,28 +63,34 @@ class ScoreFigure(Figure):
     def _series(
         self, axis: Any, groups: Sequence[CellRuns], metric: str, number: int, label: str
     ) -> None:
-        names, means, spread = [], [], []
+        drawn, means, spread = [], [], []
         for group in groups:
             try:
                 seeds = [run.mean(metric) for run in group.finished]
             except NotMeasuredError:
                 continue
             if seeds:
-                names.append(group.cell.get(self.x, "none"))
+                drawn.append(group)
                 means.append(np.mean(seeds))
                 spread.append(np.std(seeds, ddof=1) if len(seeds) > 1 else 0.0)
-        if names:
-            self.plot(axis, names, np.array(means), np.array(spread), number, label)
+        if drawn:
+            self.plot(axis, drawn, np.array(means), np.array(spread), number, label)
 
     @abstractmethod
     def plot(
-        self, axis: Any, names: list[str], means: Array, spread: Array, number: int, label: str
+        self,
+        axis: Any,
+        groups: list[CellRuns],
+        means: Array,
+        spread: Array,
+        number: int,
+        label: str,
     ) -> None:
         """Draw one series.
 
         Args:
             axis: matplotlib's.
-            names: (N,) values of ``x``.
+            groups: N cells.
             means, spread: (N,) scores, and their standard deviations between seeds.
             number: which series it is.
             label: its value; empty if there is one series.
@@ -97,16 +105,22 @@ class LineFigure(ScoreFigure):
     """Curves over a key whose values are numbers, with bands."""
 
     def plot(
-        self, axis: Any, names: list[str], means: Array, spread: Array, number: int, label: str
+        self,
+        axis: Any,
+        groups: list[CellRuns],
+        means: Array,
+        spread: Array,
+        number: int,
+        label: str,
     ) -> None:
-        x = np.array([float(name) for name in names])
+        x = np.array([number_of(group, self.x) for group in groups])
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axis.plot(x, means, color=colour, marker=marker, label=label)
         axis.fill_between(x, means - spread, means + spread, color=colour, alpha=0.2)
 
     def finish(self, axis: Any, results: Results) -> None:
         """The levels, not values between them."""
-        axis.set_xticks(sorted(map(float, _values(results, self.x))))
+        axis.set_xticks(sorted(map(float, results.values(self.x))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +128,16 @@ class BarFigure(ScoreFigure):
     """Bars for the values of a key."""
 
     def plot(
-        self, axis: Any, names: list[str], means: Array, spread: Array, number: int, label: str
+        self,
+        axis: Any,
+        groups: list[CellRuns],
+        means: Array,
+        spread: Array,
+        number: int,
+        label: str,
     ) -> None:
+        names = [group.cell.get(self.x, "none") for group in groups]
         places = np.arange(len(names))
         axis.bar(places, means, yerr=spread, color=COLOURS[number % len(COLOURS)], capsize=2)
         axis.set_xticks(places, names, rotation=60, ha="right", fontsize=7)
         axis.set_ylim(min(means - spread) - 0.1 * np.ptp(means) - 1e-3)
-
-
-def _values(results: Results, key: str | None) -> list[str]:
-    """The values that cells have of a key, in order; one empty value without a key."""
-    return list(dict.fromkeys(g.cell.get(key, "") for g in results.groups)) if key else [""]

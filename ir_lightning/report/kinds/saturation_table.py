@@ -1,7 +1,7 @@
 """How many levels each task needs: the paper's Table I."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ class SaturationTable(Report):
         rows: the key of the tasks, which the claim is judged for ``each`` of.
     """
 
-    rows: str
+    rows: str = field()
 
     def __post_init__(self) -> None:
         if len(self.claims) != 1 or not isinstance(self.claims[0], SaturatesAt):
@@ -37,11 +37,10 @@ class SaturationTable(Report):
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
         """A row for each task, and every level of each in a table of its own."""
-        tasks = dict.fromkeys(group.cell[self.rows] for group in results.groups)
         levels = ScoreTable(
             rows=[self.rows, self.claim.over], labels=self.labels, metrics=self.metrics
         )
-        table = pd.DataFrame([self._line(results, task) for task in tasks])
+        table = pd.DataFrame([self._line(results, task) for task in results.values(self.rows)])
         return {"table": table, "cells": levels.tables(results)["table"]}
 
     def _line(self, results: Results, task: str) -> dict[str, str]:
