@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from ir_lightning.cli import main
-from ir_lightning.cli.experiment_photographs import with_photographs
-from ir_lightning.cli.inventory import inventory
+from ir_lightning.cli.experiment import prepare
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.preflight import check
@@ -27,6 +26,7 @@ from ir_lightning.report.write import write_report
 from ir_lightning.runs.identity import config_hash, directory_of
 from ir_lightning.runs.record import read_result
 from tests.conftest import CONF
+from tests.helpers.reports import part
 
 NAMES = names()
 
@@ -50,32 +50,28 @@ SHARING = (("fig3", "fig12", "table1"), ("fig5", "table2"))
 """Experiments with runs in common: best done by one process."""
 
 
-def together(name: str) -> Any:
-    """The name, with the mark by which pytest-xdist keeps such experiments together."""
+def grouped(name: str) -> Any:
+    """The name, with the mark by which pytest-xdist keeps such experiments in one process."""
     group = next((names[0] for names in SHARING if name in names), name)
     return pytest.param(name, marks=pytest.mark.xdist_group(group))
 
 
-@pytest.mark.parametrize("name", map(together, NAMES))
+@pytest.mark.parametrize("name", map(grouped, NAMES))
 def test_every_experiment_ends_in_its_report(name: str, runs: Path) -> None:
     """All runs at smoke budget, then table, verdicts, figure and page."""
     experiment = Experiment.named(name)
     jobs = experiment.jobs(budget="smoke")
     folder = runs / "reports" / name
-    found: list[dict[str, Any]] = []
-    if experiment.report["kind"] == "inventory":
-        found = inventory(experiment, "synthetic", [])
-    if experiment.report["kind"] == "photographs":
-        experiment = with_photographs(experiment, None, None)
     places = [trained(job, runs) for job in jobs]
     hashes = {read_result(place)["config_hash"] for place in places}
     assert len(hashes) == len(jobs), "two cells are one configuration"
-    write_index(folder, experiment, jobs, places, "smoke", found)
+    write_index(folder, experiment, jobs, places, "smoke")
+    prepare(folder, experiment.prepare)
     write_report(folder)
     text = (folder / "report.md").read_text()
     for claim in experiment.report["claims"]:
-        assert claim["kind"] == "found" or claim["says"] in text
-    drawn = experiment.report["kind"] in DRAWN
+        assert claim["says"] in text
+    drawn = "figure" in experiment.report
     assert ("<h2>Figure</h2>" in (folder / "report.html").read_text()) == drawn
     if jobs:
         assert f"{len(jobs)} of {len(jobs)} finished" in text
@@ -84,15 +80,12 @@ def test_every_experiment_ends_in_its_report(name: str, runs: Path) -> None:
     assert len((folder / "table.csv").read_text().splitlines()) > 1
 
 
-DRAWN = ("curve", "bars", "convergence", "photographs")
-
-
 def test_the_command_trains_what_is_missing_and_reports(tmp_path: Path) -> None:
-    asked = ["experiment", "fig6", "--budget", "smoke", "--runs", str(tmp_path), "--wandb", "off"]
+    command = ["experiment", "fig6", "--budget", "smoke", "--runs", str(tmp_path), "--wandb", "off"]
     thin = ["logger=csv", "enhancer.growth=1"]
     for _ in range(2):
         with pytest.raises(SystemExit) as end:
-            main([*asked, *thin])
+            main([*command, *thin])
         assert end.value.code == 0
     runs = list(tmp_path.glob("*/result.json"))
     assert len(runs) == len(Experiment.named("fig6").jobs(budget="smoke"))
@@ -157,10 +150,11 @@ def test_datasets_and_their_stand_ins_exist() -> None:
 
 
 def test_the_papers_numbers_are_the_printed_ones() -> None:
-    levels = Experiment.named("table1").report
+    (claim,) = Experiment.named("table1").report["claims"]
+    levels = claim["expected"]
     for published, synthetic in Experiment.named("table1").datasets.items():
-        assert levels["paper"][synthetic] == levels["paper"][published]
-    printed = [levels["paper"][name] for name in ("sidd", "rain800", "reside")]
+        assert levels[synthetic] == levels[published]
+    printed = [levels[name] for name in ("sidd", "rain800", "reside")]
     assert printed == [[2, 3], [3, 4], [4, 5]]
     table = Experiment.named("table2").report["paper"]
     assert table["unet5_infoaccum_subpixel"]["rain800"] == [25.29, 0.8135]
@@ -177,6 +171,11 @@ def test_the_papers_numbers_are_the_printed_ones() -> None:
         ({"sweeps": None}, "sweeps"),
         ({"colour": "red"}, "colour"),
         ({"sweeps": [{"depth": [1], "budgets": {"gpu": []}}]}, "budget 'gpu'.*cpu, paper"),
+        ({"report": {"claims": []}}, "report needs the _target_ of a kind of report"),
+        ({"report": part("Nothing")}, "broken.yaml: report cannot be built"),
+        ({"report": part("ScoreTable", colour="red")}, "ScoreTable.*argument 'colour'"),
+        ({"report": part("ScoreTable", claims=[part("Trend", says="x")])}, "Trend.*'over'"),
+        ({"report": part("ScoreMatrix", rows="a")}, "columns: None needs rows"),
     ],
 )
 def test_a_broken_file_is_refused(
@@ -188,8 +187,24 @@ def test_a_broken_file_is_refused(
     monkeypatch.setattr("ir_lightning.report.experiment.EXPERIMENTS", tmp_path)
     with pytest.raises(UsageError, match=words):
         Experiment.named("broken")
+    with pytest.raises(UsageError, match=words):
+        Experiment.named(str(tmp_path / "broken.yaml"))
     with pytest.raises(UsageError, match="choose from broken"):
         Experiment.named("fig99")
+
+
+def test_a_mistake_ends_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load((EXPERIMENTS / "fig3.yaml").read_text())
+    content["report"]["figure"]["colour"] = "red"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as end:
+        main(["experiment", str(tmp_path / "mine.yaml"), "--runs", str(tmp_path / "runs")])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mine.yaml: report cannot be built: LineFigure" in line
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_index_finds_the_runs(tmp_path: Path) -> None:

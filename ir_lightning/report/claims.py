@@ -19,6 +19,8 @@ Part = Mapping[str, Any]
 Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
+MARGIN = 0.2
+"""dB: the loss of PSNR that does not matter."""
 
 
 @dataclass(frozen=True)
@@ -217,11 +219,12 @@ class SaturatesAt(AlongClaim):
 
     Args:
         expected: the lowest and the highest number; or these by the values of ``each``.
-        margin: the loss that does not matter, in the unit of the metric.
+        margin: the loss that does not matter, in the unit of the metric. None: 0.2 dB of PSNR; of
+            another metric it has to be given.
     """
 
     expected: Sequence[int] | Mapping[str, Sequence[int]]
-    margin: float = 0.2
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.expected, Mapping) and self.each is None:
@@ -229,6 +232,8 @@ class SaturatesAt(AlongClaim):
                 f"a claim expects levels by {', '.join(self.expected)}; it needs the key each, "
                 "which says what these are."
             )
+        if self.margin is None and self.metric != ScoreClaim.metric:
+            raise UsageError(f"a claim that {self.metric} saturates needs a margin.")
 
     def expected_at(self, place: str) -> tuple[int, int] | None:
         """The lowest and the highest number that are expected there, if any."""
@@ -245,7 +250,9 @@ class SaturatesAt(AlongClaim):
         groups = self.levels(results, place)
         depths = [int(self.level(group)) for group in groups]
         scores = stacked(self.scores(results, groups))
-        return saturation(scores, margin=self.margin, depths=depths)
+        unit = results.metric(self.metric).unit
+        margin = MARGIN if self.margin is None else self.margin
+        return saturation(scores, margin, depths=depths, unit=unit)
 
     def verdict(self, results: Results, place: str) -> Verdict:
         measured, expected = self.saturation(results, place), self.expected_at(place)

@@ -104,6 +104,7 @@ def saturation(
     depths: Sequence[int] | None = None,
     keeps: float | None = None,
     against: Against = "deeper",
+    unit: str = "dB",
 ) -> Saturation:
     """Find the interval [N_L, N_U] of depths at which quality saturates; the rule is above.
 
@@ -116,6 +117,7 @@ def saturation(
         keeps: instead of the margin, the share of the gain over the shallowest depth that N has
             to keep, such as 0.95.
         against: rivals of a depth on a plateau.
+        unit: of the scores, for the words; everything below that is in dB is in this unit.
 
     Raises:
         ValueError: arguments that make no sense.
@@ -146,7 +148,9 @@ def saturation(
         seeds_needed=seeds,
         images_needed=images,
         harm=harm,
-        reason=_reason(names, lower, upper, (error, seeds, images), margin, harm, alpha),
+        reason=_reason(
+            names, lower, upper, (error, seeds, images), margin, harm, alpha, f" {unit}".rstrip()
+        ),
     )
 
 
@@ -243,18 +247,21 @@ def _reason(
     margin: float,
     harm: Harm | None,
     alpha: float,
+    unit: str,
 ) -> str:
     """The verdict in a sentence or two."""
     if upper is None:
         error, seeds, images = plan
         need = f"{seeds} seeds per depth" if seeds else f"about {images} images, whatever the seeds"
-        return f"Unresolved: SE = {error:.3f} dB for a margin of {margin:.3g} dB; need {need}."
+        return (
+            f"Unresolved: SE = {error:.3f}{unit} for a margin of {margin:.3g}{unit}; need {need}."
+        )
     interval = str(names[upper]) if lower == upper else f"{names[lower]} to {names[upper]}"
-    text = f"Saturated at N = {interval} (margin {margin:.3g} dB, alpha {alpha:g})."
+    text = f"Saturated at N = {interval} (margin {margin:.3g}{unit}, alpha {alpha:g})."
     if upper == len(names) - 1:
         text += " No smaller depth than the deepest is proven to be enough."
     if harm and harm.p_any <= alpha:
-        text += f" Going on to {names[-1]} costs {harm.loss:.2f} dB, at least {harm.low:.2f}."
+        text += f" Going on to {names[-1]} costs {harm.loss:.2f}{unit}, at least {harm.low:.2f}."
     return text
 
 

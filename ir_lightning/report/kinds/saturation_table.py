@@ -1,6 +1,5 @@
 """How many levels each task needs: the paper's Table I."""
 
-import math
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -56,12 +55,11 @@ class SaturationTable(Report):
         try:
             saturation = self.claim.saturation(results, task)
             best = max(range(len(saturation.means)), key=saturation.means.__getitem__)
-            error = saturation.standard_error
             values = [
                 levels(saturation),
-                f"{metric.sign * saturation.means[best]:.2f}",
+                metric.text(metric.sign * saturation.means[best]),
                 str(saturation.depths[best]),
-                "-" if math.isnan(error) else f"{error:.2f}",
+                metric.text(saturation.standard_error),
             ]
             needs = needed(saturation)
         except NotMeasuredError:
