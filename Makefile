@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-quick test-gpu test-cluster browser audit lint check setup clean
+.PHONY: quickstart test test-quick test-gpu test-cluster browser docs audit lint check setup clean
 EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
@@ -49,6 +49,9 @@ lint: setup   ## ruff and mypy
 	$(BIN)/mypy
 
 check: lint test   ## ruff, mypy, tests
+
+docs: setup   ## docs/ as HTML in docs/_build; a warning is an error, and nothing needs a network
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
 
 setup: .venv/ready
 

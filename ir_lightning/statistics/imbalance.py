@@ -114,8 +114,8 @@ def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
     the pixel loss's gradient at the end (r <= 0.01).
 
     Args:
-        g_adversarial: (T,), |d L_adv / d restored|.
-        g_pixel: (T,), |d lambda L1 / d restored|, of the same batches.
+        g_adversarial: (T,), ``|d L_adv / d restored|``.
+        g_pixel: (T,), ``|d lambda L1 / d restored|``, of the same batches.
 
     Raises:
         ValueError: shapes differ or a norm is negative.
