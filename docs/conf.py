@@ -56,7 +56,7 @@ class Parts(SphinxDirective):
 
 
 def parts(package: str) -> list[str]:
-    """Names of the parts of a package: bases before their subclasses, then by file."""
+    """Names of the parts of a package: by folder, and there bases before their subclasses."""
     folder = import_module(package)
     named = re.compile(rf"\b{re.escape(package)}\.(\w+)")
     targets = {name for text in configurations() for name in named.findall(text)}
@@ -67,7 +67,11 @@ def parts(package: str) -> list[str]:
         for base in (inspect.getmro(part) if inspect.isclass(part) else [])
         if base.__module__.startswith(f"{package}.")
     }
-    return [part.__name__ for part in sorted(family, key=lambda c: (len(c.__mro__), c.__module__))]
+
+    def place(part: type) -> tuple[str, int, str]:
+        return part.__module__.rpartition(".")[0], len(part.__mro__), part.__module__
+
+    return [part.__name__ for part in sorted(family, key=place)]
 
 
 def configurations() -> Iterator[str]:

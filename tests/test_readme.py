@@ -154,7 +154,7 @@ def test_what_python_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def own(block: Block) -> str:
     """The file that a block is the content of, or nothing."""
-    first = re.match(r"# ((?:mylab|conf)/[\w/.]+)\n", block.text)
+    first = re.match(r"(?:# @package .*\n)?# ((?:mylab|conf)/[\w/.]+)\n", block.text)
     return first[1] if first and block.page == "extending.md" else ""
 
 
