@@ -98,13 +98,13 @@ class PairedFolders(FilePairs):
 
     A rule finds the clean file's stem (its name without extension) in the degraded file's stem:
 
-    ======== ================================================================= =====================
-    rule     clean stem                                                        example
-    ======== ================================================================= =====================
-    stem     the same                                                          a.jpg -> a.png
-    prefix   up to the first ``_``; many degraded images may have one clean one 1_3_0.9.png -> 1.png
-    regex    the one group of ``pattern``, searched in the degraded stem       ``^(.+)_rain``
-    ======== ================================================================= =====================
+    ====== =========================================================== ====================
+    rule   clean stem                                                  example
+    ====== =========================================================== ====================
+    stem   the same                                                    a.jpg -> a.png
+    prefix up to the first ``_``; many degraded images may share it    1_3_0.9.png -> 1.png
+    regex  the one group of ``pattern``, searched in the degraded stem ``^(.+)_rain``
+    ====== =========================================================== ====================
 
     A pair is called by its degraded file's stem; its scene is the clean file's stem.
 
