@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.state import find
 
@@ -28,7 +28,7 @@ class SourceRun(NamedTuple):
     run_dir: Path
     config: DictConfig
     """Its own, complete."""
-    digest: str
+    config_hash: str
 
 
 class FirstRun(NamedTuple):
@@ -36,15 +36,15 @@ class FirstRun(NamedTuple):
 
     config: DictConfig
     """As composed, not yet checked."""
-    asked: list[str]
+    overrides: list[str]
 
 
-def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
+def first_run(config: DictConfig, overrides: Sequence[str]) -> FirstRun | None:
     """The run that ``pretrain.first`` describes, if a network is to come from it.
 
     Args:
         config: of the run that follows.
-        asked: its overrides.
+        overrides: its overrides.
 
     Raises:
         UsageError: the word is used without overrides, or with several devices.
@@ -62,15 +62,15 @@ def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
             f"trainer.devices={config.trainer.devices}: a first run and the one after it cannot "
             "share several devices. Train the first by itself, then give pretrain.generator=RUN."
         )
-    return FirstRun(*_instead(config, asked, [str(override) for override in settings.first]))
+    return FirstRun(*_instead(config, overrides, [str(override) for override in settings.first]))
 
 
 def _instead(
-    config: DictConfig, asked: Sequence[str], others: list[str]
+    config: DictConfig, overrides: Sequence[str], others: list[str]
 ) -> tuple[DictConfig, list[str]]:
-    """The configuration in which ``others`` replace what they are about in ``asked``."""
+    """The configuration in which ``others`` replace what they are about in ``overrides``."""
     replaced = {_key(override) for override in others} | {"pretrain", "run_dir"}
-    kept = [o for o in asked if not replaced & set(_ancestors(_key(o)))]
+    kept = [o for o in overrides if not replaced & set(_ancestors(_key(o)))]
     overrides = [*kept, *others]
     first = load_config(overrides)
     first.paths = config.paths  # where things lie was settled when the command began
@@ -88,7 +88,7 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequence[str]) -> None:
+def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Sequence[str]) -> None:
     """Replace the names of runs by their directories, and note which configurations they have.
 
     ``pretrain.sources`` is what identifies a pre-trained run: not where the other run lies, or
@@ -97,7 +97,7 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequenc
     Args:
         config: of the run that follows; it is changed.
         first: the checked configuration of the run before it, if there is one.
-        asked: that run's overrides.
+        overrides: that run's overrides.
 
     Raises:
         UsageError: no such run, it has not finished, or its network is another one.
@@ -108,13 +108,13 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequenc
         if word is None:
             continue
         if str(word) == FIRST and first is not None:
-            digest = config_hash(first)
-            source = SourceRun(directory_of(first, list(asked), digest), first, digest)
+            config_hash = training_hash(first)
+            source = SourceRun(directory_of(first, list(overrides), config_hash), first, config_hash)
         else:
             source = _named(network, str(word), Path(config.paths.runs))
         _refuse_another_network(network, source, config)
         config.pretrain[network] = str(source.run_dir)
-        sources[network] = source.digest
+        sources[network] = source.config_hash
     if sources:
         OmegaConf.update(config, "pretrain.sources", sources, force_add=True)
 
@@ -128,13 +128,13 @@ def _named(network: str, word: str, runs: Path) -> SourceRun:
         raise UsageError(f"pretrain.{network}={word} is {state.status}: it must have finished.")
     try:
         config = OmegaConf.load(state.run_dir / "config.yaml")
-        digest = str(state.record["config_hash"])
+        config_hash = str(state.record["config_hash"])
         assert isinstance(config, DictConfig)
     except (OSError, KeyError, AssertionError):
         raise UsageError(
             f"pretrain.{network}={word}: {state.run_dir} lacks its configuration or hash."
         ) from None
-    return SourceRun(state.run_dir, config, digest)
+    return SourceRun(state.run_dir, config, config_hash)
 
 
 def _refuse_another_network(network: str, source: SourceRun, config: DictConfig) -> None:

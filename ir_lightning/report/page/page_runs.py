@@ -54,12 +54,12 @@ def _links(run_dir: Path, folder: Path) -> dict[str, str]:
 
 def provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """What a run's record says about how it was made; what it does not say is left out."""
-    asked = " ".join(map(str, record.get("asked") or []))
+    overrides = " ".join(map(str, record.get("overrides") or []))
     best = record.get("best_validation") or {}
     told = {
         "reason": record.get("reason"),
         "config hash": record.get("config_hash"),
-        "asked": asked,
+        "overrides": overrides,
         "git commit": record.get("git_commit"),
         "data set": record.get("dataset"),
         "test images": record.get("images"),
