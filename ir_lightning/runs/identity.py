@@ -137,7 +137,8 @@ def rebased(node: Any, root: str, other: str) -> Any:
     if isinstance(node, list):
         return [rebased(value, root, other) for value in node]
     if isinstance(node, str) and f"{node}/".startswith(f"{root.rstrip('/')}/"):
-        return other + node[len(root.rstrip("/")) :]
+        inside = node[len(root) :].lstrip("/")
+        return f"{other}/{inside}" if inside else other
     return node
 
 
