@@ -20,11 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 from ir_lightning.build import TRAININGS, refuse_untrusted
 from ir_lightning.errors import StorageError, UsageError
 from ir_lightning.files import temporaries
-from ir_lightning.launch.attempt import record_run
+from ir_lightning.launch.attempt import Record, record_run
 from ir_lightning.launch.preflight import check
-from ir_lightning.launch.run import Record
 from ir_lightning.runs.claim import ATTEMPTS, PENDING, Claim, TakenError
 from ir_lightning.runs.identity import training_hash
+from ir_lightning.runs.legacy import current_config
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import SWEEPS, State
 
@@ -75,7 +75,8 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        plain = yaml.safe_load(path.read_text("utf-8"))
+        return current_config(plain) if isinstance(plain, dict) else plain
     except OSError:
         raise UsageError(f"{path}: it was never begun; give {COMMAND}.") from None
     except (yaml.YAMLError, ValueError, RecursionError):

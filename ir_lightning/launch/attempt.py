@@ -16,6 +16,7 @@ from ir_lightning.launch import ranks
 from ir_lightning.launch.child import Watch, train_in_child
 from ir_lightning.launch.signals import Signals
 from ir_lightning.runs.claim import Claim
+from ir_lightning.runs.identity import VERSION, evaluation_hash
 from ir_lightning.runs.record import (
     FAILURE,
     LOG,
@@ -57,6 +58,8 @@ def record_run(
     begun: Record = {
         "status": "running",
         "config_hash": config_hash,
+        "identity_version": VERSION,
+        "evaluation": evaluation_hash(plain),
         "overrides": overrides,
         "seed": plain["seed"],
         "dataset": plain["dataset"]["name"],

@@ -32,7 +32,11 @@ if "forkserver" in _methods:
 
 
 def train_in_child(
-    config: dict[str, Any], run_dir: Path, config_hash: str, attempt: Path, watch: Callable[[], None]
+    config: dict[str, Any],
+    run_dir: Path,
+    config_hash: str,
+    attempt: Path,
+    watch: Callable[[], None],
 ) -> dict[str, Any]:
     """Train in a child process, which writes what it says to ``log.txt`` of the attempt.
 

@@ -32,12 +32,12 @@ class Ready(NamedTuple):
     """What has to be trained before."""
 
 
-def check(config: DictConfig, overrides: Sequence[str] = ()) -> Ready:
+def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
     """Complete a composed configuration and refuse what cannot work.
 
     Args:
         config: as composed by Hydra from conf/train.yaml.
-        overrides: the command line's overrides; a run that is to be trained first has them, too.
+        asked: the command line's overrides; a run that is to be trained first has them, too.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
@@ -56,9 +56,10 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> Ready:
     _check_choices(plain)
     images, notice = _check_crops(sources["train"], plain)
     _settle_budget(config, plain, images)
-    first = first_run(config, overrides)
-    before = check(*first).config if first else None
-    resolve_sources(config, before, first.overrides if first else ())
+    first = first_run(config, asked)
+    resolve_sources(
+        config, check(*first).config if first else None, first.overrides if first else ()
+    )
     return Ready(config, notices + notice, _names(sources), first)
 
 

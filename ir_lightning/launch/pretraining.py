@@ -5,6 +5,7 @@
 is trained first, unless it has been.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from ir_lightning.build import current
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
+from ir_lightning.runs.canonical import canonical
 from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.state import find
@@ -109,7 +112,9 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Seq
             continue
         if str(word) == FIRST and first is not None:
             config_hash = training_hash(first)
-            source = SourceRun(directory_of(first, list(overrides), config_hash), first, config_hash)
+            source = SourceRun(
+                directory_of(first, list(overrides), config_hash), first, config_hash
+            )
         else:
             source = _named(network, str(word), Path(config.paths.runs))
         _refuse_another_network(network, source, config)
@@ -141,10 +146,13 @@ def _refuse_another_network(network: str, source: SourceRun, config: DictConfig)
     theirs, ours = (_plain(each.get(network)) for each in (source.config, config))
     if not ours:
         raise UsageError(f"pretrain.{network} is given, but this run has no {network}.")
-    if theirs == ours:
-        return
     if not theirs:
         raise UsageError(f"pretrain.{network}: {source.run_dir} has trained no {network}.")
+    # To know a class's defaults is to import it: none that this run does not have anyway.
+    if _targets(theirs) <= _targets(ours):
+        theirs, ours = canonical(theirs), canonical(ours)
+    if theirs == ours:
+        return
     different = [
         f"{key}: {theirs.get(key)} there, {ours.get(key)} here"
         for key in sorted({*theirs, *ours})
@@ -156,8 +164,12 @@ def _refuse_another_network(network: str, source: SourceRun, config: DictConfig)
 
 
 def _plain(node: Any) -> dict[str, Any]:
-    if node is None:
-        return {}
-    found = OmegaConf.to_container(node, resolve=True)
+    """A network's configuration by its current names; empty where there is none."""
+    found = {} if node is None else current(OmegaConf.to_container(node, resolve=True))
     assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    return found
+
+
+def _targets(node: dict[str, Any]) -> set[str]:
+    """The classes that a configuration names."""
+    return set(re.findall(r'"_target_": "([^"]+)"', json.dumps(node, default=str)))

@@ -148,7 +148,9 @@ def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned
             "for each GPU), or hydra/launcher=node8 with trainer=auto (Ray, a GPU for each run)."
         )
     config_hash = training_hash(config)
-    return Planned(label, overrides, config_hash, directory_of(config, overrides, config_hash)), config
+    return Planned(
+        label, overrides, config_hash, directory_of(config, overrides, config_hash)
+    ), config
 
 
 def memory(
@@ -220,7 +222,11 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
                 reset_run(plan.run_dir)
                 status = "queued"
             if status == "queued" or (status == "failed" and not active):
-                begun = {"status": "queued", "config_hash": plan.config_hash, "overrides": plan.overrides}
+                begun = {
+                    "status": "queued",
+                    "config_hash": plan.config_hash,
+                    "overrides": plan.overrides,
+                }
                 write_result(plan.run_dir, {**begun, "sweep": identity, "label": plan.label})
                 status = "queued"
             counted[status] += 1

@@ -1,4 +1,4 @@
-"""The form in which two descriptions of one object are equal, whatever they leave to its defaults."""
+"""The form in which two descriptions of one object are equal, whatever they leave to defaults."""
 
 import inspect
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""What a run is: a hash of what shapes its weights. What an evaluation is: of what makes its scores.
+"""What a run is: a hash of what shapes its weights; what an evaluation is: of how it scores them.
 
 A training's identity is the networks, losses and optimisation, the training data and how they are
 augmented, what the best weights are chosen by, seed and precision; a positive list, so that a new

@@ -5,6 +5,7 @@ passes unchanged. Names of classes are :mod:`ir_lightning.names`' part.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 RECORD = {"asked": "overrides", "discriminator_won_at": "d_saturated_at"}
@@ -29,7 +30,8 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
         config: plain and resolved.
     """
     renewed = dict(config)
-    if isinstance(recipe := renewed.pop("recipe", None), Mapping):
+    if isinstance(recipe := renewed.get("recipe"), Mapping):
+        renewed.pop("recipe")
         renewed["optimization"], _, _ = _parts(recipe)
     if isinstance(evaluation := renewed.get("evaluation"), Mapping):
         target = {"_target_": "ir_lightning.systems.Evaluation"}
@@ -38,7 +40,7 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(system, Mapping) and isinstance(system.get("recipe"), Mapping):
         system = dict(system)
         optimization, scored, saturation = _parts(system.pop("recipe"))
-        about = {**renewed.get("evaluation", {}), **scored}
+        about = {**deepcopy(renewed.get("evaluation", {})), **scored}
         renewed["system"] = {**system, "optimization": optimization, "evaluation": about}
         if "discriminator" in system:
             renewed["system"] |= saturation

@@ -31,7 +31,9 @@ class RankConsistency(Callback):
         hashes: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(hashes, self.config_hash)
         if len(set(hashes)) > 1:
-            told = ", ".join(f"rank {rank}: {config_hash}" for rank, config_hash in enumerate(hashes))
+            told = ", ".join(
+                f"rank {rank}: {config_hash}" for rank, config_hash in enumerate(hashes)
+            )
             raise UsageError(
                 f"The processes of this run have different configurations ({told}); start them all "
                 "with the same command, code and data."
