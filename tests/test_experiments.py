@@ -23,7 +23,7 @@ from ir_lightning.report.experiment import (
     write_index,
 )
 from ir_lightning.report.write import write_report
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import read_result
 from tests.conftest import CONF
 from tests.helpers.reports import part
@@ -37,7 +37,7 @@ def trained(job: Job, runs: Path) -> Path:
     config = load_config(overrides)
     assert run(config, overrides)["status"] == "finished", job.cell
     complete = check(config, overrides).config
-    return directory_of(complete, overrides, config_hash(complete))
+    return directory_of(complete, overrides, training_hash(complete))
 
 
 @pytest.fixture(scope="session")

@@ -121,9 +121,9 @@ def train_sweep(sweep: str, where: Path, *changes: str) -> dict[str, Path]:
     python(where, str(ROOT / "train.py"), *SWEEPS[sweep], *COMMON, *changes, "-m")
     found = {}
     for path in where.glob("runs/*/result.json"):
-        asked = json.loads(path.read_text("utf-8"))["asked"]
+        overrides = json.loads(path.read_text("utf-8"))["overrides"]
         # What was swept comes first.
-        key, _, value = asked[0].partition("=")
+        key, _, value = overrides[0].partition("=")
         found[f"{key}-{value}"] = path.parent
     assert set(found) == {name for name, of in TRACES.items() if of == sweep}
     return found

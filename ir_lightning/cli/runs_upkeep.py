@@ -20,11 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 from ir_lightning.build import TRAININGS, refuse_untrusted
 from ir_lightning.errors import StorageError, UsageError
 from ir_lightning.files import temporaries
-from ir_lightning.launch.attempt import record_run
+from ir_lightning.launch.attempt import Record, record_run
 from ir_lightning.launch.preflight import check
-from ir_lightning.launch.run import Record
 from ir_lightning.runs.claim import ATTEMPTS, PENDING, Claim, TakenError
-from ir_lightning.runs.identity import config_hash
+from ir_lightning.runs.identity import training_hash
+from ir_lightning.runs.legacy import current_config
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import SWEEPS, State
 
@@ -54,7 +54,7 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
     path = run_dir / "config.yaml"
     plain = _read(path)
     refuse_untrusted(plain, path, TRAININGS.plus(trust))
-    images, digest = _checked(plain, path)
+    images, config_hash = _checked(plain, path)
     try:
         claim = Claim.take(run_dir)
     except TakenError as taken:
@@ -67,15 +67,16 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
         return record
     # A resolved configuration need not have the hash of the one that was asked for.
     told = (record.get("config_hash"), run_dir.name.rpartition("-")[2])
-    digest = next((str(each) for each in told if HASH.fullmatch(str(each))), digest)
-    asked = record.get("asked")
-    asked = [str(override) for override in asked] if isinstance(asked, list) else []
-    return record_run(plain, asked, digest, run_dir, images, claim, record, True)
+    config_hash = next((str(each) for each in told if HASH.fullmatch(str(each))), config_hash)
+    given = record.get("overrides")
+    overrides = [str(override) for override in given] if isinstance(given, list) else []
+    return record_run(plain, overrides, config_hash, run_dir, images, claim, record, True)
 
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        plain = yaml.safe_load(path.read_text("utf-8"))
+        return current_config(plain) if isinstance(plain, dict) else plain
     except OSError:
         raise UsageError(f"{path}: it was never begun; give {COMMAND}.") from None
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -89,7 +90,7 @@ def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:
         # All is resolved, so that nothing refers to this key any more, which the check would mind.
         images = check(DictConfig({**plain, "clean_dir": None})).images
         _ = [plain[key] for key in READ], plain["dataset"]["name"], plain["budget"]["name"]
-        digest = config_hash(DictConfig(plain))
+        config_hash = training_hash(plain)
         several = trainer["devices"] != 1 or trainer.get("num_nodes", 1) != 1
     except WRONG as error:
         told = str(error).splitlines()[:1]
@@ -102,7 +103,7 @@ def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:
             f"{path}: trainer.devices={trainer['devices']} is for the command that started it: "
             f"give {COMMAND}."
         )
-    return images, digest
+    return images, config_hash
 
 
 def dispensable(

@@ -16,6 +16,7 @@ from ir_lightning.launch import ranks
 from ir_lightning.launch.child import Watch, train_in_child
 from ir_lightning.launch.signals import Signals
 from ir_lightning.runs.claim import Claim
+from ir_lightning.runs.identity import VERSION, evaluation_hash
 from ir_lightning.runs.record import (
     FAILURE,
     LOG,
@@ -32,8 +33,8 @@ Record = dict[str, Any]
 
 def record_run(
     plain: dict[str, Any],
-    asked: list[str],
-    digest: str,
+    overrides: list[str],
+    config_hash: str,
     run_dir: Path,
     images: dict[str, list[str]],
     claim: Claim,
@@ -45,8 +46,8 @@ def record_run(
 
     Args:
         plain: resolved configuration.
-        asked: the overrides that it was asked with.
-        digest: config hash.
+        overrides: the command line's.
+        config_hash: config hash.
         run_dir: the run's directory.
         images: the names of every split's images.
         claim: on the run; it is given back at the end.
@@ -56,8 +57,10 @@ def record_run(
     """
     begun: Record = {
         "status": "running",
-        "config_hash": digest,
-        "asked": asked,
+        "config_hash": config_hash,
+        "identity_version": VERSION,
+        "evaluation": evaluation_hash(plain),
+        "overrides": overrides,
         "seed": plain["seed"],
         "dataset": plain["dataset"]["name"],
         "budget": plain["budget"]["name"],
@@ -77,7 +80,7 @@ def record_run(
         console.print(f"Run directory: {run_dir}", soft_wrap=True)
         if before is not None:
             before()
-        measured = _train(plain, run_dir, digest, claim, in_sweep)
+        measured = _train(plain, run_dir, config_hash, claim, in_sweep)
         end = {"status": "finished", "seconds": round(time.monotonic() - start, 1), **measured}
         claim.require()
         write_result(run_dir, begun | end)
@@ -109,17 +112,17 @@ def record_run(
 
 
 def _train(
-    plain: dict[str, Any], run_dir: Path, digest: str, claim: Claim, in_sweep: bool
+    plain: dict[str, Any], run_dir: Path, config_hash: str, claim: Claim, in_sweep: bool
 ) -> Record:
     if in_sweep:
         with Watch(console, run_dir, plain["budget"]["iterations"]) as watch:
-            return train_in_child(plain, run_dir, digest, claim.directory, watch)
+            return train_in_child(plain, run_dir, config_hash, claim.directory, watch)
     ranks.announce_claim(claim.directory)
     from ir_lightning.training.loop import train  # torch takes seconds to import: only now
 
     with Signals() as signals:
         try:
-            return train(plain, run_dir, digest, claim.require, signals)
+            return train(plain, run_dir, config_hash, claim.require, signals)
         except Stopped as stop:
             stop.answer = signals.answer_scheduler
             raise

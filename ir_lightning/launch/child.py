@@ -32,14 +32,18 @@ if "forkserver" in _methods:
 
 
 def train_in_child(
-    config: dict[str, Any], run_dir: Path, digest: str, attempt: Path, watch: Callable[[], None]
+    config: dict[str, Any],
+    run_dir: Path,
+    config_hash: str,
+    attempt: Path,
+    watch: Callable[[], None],
 ) -> dict[str, Any]:
     """Train in a child process, which writes what it says to ``log.txt`` of the attempt.
 
     Args:
         config: plain, resolved configuration.
         run_dir: the run's directory.
-        digest: config hash.
+        config_hash: config hash.
         attempt: the folder of the claim, which this process holds.
         watch: called about every :data:`POLL` seconds.
 
@@ -53,7 +57,7 @@ def train_in_child(
     """
     ours, theirs = CONTEXT.Pipe(duplex=False)
     settings = (dict(os.environ), list(sys.path), Path.cwd())
-    arguments = (theirs, settings, config, run_dir, digest, attempt)
+    arguments = (theirs, settings, config, run_dir, config_hash, attempt)
     child = CONTEXT.Process(target=_train, args=arguments, name=run_dir.name)
 
     def pass_on(number: int) -> None:
@@ -98,7 +102,7 @@ def _train(
     settings: tuple[dict[str, str], list[str], Path],
     config: dict[str, Any],
     run_dir: Path,
-    digest: str,
+    config_hash: str,
     attempt: Path,
 ) -> None:
     """The child's life."""
@@ -116,7 +120,7 @@ def _train(
         try:
             from ir_lightning.training.loop import train
 
-            measured = train(config, run_dir, digest, lambda: still_ours(attempt), signals)
+            measured = train(config, run_dir, config_hash, lambda: still_ours(attempt), signals)
             pipe.send(("measured", measured))
         except Stopped as stop:
             pipe.send((Stopped.__name__, (stop.signum, stop.where)))

@@ -57,7 +57,9 @@ def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
     images, notice = _check_crops(sources["train"], plain)
     _settle_budget(config, plain, images)
     first = first_run(config, asked)
-    resolve_sources(config, check(*first).config if first else None, first.asked if first else ())
+    resolve_sources(
+        config, check(*first).config if first else None, first.overrides if first else ()
+    )
     return Ready(config, notices + notice, _names(sources), first)
 
 

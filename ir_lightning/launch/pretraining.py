@@ -5,6 +5,7 @@
 is trained first, unless it has been.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from ir_lightning.build import current
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.canonical import canonical
+from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.state import find
 
@@ -28,7 +31,7 @@ class SourceRun(NamedTuple):
     run_dir: Path
     config: DictConfig
     """Its own, complete."""
-    digest: str
+    config_hash: str
 
 
 class FirstRun(NamedTuple):
@@ -36,15 +39,15 @@ class FirstRun(NamedTuple):
 
     config: DictConfig
     """As composed, not yet checked."""
-    asked: list[str]
+    overrides: list[str]
 
 
-def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
+def first_run(config: DictConfig, overrides: Sequence[str]) -> FirstRun | None:
     """The run that ``pretrain.first`` describes, if a network is to come from it.
 
     Args:
         config: of the run that follows.
-        asked: its overrides.
+        overrides: its overrides.
 
     Raises:
         UsageError: the word is used without overrides, or with several devices.
@@ -62,15 +65,15 @@ def first_run(config: DictConfig, asked: Sequence[str]) -> FirstRun | None:
             f"trainer.devices={config.trainer.devices}: a first run and the one after it cannot "
             "share several devices. Train the first by itself, then give pretrain.generator=RUN."
         )
-    return FirstRun(*_instead(config, asked, [str(override) for override in settings.first]))
+    return FirstRun(*_instead(config, overrides, [str(override) for override in settings.first]))
 
 
 def _instead(
-    config: DictConfig, asked: Sequence[str], others: list[str]
+    config: DictConfig, overrides: Sequence[str], others: list[str]
 ) -> tuple[DictConfig, list[str]]:
-    """The configuration in which ``others`` replace what they are about in ``asked``."""
+    """The configuration in which ``others`` replace what they are about in ``overrides``."""
     replaced = {_key(override) for override in others} | {"pretrain", "run_dir"}
-    kept = [o for o in asked if not replaced & set(_ancestors(_key(o)))]
+    kept = [o for o in overrides if not replaced & set(_ancestors(_key(o)))]
     overrides = [*kept, *others]
     first = load_config(overrides)
     first.paths = config.paths  # where things lie was settled when the command began
@@ -88,7 +91,7 @@ def _ancestors(key: str) -> list[str]:
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequence[str]) -> None:
+def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Sequence[str]) -> None:
     """Replace the names of runs by their directories, and note which configurations they have.
 
     ``pretrain.sources`` is what identifies a pre-trained run: not where the other run lies, or
@@ -97,7 +100,7 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequenc
     Args:
         config: of the run that follows; it is changed.
         first: the checked configuration of the run before it, if there is one.
-        asked: that run's overrides.
+        overrides: that run's overrides.
 
     Raises:
         UsageError: no such run, it has not finished, or its network is another one.
@@ -108,13 +111,15 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, asked: Sequenc
         if word is None:
             continue
         if str(word) == FIRST and first is not None:
-            digest = config_hash(first)
-            source = SourceRun(directory_of(first, list(asked), digest), first, digest)
+            config_hash = training_hash(first)
+            source = SourceRun(
+                directory_of(first, list(overrides), config_hash), first, config_hash
+            )
         else:
             source = _named(network, str(word), Path(config.paths.runs))
         _refuse_another_network(network, source, config)
         config.pretrain[network] = str(source.run_dir)
-        sources[network] = source.digest
+        sources[network] = source.config_hash
     if sources:
         OmegaConf.update(config, "pretrain.sources", sources, force_add=True)
 
@@ -128,23 +133,26 @@ def _named(network: str, word: str, runs: Path) -> SourceRun:
         raise UsageError(f"pretrain.{network}={word} is {state.status}: it must have finished.")
     try:
         config = OmegaConf.load(state.run_dir / "config.yaml")
-        digest = str(state.record["config_hash"])
+        config_hash = str(state.record["config_hash"])
         assert isinstance(config, DictConfig)
     except (OSError, KeyError, AssertionError):
         raise UsageError(
             f"pretrain.{network}={word}: {state.run_dir} lacks its configuration or hash."
         ) from None
-    return SourceRun(state.run_dir, config, digest)
+    return SourceRun(state.run_dir, config, config_hash)
 
 
 def _refuse_another_network(network: str, source: SourceRun, config: DictConfig) -> None:
     theirs, ours = (_plain(each.get(network)) for each in (source.config, config))
     if not ours:
         raise UsageError(f"pretrain.{network} is given, but this run has no {network}.")
-    if theirs == ours:
-        return
     if not theirs:
         raise UsageError(f"pretrain.{network}: {source.run_dir} has trained no {network}.")
+    # To know a class's defaults is to import it: none that this run does not have anyway.
+    if _targets(theirs) <= _targets(ours):
+        theirs, ours = canonical(theirs), canonical(ours)
+    if theirs == ours:
+        return
     different = [
         f"{key}: {theirs.get(key)} there, {ours.get(key)} here"
         for key in sorted({*theirs, *ours})
@@ -156,8 +164,12 @@ def _refuse_another_network(network: str, source: SourceRun, config: DictConfig)
 
 
 def _plain(node: Any) -> dict[str, Any]:
-    if node is None:
-        return {}
-    found = OmegaConf.to_container(node, resolve=True)
+    """A network's configuration by its current names; empty where there is none."""
+    found = {} if node is None else current(OmegaConf.to_container(node, resolve=True))
     assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    return found
+
+
+def _targets(node: dict[str, Any]) -> set[str]:
+    """The classes that a configuration names."""
+    return set(re.findall(r'"_target_": "([^"]+)"', json.dumps(node, default=str)))

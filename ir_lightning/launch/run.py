@@ -16,7 +16,7 @@ from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.pretraining import FirstRun
 from ir_lightning.launch.signals import Signals
 from ir_lightning.runs.claim import Claim, TakenError, still_ours
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import reset_run
 from ir_lightning.runs.state import State, has_failed, state_of
 
@@ -24,13 +24,13 @@ POLL = 2.0  # seconds
 
 
 def run(
-    config: DictConfig, asked: list[str], in_sweep: bool = False, retry: bool = False
+    config: DictConfig, overrides: list[str], in_sweep: bool = False, retry: bool = False
 ) -> Record:
     """Do what a composed configuration says, unless it is done already.
 
     Args:
         config: as composed by Hydra from conf/train.yaml.
-        asked: the command line's overrides; they name the run's directory.
+        overrides: the command line's overrides; they name the run's directory.
         in_sweep: train in a process of its own, and leave alone what the sweep has failed at, or
             what another process is at.
         retry: train it even if the sweep has failed at it.
@@ -43,19 +43,19 @@ def run(
         RunError: it failed under way, which is recorded in ``result.json``.
         Stopped: a signal asked for it; the same command continues.
     """
-    config, notices, images, first = check(config, asked)
-    digest = config_hash(config)
-    run_dir = directory_of(config, asked, digest)
+    config, notices, images, first = check(config, overrides)
+    config_hash = training_hash(config)
+    run_dir = directory_of(config, overrides, config_hash)
     if ranks.rank() > 0:
-        return _follow(resolve(config), run_dir, digest)
+        return _follow(resolve(config), run_dir, config_hash)
     for notice in notices:
         console.print(notice)
     known = state_of(run_dir)
-    found = known.record.get("config_hash", digest) if known else digest
-    if found != digest and not config.rerun:
+    found = known.record.get("config_hash", config_hash) if known else config_hash
+    if found != config_hash and not config.rerun:
         raise UsageError(
             f"run_dir={run_dir} holds a run of another configuration ({found}, not "
-            f"{digest}): choose another run_dir, or rerun=true to replace it."
+            f"{config_hash}): choose another run_dir, or rerun=true to replace it."
         )
     again = config.rerun and not in_sweep  # a sweep has put such runs back into its queue
     if known and known.status == "finished" and not again:
@@ -85,13 +85,13 @@ def run(
     queued = state.record if state else {}
     before = partial(train_first, first, in_sweep) if first else None
     return record_run(
-        resolve(config), asked, digest, run_dir, images, claim, queued, in_sweep, before
+        resolve(config), overrides, config_hash, run_dir, images, claim, queued, in_sweep, before
     )
 
 
 def train_first(first: FirstRun, in_sweep: bool) -> None:
     """Train the run that another one begins with; wait for it where somebody else trains it."""
-    while run(first.config, first.asked, in_sweep, retry=True).get("status") != "finished":
+    while run(first.config, first.overrides, in_sweep, retry=True).get("status") != "finished":
         time.sleep(POLL)
 
 
@@ -102,7 +102,7 @@ def _left_alone(known: State, fail_fast: bool) -> bool:
     return record.get("status") == "failed" or others
 
 
-def _follow(plain: dict[str, Any], run_dir: Path, digest: str) -> Record:
+def _follow(plain: dict[str, Any], run_dir: Path, config_hash: str) -> Record:
     """Train as one of several processes; the first one claims and records."""
     attempt = ranks.wait_for_claim(run_dir)
     if attempt is None:
@@ -112,7 +112,7 @@ def _follow(plain: dict[str, Any], run_dir: Path, digest: str) -> Record:
 
     try:
         with Signals() as signals:
-            return train(plain, run_dir, digest, lambda: still_ours(attempt), signals)
+            return train(plain, run_dir, config_hash, lambda: still_ours(attempt), signals)
     except Exception:
         with atomic_write(attempt / f"rank{ranks.rank()}.log") as file:
             file.write(traceback.format_exc())

@@ -27,7 +27,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.launch.child import CONTEXT
 from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import check, resolve
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import gained, reset_run, write_result
 from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
 
@@ -41,8 +41,8 @@ class Planned:
 
     label: str
     """What it has of its own: the overrides that vary."""
-    asked: list[str]
-    digest: str
+    overrides: list[str]
+    config_hash: str
     run_dir: Path
 
     def state(self) -> State | None:
@@ -81,8 +81,8 @@ class SweepPlanner(Callback):
             except MISTAKES as error:
                 refused.append(f"{label}: {sentence(error, _conf(master))}")
                 continue
-            if plan.digest not in configs:  # options that mean the same are one run
-                configs[plan.digest] = complete
+            if plan.config_hash not in configs:  # options that mean the same are one run
+                configs[plan.config_hash] = complete
                 planned.append(plan)
         if not refused:
             refused, notice = memory(planned, configs, _here(master))
@@ -147,8 +147,10 @@ def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned
             "every process: use hydra/launcher=slurm_ddp (a SLURM job for each run, with a task "
             "for each GPU), or hydra/launcher=node8 with trainer=auto (Ray, a GPU for each run)."
         )
-    digest = config_hash(config)
-    return Planned(label, overrides, digest, directory_of(config, overrides, digest)), config
+    config_hash = training_hash(config)
+    return Planned(
+        label, overrides, config_hash, directory_of(config, overrides, config_hash)
+    ), config
 
 
 def memory(
@@ -159,21 +161,21 @@ def memory(
     Returns:
         A sentence for each run that does not fit, and one about the largest.
     """
-    asked = [(plan.label, resolve(configs[plan.digest])) for plan in plans]
+    wanted = [(plan.label, resolve(configs[plan.config_hash])) for plan in plans]
     with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # torch stays out of here
         try:
-            return pool.submit(_weigh, asked, here).result()
+            return pool.submit(_weigh, wanted, here).result()
         except BrokenProcessPool:  # a part of somebody's own took the process with it
             return [], "The memory of a run could not be estimated."
 
 
-def _weigh(asked: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
+def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
     from ir_lightning.training.memory import GIB, Unknown, available, estimate, refuse_too_large
 
-    there = available(asked[0][1]["trainer"]["accelerator"])
+    there = available(wanted[0][1]["trainer"]["accelerator"])
     needs: dict[str, Any] = {}
     refused, largest = [], (0, "")
-    for label, plain in asked:
+    for label, plain in wanted:
         # What differs in its seed or its images needs the same.
         parts = [plain[key] for key in ("system", "trainer")], plain["budget"]["crop"]
         key = json.dumps([parts, plain["budget"]["batch"]], sort_keys=True, default=str)
@@ -207,20 +209,24 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
 
     While another controller works on the same sweep, what has failed there has failed in this one.
     """
-    states = {plan.digest: plan.state() for plan in plans}
+    states = {plan.config_hash: plan.state() for plan in plans}
     active = any(state and state.status == "running" for state in states.values())
     identity = identity_of(states)
     runs = Path(master.paths.runs)
     counted = dict.fromkeys(("finished", "running", "failed", "queued"), 0)
     try:
         for plan in plans:
-            state = states[plan.digest]
+            state = states[plan.config_hash]
             status = state.status if state else "queued"
             if status == "finished" and master.rerun and not active:
                 reset_run(plan.run_dir)
                 status = "queued"
             if status == "queued" or (status == "failed" and not active):
-                begun = {"status": "queued", "config_hash": plan.digest, "asked": plan.asked}
+                begun = {
+                    "status": "queued",
+                    "config_hash": plan.config_hash,
+                    "overrides": plan.overrides,
+                }
                 write_result(plan.run_dir, {**begun, "sweep": identity, "label": plan.label})
                 status = "queued"
             counted[status] += 1

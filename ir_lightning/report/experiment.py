@@ -20,7 +20,7 @@ from ir_lightning.files import write_json
 from ir_lightning.launch.config import CONF, load_config
 from ir_lightning.launch.preflight import check
 from ir_lightning.report.index import INDEX, build_report
-from ir_lightning.runs.identity import config_hash, directory_of
+from ir_lightning.runs.identity import directory_of, training_hash
 
 EXPERIMENTS = CONF.with_name("experiments")
 
@@ -202,7 +202,7 @@ def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
     for job in jobs:
         overrides = [*job.overrides, *extra]
         config = check(load_config(overrides), overrides).config
-        places.append(directory_of(config, overrides, config_hash(config)))
+        places.append(directory_of(config, overrides, training_hash(config)))
     return places
 
 

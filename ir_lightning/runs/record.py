@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ir_lightning.files import atomic_write, write_json
+from ir_lightning.runs.legacy import current_record
 
 RESULT = "result.json"
 TEST_IMAGES = "test_images.csv"
@@ -33,7 +34,7 @@ def read_result(run_dir: Path) -> dict[str, Any]:
         record = json.loads((run_dir / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return current_record(record) if isinstance(record, dict) else {}
 
 
 def budget_of(run_dir: Path) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def reset_run(run_dir: Path) -> None:
     """Drop record, results and checkpoints of an earlier run, so that it begins anew."""
     for name in OUTCOME:
         (run_dir / name).unlink(missing_ok=True)
-    for folder in ("checkpoints", "images"):
+    for folder in ("checkpoints", "evaluations", "images"):
         shutil.rmtree(run_dir / folder, ignore_errors=True)
 
 

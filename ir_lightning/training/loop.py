@@ -31,7 +31,7 @@ from ir_lightning.training.weights import begin_with, save_network
 def train(
     config: dict[str, Any],
     run_dir: Path,
-    digest: str,
+    config_hash: str,
     guard: Callable[[], None],
     signals: StopRequest,
 ) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def train(
     Args:
         config: plain, resolved configuration.
         run_dir: the run's directory; a checkpoint in it is continued.
-        digest: config hash.
+        config_hash: config hash.
         guard: raises when the run must not be written to any more.
         signals: what the run has been asked to do meanwhile.
 
@@ -70,7 +70,7 @@ def train(
     seconds = config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(checkpoints, curve, guard, every, seconds, state)
     grid = ImageGrid(run_dir / "images" / "grid.png")
-    callbacks = [RankConsistency(digest, config["seed"]), saver, Preemption(signals, saver)]
+    callbacks = [RankConsistency(config_hash, config["seed"]), saver, Preemption(signals, saver)]
     callbacks += [grid, Gallery(run_dir)]
     loggers: list[Logger] = [curve]
     status = "failed"
@@ -80,7 +80,7 @@ def train(
         if trainer.is_global_zero:
             for name, node in config["logger"].items():
                 make = build(node, f"logger.{name}")
-                loggers.append(make(run_dir=run_dir, run_id=digest, config=config))
+                loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
         trainer.loggers = loggers if trainer.is_global_zero else []
         fit(trainer, system, data, state, every)
         trainer.strategy.barrier("rank 0 has written the last checkpoint")

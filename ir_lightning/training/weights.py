@@ -43,16 +43,34 @@ def save_network(
 
 
 def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
-    """Give a network the weights that a finished run's ``KIND.safetensors`` holds.
+    """Give a network the weights that a finished run has kept: of its best generator.
+
+    They lie in ``KIND.safetensors``, or in ``checkpoints/best.ckpt`` where the former holds the
+    last ones, with which the run was tested.
 
     Raises:
         UsageError: there is no such file, or its weights are another network's.
         DataError: the file is damaged.
     """
     path = Path(run_dir) / f"{kind}.safetensors"
+    if kind == "generator" and _tested_last(Path(run_dir)):
+        from ir_lightning.training.checkpoint import BEST, load_state  # imports Lightning
+
+        path = Path(run_dir) / "checkpoints" / BEST
+        _load(network, load_state(path)["generator"], path)
+        return
     if not path.is_file():
         raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
     _load(network, _read(path)[1], path)
+
+
+def _tested_last(run_dir: Path) -> bool:
+    """Whether a run was tested with its last weights, and not with the best ones."""
+    try:
+        config = yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))
+        return bool(config["evaluation"]["weights"] == "last")
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return False
 
 
 def load_generator(

@@ -32,7 +32,7 @@ def hold() -> Iterator[Hold]:
 def folder(tmp_path: Path, hold: Hold) -> Path:
     """One run of each state, and one whose process was killed."""
     write_result(tmp_path / "a", FINISHED)
-    write_result(tmp_path / "b", {"status": "queued", "config_hash": "77", "asked": []})
+    write_result(tmp_path / "b", {"status": "queued", "config_hash": "77", "overrides": []})
     write_result(tmp_path / "c", {"status": "failed", "reason": "a [bug]"})
     write_result(tmp_path / "dead", {"status": "running"})
     process = hold(tmp_path / "dead")

@@ -82,7 +82,7 @@ def test_a_strangers_run_directory_is_refused(
     marker = tmp_path / "marker"
     plain[place]["deep"] = [json.loads(json.dumps(evil).replace("{marker}", str(marker)))]
     run_dir = tmp_path / "stranger"
-    write_result(run_dir, {"status": "failed", "reason": "x", "config_hash": "1", "asked": []})
+    write_result(run_dir, {"status": "failed", "reason": "x", "config_hash": "1", "overrides": []})
     (run_dir / "config.yaml").write_text(json.dumps(plain))  # JSON is YAML
     write_result(tmp_path / "other", {"status": "failed", "reason": "x"})
     (tmp_path / "other" / "config.yaml").write_text("[" * 9999)
@@ -136,4 +136,4 @@ def test_retry_leaves_a_running_run_alone(folder: Path, composed: Compose, hold:
     assert "is running" in done.stdout
     assert "0 of 0" in done.stdout
     with pytest.raises(UsageError, match=f"trained by process {process.pid}"):
-        upkeep.again(place)  # begun after it was looked at
+        upkeep.resume(place)  # begun after it was looked at

@@ -26,7 +26,7 @@ from ir_lightning.data.samples import Sample, Source
 from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.launch.preflight import check, resolve
-from ir_lightning.runs.identity import config_hash
+from ir_lightning.runs.identity import training_hash
 from tests.conftest import SMALL, Compose
 
 PAIRS = 40
@@ -322,7 +322,7 @@ def test_a_missing_store_is_a_mistake_and_no_part_of_a_run(
     with pytest.raises(UsageError, match=r"dataset\.store=/nowhere"):
         check(composed(*asked, "dataset.store=/nowhere"))
     elsewhere = composed(*asked, "dataset.store=off", "paths.stores=/elsewhere")
-    assert config_hash(elsewhere) == config_hash(composed(*asked))
+    assert training_hash(elsewhere) == training_hash(composed(*asked))
 
 
 def test_preparing_what_reads_no_files_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """A run begins with the networks of another one, which may be trained first in the same command."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ir_lightning.build import build
 from ir_lightning.errors import RunError, UsageError
 from ir_lightning.launch.preflight import check
 from ir_lightning.launch.run import run
-from ir_lightning.runs.identity import config_hash
+from ir_lightning.runs.identity import training_hash
 from ir_lightning.runs.record import read_result
 from ir_lightning.training.weights import begin_with, save_network
 from tests.conftest import SMALL, Compose
@@ -25,7 +26,9 @@ def directories(runs: Path) -> dict[str, Path]:
     for path in runs.glob("*/result.json"):
         record = read_result(path.parent)
         assert record["status"] == "finished"
-        found["reconstruction" if "task=reconstruction" in record["asked"] else "run"] = path.parent
+        found["reconstruction" if "task=reconstruction" in record["overrides"] else "run"] = (
+            path.parent
+        )
     return found
 
 
@@ -39,8 +42,8 @@ def test_reconstruction_first_in_one_command(composed: Compose, tmp_path: Path) 
     assert first.keys() == then.keys()
     assert all(torch.equal(first[name], then[name]) for name in first)
     record = read_result(runs["reconstruction"])
-    assert "pretrain=reconstruction" not in record["asked"]
-    assert "loss=gan" not in record["asked"]  # the first run's own, mse, has taken its place
+    assert "pretrain=reconstruction" not in record["overrides"]
+    assert "loss=gan" not in record["overrides"]  # the first run's own, mse, has taken its place
     assert not (runs["reconstruction"] / "discriminator.safetensors").exists()
 
 
@@ -55,7 +58,7 @@ def test_the_first_run_is_trained_once(composed: Compose, tmp_path: Path) -> Non
 
 def test_a_named_run_and_a_chained_one_are_the_same_run(composed: Compose, tmp_path: Path) -> None:
     asked = [*STEP, "pretrain=reconstruction"]
-    chained = config_hash(check(composed(*asked), asked).config)
+    chained = training_hash(check(composed(*asked), asked).config)
     first = [*STEP, "task=reconstruction", "loss=mse"]
     record = run(composed(*first), first)
     place = directories(tmp_path / "runs")["reconstruction"]
@@ -64,8 +67,8 @@ def test_a_named_run_and_a_chained_one_are_the_same_run(composed: Compose, tmp_p
         if word == str(moved):
             place.rename(moved)
         named = check(composed(*STEP, f"pretrain.generator='{word}'")).config
-        assert config_hash(named) == chained
-    plain = config_hash(check(composed(*STEP)).config)
+        assert training_hash(named) == chained
+    plain = training_hash(check(composed(*STEP)).config)
     assert plain != chained
 
 
@@ -107,6 +110,28 @@ def test_another_network_is_refused_with_what_differs(composed: Compose) -> None
     digest = run(composed(*first), first)["config_hash"]
     with pytest.raises(UsageError, match=r"another generator \(depth: 3 there, 2 here\)"):
         check(composed(*SMALL, "depth=2", f"pretrain.generator={digest}"))
+
+
+def test_a_network_in_other_words_is_the_same_one(composed: Compose, tmp_path: Path) -> None:
+    """As an earlier version wrote it, and with a default left out."""
+    run(composed(*STEP, f"run_dir={tmp_path}/first"), [])
+    config = tmp_path / "first" / "config.yaml"
+    words = config.read_text().replace("networks.UNet", "networks.generators.unet.UNet")
+    config.write_text(re.sub(r" *dropout: 0\.0\n", "", words))
+    check(composed(*STEP, f"pretrain.generator='{tmp_path}/first'"))
+
+
+def test_the_best_weights_are_what_a_run_begins_with(tmp_path: Path) -> None:
+    """Also those of a run that was tested with its last ones."""
+    layer = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 3, "kernel_size": 1}
+    best, last, begun = (build(layer, "layer") for _ in range(3))
+    save_network(tmp_path, "generator", last, layer)
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"generator": best.state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
+    for weights, kept in (("best", last), ("last", best)):
+        (tmp_path / "config.yaml").write_text(f"evaluation: {{weights: {weights}}}")
+        begin_with(begun, "generator", tmp_path)
+        assert torch.equal(begun.weight, kept.weight)
 
 
 def test_a_run_that_has_failed_is_no_beginning(composed: Compose, tmp_path: Path) -> None:

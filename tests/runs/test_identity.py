@@ -1,55 +1,260 @@
-"""A run is named by what was asked, and found again by a hash of what shapes its numbers."""
+"""A run is what shapes its weights; an evaluation is what makes its scores; nothing else counts."""
 
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning.runs.identity import config_hash, directory_of, name_of
-from tests.conftest import Compose
+from ir_lightning.data.degradations.rain import Rain
+from ir_lightning.launch.config import load_config
+from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.runs.identity import directory_of, evaluation_hash, name_of, training_hash
+from tests.conftest import CONF, Compose
+
+SHAPES = {  # the weights
+    "seed": "seed=1",
+    "generator": "generator=encoder_decoder",
+    "depth": "depth=4",
+    "width": "width=8",
+    "norm": "norm=none",
+    "dropout": "generator.dropout=0.5",
+    "enhancer": "enhancer=infoaccum",
+    "upsampler": "upsampler=subpixel",
+    "discriminator": "discriminator=none",
+    "its layers": "discriminator.layers=4",
+    "loss": "loss=gan",
+    "a weight": "loss.l1.weight=10",
+    "optimizer": "optimizer._target_=torch.optim.NAdam",
+    "learning rate": "optimizer.lr=1e-4",
+    "betas": "optimizer.betas=[0.9,0.999]",
+    "schedule": "schedule=constant",
+    "gradient clip": "optimization.gradient_clip=1.0",
+    "iterations": "budget.iterations=7",
+    "batch": "budget.batch=3",
+    "crop": "budget.crop=128",
+    "flip": "augment.flip=false",
+    "transforms": "augment.extra=[{_target_: albumentations.ColorJitter}]",
+    "data set": "dataset=haze",
+    "training images": "dataset.train.built_in.sources.leaves.count=65",
+    "photographs": "clean_dir=/a",
+    "degradation": "dataset.composition.streaks.spread=3.0",
+    "task": "task.input=clean",
+    "small images": "dataset.small_images=skip",
+    "precision": "trainer.precision=bf16-mixed",
+    "accumulation": "+trainer.accumulate_grad_batches=2",
+    "a callback": "+callbacks.x._target_=lightning.pytorch.callbacks.EMAWeightAveraging",
+    "a first run": "+pretrain.sources.generator=0123456789",
+    "validation": "dataset.validation.built_in.draws=3",
+    "validation images": "budget.validation_images=2",
+    "their cut": "budget.evaluation_side=64",
+    "their rhythm": "budget.checkpoint_every=7",
+}
+SCORES = {  # only the scores
+    "test images": "dataset.test.built_in.draws=1",
+    "number of test images": "budget.test_images=1",
+    "further protocols": "evaluation.protocols=[rgb8]",
+    "weights": "evaluation.weights=last",
+    "no tiles": "evaluation.whole_pixels=null",
+    "small tiles": "evaluation.tile=512",
+    "overlap": "evaluation.overlap=64",
+}
+NOTHING = [
+    "run_dir=elsewhere",
+    "paths.runs=elsewhere",
+    "paths.data=/data",
+    "paths.stores=/stores",
+    "dataset.store=off",
+    "dataset.name=mine",
+    "dataset.crop=99",  # of another budget
+    "logger=csv",
+    "logger=[wandb,tensorboard]",
+    "logger.wandb.mode=online",
+    "callbacks=none",
+    "callbacks=[default,balance]",
+    "callbacks.progress.refresh_rate=1",
+    "data.workers=2",
+    "threads=1",
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "trainer.deterministic=true",
+    "rerun=true",
+    "checkpoint.minutes=1",
+    "sweep.fail_fast=true",
+    "budget.name=mine",
+    "budget.log_every=1",
+    "system.saturated_accuracy=0.8",
+    "system.saturated_iterations=10",
+    "optimizer.fused=false",
+    "optimizer.weight_decay=0",  # 0.0, Adam's default
+    "optimizer.lr=0.0002",
+    "+optimizer.amsgrad=false",
+    "~generator.dropout",
+    "~augment.extra",
+    "discriminator.layers=5",
+    "pretrain.first=['a=b']",
+    "+a_key_of_my_own=1",
+]
 
 
-@pytest.mark.parametrize(
-    "override", ["seed=1", "depth=4", "loss=l1", "dataset.test.built_in.draws=1", "clean_dir=/a"]
+@cache
+def composed_with(*groups: str) -> DictConfig:
+    return load_config(groups)
+
+
+@cache
+def hashes(*overrides: str) -> tuple[str, str]:
+    """Of training and evaluation."""
+    groups = [o for o in overrides if (CONF / o.partition("=")[0]).is_dir() or o[0] == "~"]
+    config = composed_with(*groups).copy()
+    for override in set(overrides) - set(groups):  # to compose it takes ten times as long
+        key, _, value = override.lstrip("+").partition("=")
+        OmegaConf.update(config, key, yaml.safe_load(value), force_add=True)
+    return training_hash(config), evaluation_hash(config)
+
+
+@pytest.mark.parametrize("override", SHAPES.values(), ids=SHAPES)
+def test_what_shapes_the_weights_is_in_the_hash(override: str) -> None:
+    assert hashes(override)[0] != hashes()[0]
+
+
+def test_trainings_that_differ_have_hashes_that_differ() -> None:
+    assert len({hashes(override)[0] for override in SHAPES.values()}) == len(SHAPES)
+
+
+@pytest.mark.parametrize("override", SCORES.values(), ids=SCORES)
+def test_how_a_run_is_scored_is_another_evaluation_of_it(override: str) -> None:
+    assert hashes(override)[0] == hashes()[0]
+    assert hashes(override)[1] != hashes()[1]
+
+
+@pytest.mark.parametrize("override", NOTHING)
+def test_where_and_how_a_run_is_watched_is_in_neither(override: str) -> None:
+    assert hashes(override) == hashes()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    shape=st.sampled_from(sorted(SHAPES.values())),
+    others=st.sets(st.sampled_from(sorted({*SCORES.values(), *NOTHING})), max_size=4),
 )
-def test_what_shapes_the_numbers_is_in_the_hash(composed: Compose, override: str) -> None:
-    assert config_hash(composed(override)) != config_hash(composed())
+def test_a_training_is_the_same_in_whatever_company(shape: str, others: set[str]) -> None:
+    groups = {other.partition("=")[0].lstrip("+~").partition(".")[0] for other in others}
+    assume(len(groups) == len(others))  # nothing is set twice
+    assume(shape.lstrip("+").partition("=")[0].partition(".")[0] not in groups)
+    assert hashes(shape, *sorted(others))[0] == hashes(shape)[0]
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "run_dir=elsewhere",
-        "logger=csv",
-        "data.workers=2",
-        "trainer.accelerator=cpu",
-        "rerun=true",
-        "callbacks=none",
-        "paths.data=/data",
-    ],
-)
-def test_where_and_how_a_run_is_watched_is_not(composed: Compose, override: str) -> None:
-    assert config_hash(composed(override)) == config_hash(composed())
+def test_tiles_count_only_where_validation_is_restored_in_tiles(composed: Compose) -> None:
+    whole, cut = composed(), composed("evaluation.whole_pixels=100")
+    assert training_hash(cut, tiled=True) != training_hash(whole)
+    assert training_hash(cut, tiled=False) == training_hash(whole)
 
 
-def test_the_hash_does_not_depend_on_where_the_benchmarks_lie(composed: Compose) -> None:
-    here, there = (composed("dataset=rain800", f"paths.data={p}") for p in ("/a", "/b"))
-    assert config_hash(here) == config_hash(there)
+def test_a_reconstruction_is_tested_on_other_images(composed: Compose) -> None:
+    assert evaluation_hash(composed("task=reconstruction")) != evaluation_hash(composed())
+    assert evaluation_hash(composed("dataset=haze")) != evaluation_hash(composed())
+    assert evaluation_hash(composed("depth=3", "seed=7")) == evaluation_hash(composed())
 
 
-def test_the_name_says_what_was_asked_in_any_order() -> None:
+class Moved(UNet):
+    """UNet with one more argument, as another version may have it."""
+
+    def __init__(self, *args: Any, gain: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+class MovedRain(Rain):
+    def __init__(self, *args: Any, wind: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+def test_a_new_argument_with_its_default_is_the_same_run(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = composed()
+    known = training_hash(before), evaluation_hash(before)
+    monkeypatch.setattr("ir_lightning.networks.generators.unet.UNet", Moved)
+    monkeypatch.setattr("ir_lightning.data.degradations.rain.Rain", MovedRain)
+    assert (training_hash(before), evaluation_hash(before)) == known
+    new = composed("+generator.gain=1", "+dataset.composition.wind=0.0")
+    assert (training_hash(new), evaluation_hash(new)) == known
+    assert training_hash(composed("+generator.gain=2.0")) != known[0]
+    blown = composed("+dataset.composition.wind=1")
+    assert training_hash(blown) != known[0]
+    assert evaluation_hash(blown) != known[1]
+
+
+@pytest.mark.parametrize("where", ["networks", "networks.generators.unet", "networks.else.where"])
+def test_a_class_is_the_same_wherever_it_lies(composed: Compose, where: str) -> None:
+    moved = composed(f"generator._target_=ir_lightning.{where}.UNet")
+    assert training_hash(moved) == training_hash(composed())
+
+
+def test_a_run_directory_has_the_hash_of_its_command(composed: Compose) -> None:
+    """Also where the data have been moved meanwhile."""
+    command = composed("dataset=rain800", "paths.data=/a")
+    resolved: Any = OmegaConf.to_container(command, resolve=True)
+    there = composed("dataset=rain800", "paths.data=/b/c/")
+    assert training_hash(resolved) == training_hash(command) == training_hash(there)
+    assert evaluation_hash(resolved) == evaluation_hash(command) == evaluation_hash(there)
+    other = composed("dataset=rain800", "paths.data=/a", "dataset.root=/ab/rain800")
+    assert training_hash(other) != training_hash(command)
+
+
+PINNED = {
+    "depth=5": "c17b736eab",
+    "method=pix2pix": "221a7d020e",
+    "method=unet5_infoaccum_subpixel": "1e11ead758",
+    "dataset=all_in_one": "1879eb31a8",
+    "discriminator=multi_scale": "f33682446f",
+    "enhancer=dense": "2863d1702d",
+}
+
+
+@pytest.mark.parametrize("override", PINNED)
+def test_the_hash_of_a_run_stays(override: str) -> None:
+    """A default that has changed shows here. What it meant before needs to be said then, by the
+    configuration or by a new VERSION: the runs on people's disks were trained with it."""
+    assert hashes(override)[0] == PINNED[override]
+
+
+def test_the_hash_is_cheap() -> None:
+    """And does not wait for Lightning."""
+    code = (
+        "import sys, time; from ir_lightning.launch.config import load_config;"
+        "from ir_lightning.runs.identity import training_hash;"
+        "config = load_config([]); training_hash(config); begin = time.process_time();"
+        "training_hash(config); print(time.process_time() - begin);"
+        "print('lightning' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, lightning = done.stdout.split()
+    assert float(seconds) < 0.1
+    assert lightning == "False"
+
+
+def test_the_name_says_the_overrides_in_any_order() -> None:
     assert name_of(["depth=3", "budget=smoke", "paths.runs=x"]) == "budget=smoke,depth=3"
     assert name_of(["budget=smoke", "depth=3"]) == name_of(["depth=3", "budget=smoke"])
+    assert name_of(["depth=3", "evaluation.protocols=[y-matlab]"]) == "depth=3"
     assert name_of([]) == "default"
     assert "/" not in name_of(["dataset.train.root=/my/photos"])
     assert len(name_of([f"+key{i}=value" for i in range(100)])) < 200
 
 
-def test_the_same_configuration_asked_in_other_words_is_the_same_run(
+def test_the_same_configuration_in_other_words_is_the_same_run(
     composed: Compose, tmp_path: Path
 ) -> None:
     config = composed()
-    digest = config_hash(config)
-    first = directory_of(config, [], digest)
+    config_hash = training_hash(config)
+    first = directory_of(config, [], config_hash)
     first.mkdir(parents=True)
-    assert directory_of(config, ["depth=5"], digest) == first
-    assert directory_of(composed(f"run_dir={tmp_path}/mine"), [], digest) == tmp_path / "mine"
+    assert directory_of(config, ["depth=5"], config_hash) == first
+    assert directory_of(composed(f"run_dir={tmp_path}/mine"), [], config_hash) == tmp_path / "mine"

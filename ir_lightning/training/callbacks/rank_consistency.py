@@ -17,21 +17,23 @@ class RankConsistency(Callback):
     iteration, rank): with one seed for all, the ranks would drop the same channels.
 
     Args:
-        digest: config hash.
+        config_hash: config hash.
         seed: the run's seed.
     """
 
-    def __init__(self, digest: str, seed: int) -> None:
-        self.digest = digest
+    def __init__(self, config_hash: str, seed: int) -> None:
+        self.config_hash = config_hash
         self.seed = seed
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.world_size == 1:
             return
-        digests: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(digests, self.digest)
-        if len(set(digests)) > 1:
-            told = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
+        hashes: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(hashes, self.config_hash)
+        if len(set(hashes)) > 1:
+            told = ", ".join(
+                f"rank {rank}: {config_hash}" for rank, config_hash in enumerate(hashes)
+            )
             raise UsageError(
                 f"The processes of this run have different configurations ({told}); start them all "
                 "with the same command, code and data."

@@ -1,0 +1,66 @@
+"""Run directories of earlier versions, in the words of this one.
+
+Every reader of a record, a configuration or a checkpoint goes through here, and what is up to date
+passes unchanged. Names of classes are :mod:`ir_lightning.names`' part.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+RECORD = {"asked": "overrides", "discriminator_won_at": "d_saturated_at"}
+SYSTEM = {"won_accuracy": "saturated_accuracy", "won_iterations": "saturated_iterations"}
+STATE = {"wins": "d_saturated_for", "won_at": "d_saturated_at"}
+EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
+"""Keys of ``recipe`` that were about evaluation."""
+
+
+def current_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """``result.json`` with today's keys."""
+    return _renamed(record, RECORD)
+
+
+def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config.yaml`` with today's keys.
+
+    ``recipe`` has become ``optimization`` and ``evaluation``, but for what it said about the
+    discriminator, which is the system's.
+
+    Args:
+        config: plain and resolved.
+    """
+    renewed = dict(config)
+    if isinstance(recipe := renewed.get("recipe"), Mapping):
+        renewed.pop("recipe")
+        renewed["optimization"], _, _ = _parts(recipe)
+    if isinstance(evaluation := renewed.get("evaluation"), Mapping):
+        target = {"_target_": "ir_lightning.systems.Evaluation"}
+        renewed["evaluation"] = {**target, **evaluation}
+    system = renewed.get("system")
+    if isinstance(system, Mapping) and isinstance(system.get("recipe"), Mapping):
+        system = dict(system)
+        optimization, scored, saturation = _parts(system.pop("recipe"))
+        about = {**deepcopy(renewed.get("evaluation", {})), **scored}
+        renewed["system"] = {**system, "optimization": optimization, "evaluation": about}
+        if "discriminator" in system:
+            renewed["system"] |= saturation
+    return renewed
+
+
+def current_system_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``state_dict`` of a system with today's names of its buffers."""
+    return _renamed(state, STATE)
+
+
+def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What a recipe said about optimisation, evaluation and the discriminator's saturation."""
+    elsewhere = {*EVALUATION, *SYSTEM}
+    optimization = {key: value for key, value in recipe.items() if key not in elsewhere}
+    optimization["_target_"] = "ir_lightning.systems.Optimization"
+    scored = {key: recipe[key] for key in EVALUATION if key in recipe}
+    saturation = {new: recipe[old] for old, new in SYSTEM.items() if old in recipe}
+    return optimization, scored, saturation
+
+
+def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in old.items()}
