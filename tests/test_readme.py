@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, NamedTuple
@@ -19,8 +20,11 @@ from omegaconf import OmegaConf
 from ir_lightning.cli import app
 from ir_lightning.launch.run import run
 from ir_lightning.networks import UNet
+from ir_lightning.report.experiment import Experiment
+from ir_lightning.report.write import write_report
 from ir_lightning.training.weights import save_network
 from tests.conftest import CONF, ROOT, SMALL
+from tests.helpers.planting import plant_experiment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = PAGES[0].read_text("utf-8")
@@ -154,7 +158,7 @@ def test_what_python_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def own(block: Block) -> str:
     """The file that a block is the content of, or nothing."""
-    first = re.match(r"(?:# @package .*\n)?# ((?:mylab|conf)/[\w/.]+)\n", block.text)
+    first = re.match(r"(?:# @package .*\n)?# ([\w/]+\.(?:py|yaml))\n", block.text)
     return first[1] if first and block.page == "extending.md" else ""
 
 
@@ -176,28 +180,42 @@ def test_a_part_is_added_by_one_class_and_one_yaml(
     sys.modules.pop("charbonnier")
 
 
-def test_the_parts_of_a_package_of_ones_own_train(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All of extending.md at once, and the generator by itself in the package's U-Net's place."""
-    files = {own(block): block.text for block in BLOCKS if own(block)}
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+@pytest.fixture
+def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with everything that extending.md shows."""
+    for block in BLOCKS:
+        if own(block):
+            (tmp_path / own(block)).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / own(block)).write_text(block.text)
     monkeypatch.syspath_prepend(tmp_path)
-    options = {Path(name).parent.name: Path(name).stem for name in files if name.endswith(".yaml")}
-    named = {k: v for k, v in options.items() if k not in ("generator", "metric", "callbacks")}
-    chosen = [f"{group}={option}" for group, option in named.items()]
-    common = ["budget.crop=32", "depth=2", "callbacks=[counter]", f"+metric={options['metric']}"]
-    curve = trained(tmp_path, *chosen, *common)
-    assert "train/adversarial" in curve
-    assert "worst" in (tmp_path / "run" / "test_images.csv").read_text()
-    for command in [c for c in TRAINING if OWN in c]:
-        composes(command, f"hydra.searchpath=[file://{tmp_path}/conf]")
-    own_generator = [f"generator={options['generator']}", f"dataset={options['dataset']}"]
-    trained(tmp_path, *own_generator, "budget.crop=32", f"run_dir={tmp_path}/other")
+    yield tmp_path
     for name in [name for name in sys.modules if name.partition(".")[0] == "mylab"]:
         sys.modules.pop(name)
+
+
+def test_the_parts_of_a_package_of_ones_own_train(laboratory: Path) -> None:
+    """All of extending.md at once, and then the generator, which has neither of the modules."""
+    for command in [c for c in TRAINING if OWN in c]:
+        composes(command, f"hydra.searchpath=[file://{laboratory}/conf]")
+    files = sorted((laboratory / "conf").glob("*/*.yaml"))
+    shown = {path.parent.name: f"{path.parent.name}={path.stem}" for path in files}
+    generator, metric = shown.pop("generator"), f"+{shown.pop('metric')}"
+    callback = shown.pop("callbacks").replace("=", "=[") + "]"
+    small = ["budget.crop=32", "depth=2"]
+    curve = trained(laboratory, *shown.values(), *small, metric, callback)
+    assert "train/adversarial" in curve
+    assert "worst" in (laboratory / "run" / "test_images.csv").read_text()
+    trained(laboratory, generator, shown["dataset"], *small, f"run_dir={laboratory}/other")
+
+
+def test_an_experiment_of_ones_own_is_reported(laboratory: Path) -> None:
+    experiment = Experiment.named(str(laboratory / "methods.yaml"))
+    assert len(experiment.jobs(budget="cpu")) == 6
+    folder = plant_experiment(laboratory, report=experiment.report)
+    write_report(folder, trust=["mylab"])
+    text = (folder / "report.md").read_text()
+    assert "**supported**: every seed is better" in text
+    assert (folder / "figure.png").exists()
 
 
 def trained(folder: Path, *overrides: str) -> str:
