@@ -125,6 +125,7 @@ TRAININGS = Trusted(
     {
         **NETWORKS.classes,
         "ir_lightning.losses": ANY,
+        "ir_lightning.metrics": ANY,
         "ir_lightning.systems": ANY,
         "ir_lightning.data": ANY,
         "ir_lightning.training.callbacks": ANY,

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
 
+from ir_lightning.build import build
 from ir_lightning.cli.runs import Trust
 from ir_lightning.data.image_files import (
     image_size,
@@ -25,6 +28,10 @@ from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError, one_line
 from ir_lightning.files import atomic_write, finite
 from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
+from ir_lightning.runs.record import mean, metric_label, score_text
+
+if TYPE_CHECKING:
+    from ir_lightning.metrics.metric import Metric
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -85,26 +92,35 @@ def score(
     restored: Annotated[Path, typer.Argument(help="Restored image, or folder of them.")],
     clean: Annotated[Path, typer.Argument(help="Clean image, or folder with the same names.")],
     protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)] = "rgb8",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A file of conf/metric/; may be given several times.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
     table: Annotated[
         Path | None, typer.Option("--csv", help="Write a row per image to this file.")
     ] = None,
 ) -> None:
-    """Mean PSNR and SSIM of restored images; names are compared without their extensions."""
+    """Mean scores of restored images; names are compared without their extensions."""
     chosen = protocol_named(protocol)
     pairs = _pairs(restored, clean)
-    rows = [_score(pairs[i], chosen) for i in progress(range(len(pairs)), "Scoring")]
-    psnr = sum(row[1] for row in rows) / len(rows)
-    ssim = sum(row[2] for row in rows) / len(rows)
+    metrics = _metrics(metric or ["psnr", "ssim"])
+    rows = [_score(pairs[i], chosen, metrics) for i in progress(range(len(pairs)), "Scoring")]
     if table is not None:
         with writing(table), atomic_write(table) as file:
-            csv.writer(file).writerows([("name", "psnr", "ssim"), *rows])
+            writer = csv.DictWriter(file, ["name", *metrics])
+            writer.writeheader()
+            writer.writerows(rows)
+    means = {name: mean(row[name] for row in rows) for name in metrics}
     if as_json:
-        means = finite({"psnr": psnr, "ssim": ssim})
-        print(json.dumps({**means, "images": len(rows), "protocol": protocol}, allow_nan=False))
+        record = {**finite(means), "images": len(rows), "protocol": protocol}
+        print(json.dumps(record, allow_nan=False))
     else:
         images = "1 image" if len(rows) == 1 else f"mean of {len(rows)} images"
-        print(f"{protocol}: PSNR {psnr:.3f} dB, SSIM {ssim:.4f} ({images})")
+        scores = [
+            f"{metric_label(name, '')} {score_text(value, metrics[name].unit)} {metrics[name].unit}"
+            for name, value in means.items()
+        ]
+        print(f"{protocol}: {', '.join(map(str.rstrip, scores))} ({images})")
 
 
 def plan(inputs: Iterable[Path], out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
@@ -172,13 +188,39 @@ def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
     return track(items, what, console=stderr, transient=True, disable=hidden)
 
 
-def _score(pair: Sample, protocol: Protocol) -> tuple[str, float, float]:
+def _metrics(names: Sequence[str]) -> "dict[str, Metric]":
+    """Build the metrics of these files of conf/metric/."""
+    from ir_lightning.launch.config import CONF, load_config
+    from ir_lightning.launch.error_reporter import sentence
+    from ir_lightning.metrics.scoring import as_metric
+
+    metrics = {}
+    for chosen in names:
+        try:
+            config = load_config([f"metric@evaluation.metrics={chosen}"])
+        except HydraException as error:
+            raise UsageError(sentence(error, str(CONF))) from None
+        nodes = OmegaConf.to_container(config.evaluation.metrics, resolve=True)
+        for name, node in cast(dict[str, dict[str, Any]], nodes).items():
+            metrics[name] = as_metric(name, build(node, f"evaluation.metrics.{name}"))
+    return metrics
+
+
+def _score(pair: Sample, protocol: Protocol, metrics: "dict[str, Metric]") -> dict[str, Any]:
+    """A pair's name and its score by each metric."""
     from ir_lightning.data.pair_maker import to_tensor
+    from ir_lightning.metrics.scoring import score_images
 
     if pair.degraded is None:
         raise UsageError(f"{pair.name}: nothing to score.")
-    scores = protocol.score(to_tensor(pair.degraded)[None], to_tensor(pair.clean)[None])
-    return pair.name, scores.psnr.item(), scores.ssim.item()
+    images = to_tensor(pair.degraded)[None], to_tensor(pair.clean)[None]
+    scores = score_images(*images, protocol, metrics)
+    if missing := [name for name in metrics if name not in scores]:
+        raise UsageError(
+            f"--metric {missing[0]} cannot be computed from these images by {protocol.name}: it "
+            "needs three colour planes, or the degraded images as well."
+        )
+    return {"name": pair.name, **{name: values.item() for name, values in scores.items()}}
 
 
 @contextmanager

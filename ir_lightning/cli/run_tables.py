@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ir_lightning.runs.claim import CLAIM, END, Attempt
-from ir_lightning.runs.record import budget_of, gained
+from ir_lightning.runs.record import budget_of, gained, score_cells
 from ir_lightning.runs.state import State, tail
 
 COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed": "red"}
@@ -23,7 +23,11 @@ ELSEWHERE = ("status", "reason", "log", "degraded", "restored", "scores", "versi
 
 
 def row_of(state: State) -> dict[str, Any]:
-    """A run's line, as plain values: PSNR and gain in dB, heartbeat in seconds."""
+    """A run's line, as plain values.
+
+    PSNR and its gain are in dB, the heartbeat in seconds; ``restored`` are the means of all
+    metrics by the run's first protocol.
+    """
     record = state.record
     row: dict[str, Any] = {
         "run": state.run_dir.name,
@@ -36,6 +40,7 @@ def row_of(state: State) -> dict[str, Any]:
         "iterations": _budget(state.run_dir),
         "psnr": None,
         "gain": None,
+        "restored": None,
         "heartbeat": None,
         "owner": None,
         "reason": state.reason,
@@ -43,6 +48,7 @@ def row_of(state: State) -> dict[str, Any]:
     }
     if state.status == "finished":
         row["psnr"], row["gain"] = _psnr(record)
+        row["restored"] = record.get("restored")
     if state.status == "running" and state.attempt:
         row["heartbeat"], row["owner"] = round(state.attempt.age, 1), str(state.attempt.owner)
     return row
@@ -55,10 +61,13 @@ def table_of(states: list[State], title: str) -> Table:
     table = Table(title=_text(f"{title}: {counted or 'no runs'}"), title_justify="left")
     table.add_column("run", overflow="fold")
     table.add_column("status")
-    for column in ("iteration", "PSNR (dB)", "gain (dB)"):
+    done = [state.record if state.status == "finished" else {} for state in states]
+    scores = [score_cells(record) for record in done]
+    columns = list(dict.fromkeys(column for cells in scores for column in cells))
+    for column in ("iteration", *columns):
         table.add_column(column, justify="right")
     table.add_column("", overflow="fold")
-    for state in states:
+    for state, cells in zip(states, scores, strict=True):
         row = row_of(state)
         name = f"{row['label']} {row['config_hash']}" if row["label"] else row["run"]
         about = shorten(row["reason"], REASON, placeholder=" ...")
@@ -68,8 +77,7 @@ def table_of(states: list[State], title: str) -> Table:
             _text(name),
             Text(state.status, COLOURS.get(state.status, "")),
             f"{row['iteration']}/{row['iterations'] or '?'}",
-            "" if row["psnr"] is None else f"{row['psnr']:.3f}",
-            "" if row["gain"] is None else f"{row['gain']:+.3f}",
+            *(cells.get(column, "") for column in columns),
             _text(about),
         )
     return table

@@ -36,7 +36,7 @@ class TrainingPairs(Dataset[Pair]):
 
 
 class EvaluationPairs(Dataset[Pair]):
-    """Images with fixed degradations.
+    """Images with fixed degradations, each with its ``scene``.
 
     Args:
         source: of the samples.
@@ -58,6 +58,7 @@ class EvaluationPairs(Dataset[Pair]):
 
     def __getitem__(self, index: int) -> Pair:
         pair = self.make(self.source[index], EVALUATION_SEED + index)
+        pair["scene"] = self.source.scene(index)
         if self.side is None:
             return pair
         cut = {kind: centre(pair[kind], self.side) for kind in ("degraded", "clean")}

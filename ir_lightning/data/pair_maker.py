@@ -16,7 +16,8 @@ Compositions = Composition | Mapping[str, Composition | None] | None
 """None for real pairs; one by data set where samples are called ``<data set>/<name>``."""
 
 Pair = dict[str, Any]
-"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255."""
+"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255.
+``scene``: str, of images that are scored; what images of one scene have in common."""
 
 
 class PairMaker:

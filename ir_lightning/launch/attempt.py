@@ -21,7 +21,10 @@ from ir_lightning.runs.record import (
     FAILURE,
     LOG,
     gained,
+    metric_label,
+    metrics_of,
     provenance,
+    score_text,
     write_result,
     write_splits,
 )
@@ -103,9 +106,7 @@ def record_run(
         if stopped is not None:
             stopped.answer()  # last: a scheduler that gets its node back kills what is there
     if in_sweep:
-        gain = gained(end)
-        told = f"{float(end['restored']['psnr']):.3f} dB" if gain is None else f"{gain:+.3f} dB"
-        console.print(f"Finished in {end['seconds']} s: {told}", soft_wrap=True)
+        console.print(f"Finished in {end['seconds']} s: {_headline(end)}", soft_wrap=True)
     else:
         show(begun | end, run_dir)
     return begun | end
@@ -158,20 +159,31 @@ def _end_of(error: BaseException, attempt: Path) -> Record:
     return {"status": "failed", "reason": reason, "log": log}
 
 
+def _headline(end: Record) -> str:
+    """The gain by the first metric or, where nothing can be gained, its score."""
+    name, score = next(iter(end["restored"].items()))
+    unit, gain = metrics_of(end)[name]["unit"], gained(end)
+    text = score_text(score, unit) if gain is None else score_text(gain, unit, "+")
+    return " ".join((text, unit or metric_label(name, unit)))
+
+
 def show(result: Record, run_dir: Path) -> None:
-    """The final table: degraded, restored, gain, by every protocol."""
+    """The final table: degraded, restored, gain, by every protocol and metric."""
     table = Table(title=f"{result['dataset']}: mean over {result['images']} test images")
-    for column in ("protocol", "", "PSNR (dB)", "SSIM"):
-        table.add_column(column, justify="right" if column[:1] in "PS" else "left")
+    table.add_column("protocol")
+    table.add_column("")
+    units = {name: about["unit"] for name, about in metrics_of(result).items()}
+    for name, unit in units.items():
+        table.add_column(metric_label(name, unit), justify="right")
     for protocol, scores in result["scores"].items():
-        degraded, restored = scores["degraded"], scores["restored"]
-        rows = [("degraded", degraded), ("restored", restored)]
-        for kind, score in rows:
-            psnr, ssim = float(score["psnr"]), float(score["ssim"])
-            table.add_row(protocol, kind, f"{psnr:.3f}", f"{ssim:.4f}")
-        if (gain := gained(scores)) is not None:
-            ssim = float(restored["ssim"]) - float(degraded["ssim"])
-            table.add_row(protocol, "gain", f"{gain:+.3f}", f"{ssim:+.4f}")
+        for kind in ("degraded", "restored"):
+            cells = [score_text(scores[kind].get(name), unit) for name, unit in units.items()]
+            table.add_row(protocol, kind, *cells)
+        both = [name for name in scores["degraded"] if name in scores["restored"]]
+        gains = {name: gained(scores, name) for name in both}
+        if None not in gains.values():  # else the images are only to be copied
+            cells = [score_text(gains.get(name), unit, "+") for name, unit in units.items()]
+            table.add_row(protocol, "gain", *cells)
         table.add_section()
     console.print(table)
     console.print(f"Pictures and scores: {run_dir}", soft_wrap=True)

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -60,10 +61,10 @@ def sentence(error: Exception, conf: str) -> str:
             f"This hydra/launcher needs the package's extra '{extra}', which is not installed: "
             f"pip install -c constraints.txt -e '.[{extra}]'."
         )
-    if missing := re.search(r"Could not find '([^']+)'", text):
+    if missing := re.search(r"Could not (?:find|load) '([^']+)'", text):
         group, _, option = missing[1].rpartition("/")
         listed = re.search(r"Available options in '[^']*':\n(.*?)\nConfig search path", text, re.S)
-        options = ", ".join(listed[1].split()) if listed else "none"
+        options = ", ".join(listed[1].split()) if listed else f"conf/{group}/"  # of a list of them
         return f"{group}={option}: there is no such option; choose from {options}."
     if isinstance(error, OverrideParseException):
         return f"The command line cannot be read: {text.splitlines()[0]}."
@@ -71,7 +72,9 @@ def sentence(error: Exception, conf: str) -> str:
 
 
 def suggestion(key: str, conf: str) -> str:
-    """ " Did you mean ...?", or nothing when no key comes close."""
+    """ " Did you mean ...?", or where the keys are when none comes close."""
+    if (Path(conf) / key).is_dir():
+        return f" +{key}=... adds an option of conf/{key}/."
     GlobalHydra.instance().clear()
     with initialize_config_dir(conf, version_base="1.3"):
         known = list(_keys(compose("train")))

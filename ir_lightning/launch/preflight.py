@@ -57,6 +57,7 @@ def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
     images, notice = _check_crops(sources["train"], plain)
     _settle_budget(config, plain, images)
     first = first_run(config, asked)
+    build(plain["evaluation"], "evaluation")  # last, since it needs torch
     resolve_sources(
         config, check(*first).config if first else None, first.overrides if first else ()
     )

@@ -28,7 +28,7 @@ from ir_lightning.launch.child import CONTEXT
 from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.runs.identity import directory_of, training_hash
-from ir_lightning.runs.record import gained, reset_run, write_result
+from ir_lightning.runs.record import reset_run, score_cells, write_result
 from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -247,21 +247,18 @@ def summary() -> int:
     table = Table(title=f"{len(planned)} runs")
     for column in ("run", "status"):
         table.add_column(column, overflow="fold")
-    for column in ("PSNR (dB)", "SSIM", "gain (dB)"):
+    scores = [score_cells(state.record) if state else {} for _, state in states]
+    columns = list(dict.fromkeys(column for cells in scores for column in cells))
+    for column in columns:
         table.add_column(column, justify="right")
     failures = []
-    for plan, state in states:
+    for (plan, state), cells in zip(states, scores, strict=True):
         shown: str = (status := state.status if state else "queued")
-        scores = ["", "", ""]
-        if state and status == "finished":
-            restored, gain = state.record["restored"], gained(state.record)
-            scores = [f"{float(restored['psnr']):.3f}", f"{float(restored['ssim']):.4f}"]
-            scores.append("" if gain is None else f"{gain:+.3f}")
         if state and status == "running" and state.attempt:
             shown = f"running: {state.attempt.owner}"
         if state and status == "failed":
             failures.append((plan, state))
-        table.add_row(plan.label, shown, *scores)
+        table.add_row(plan.label, shown, *(cells.get(column, "") for column in columns))
     console.print(table)
     for plan, state in failures:
         log = f" Log: {state.log}" if state.log else ""

@@ -3,26 +3,28 @@
 import torch
 from torch import Tensor
 
+from ir_lightning.errors import UsageError
+from ir_lightning.metrics.metric import Metric
+
 TOLERANCE = 2
-"""Grey levels of 255 by which an untouched pixel may differ from the clean one: JPEG's noise."""
+"""Grey levels of 255 by which an undegraded pixel may differ from the clean one: JPEG's noise."""
 
 
-def undegraded_psnr(restored: Tensor, degraded: Tensor, clean: Tensor) -> float | None:
-    """PSNR of one restored image over the pixels that were not degraded.
+class UndegradedPSNR(Metric):
+    """PSNR over the pixels that were not degraded; infinite if those are exact.
 
-    A pixel is untouched where no channel of ``degraded`` is more than ``TOLERANCE`` grey levels
-    away from ``clean``. As in the protocol rgb8, all are rounded to 8 bits first.
-
-    Args:
-        restored, degraded, clean: (1, 3, H, W) in [0, 1].
-
-    Returns:
-        PSNR in dB, infinite if those pixels are exact; None if the whole image was degraded.
+    A pixel is undegraded where no channel of ``degraded`` is more than ``TOLERANCE`` grey levels
+    away from ``clean``. Not defined where the whole image was degraded.
     """
-    images = (image.detach().clamp(0, 1).mul(255).round() for image in (restored, degraded, clean))
-    ours, before, true = images
-    untouched = ((before - true).abs() <= TOLERANCE).all(dim=1, keepdim=True).expand_as(true)
-    if not untouched.any():
-        return None
-    error = (ours - true)[untouched].double().square().mean()
-    return float(10 * torch.log10(255**2 / error))
+
+    unit = "dB"
+    colour = True
+    needs_degraded = True
+
+    def __call__(self, restored: Tensor, clean: Tensor, degraded: Tensor | None = None) -> Tensor:
+        if degraded is None:
+            raise UsageError("The PSNR of undegraded pixels needs the degraded images as well.")
+        kept = ((degraded - clean).abs() <= TOLERANCE).all(dim=1, keepdim=True).expand_as(clean)
+        squares = (restored - clean).square()
+        mse = [square[of_image].mean() for square, of_image in zip(squares, kept, strict=True)]
+        return 10 * torch.log10(255**2 / torch.stack(mse))

@@ -1,6 +1,5 @@
 """The record of a run: written when it starts, and whatever happens, when it ends."""
 
-import csv
 import hashlib
 import importlib.metadata
 import json
@@ -9,13 +8,13 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ir_lightning.files import atomic_write, write_json
+from ir_lightning.files import write_json
 from ir_lightning.runs.legacy import current_record
 
 RESULT = "result.json"
@@ -23,6 +22,12 @@ TEST_IMAGES = "test_images.csv"
 CURVE = "metrics.csv"
 OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.safetensors")
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
+SHORT = 5  # letters: words up to it in the name of a metric are abbreviations
+EARLIER_METRICS = {
+    "psnr": {"unit": "dB", "higher_is_better": True},
+    "ssim": {"unit": "", "higher_is_better": True},
+}
+"""Of records that do not say by which metrics they were scored."""
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 NETWORKS = ("generator", "discriminator")  # that a run trains, and leaves
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
@@ -60,54 +65,68 @@ def reset_run(run_dir: Path) -> None:
         shutil.rmtree(run_dir / folder, ignore_errors=True)
 
 
-def write_rows(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write ``test_images.csv``: one row per image, in test order."""
-    with atomic_write(run_dir / TEST_IMAGES) as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+def metrics_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each metric that a run was scored by: its ``unit``, and whether ``higher_is_better``."""
+    metrics: dict[str, dict[str, Any]] = record.get("metrics", EARLIER_METRICS)
+    return metrics
 
 
-def gained(record: dict[str, Any]) -> float | None:
-    """Gain in PSNR over the degraded images, in dB; None where these had lost nothing.
+def metric_label(metric: str, unit: str) -> str:
+    """How tables and figures call a metric.
+
+    >>> metric_label("undegraded_psnr", "dB")
+    'undegraded PSNR (dB)'
+    """
+    words = (word.upper() if len(word) <= SHORT else word for word in metric.split("_"))
+    return " ".join(words) + (f" ({unit})" if unit else "")
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean over the images for which a metric is defined; NaN where it is for none."""
+    defined = [value for value in values if not math.isnan(value)]
+    # Added one after the other: numpy's order of adding would change the last digits.
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def score_text(value: Any, unit: str, sign: str = "") -> str:
+    """A score or, with ``sign="+"``, a difference; empty where there is none."""
+    if value is None or math.isnan(float(value)):
+        return ""
+    return f"{float(value):{sign}.3f}" if unit == "dB" else f"{float(value):{sign}.4f}"
+
+
+def gained(record: dict[str, Any], metric: str | None = None) -> float | None:
+    """Gain over the degraded images; None where these had lost nothing.
 
     An image that is only to be copied (``task=reconstruction``) has an infinite PSNR beforehand.
+
+    Args:
+        record: of a finished run, or its scores by one protocol.
+        metric: None: the first one, which is PSNR unless the configuration says otherwise.
 
     Raises:
         KeyError, TypeError, ValueError: the record has no scores.
     """
-    restored, degraded = (float(record[kind]["psnr"]) for kind in ("restored", "degraded"))
-    return restored - degraded if math.isfinite(degraded) else None
+    metric = metric or next(iter(record["degraded"]), "")
+    restored, degraded = (float(record[kind][metric]) for kind in ("restored", "degraded"))
+    return None if math.isinf(degraded) else restored - degraded
 
 
-def mean_scores(rows: Sequence[dict[str, Any]], protocols: Sequence[str]) -> dict[str, Any]:
-    """Means over images, per protocol: ``{rgb8: {degraded: {psnr, ssim}, restored: {...}}}``."""
-    scores: dict[str, Any] = {}
-    for protocol in protocols:
-        prefix = "" if protocol == rows[0]["protocol"] else f"{protocol}:"
-        scores[protocol] = {
-            kind: {
-                metric: sum(row[f"{prefix}{kind}_{metric}"] for row in rows) / len(rows)
-                for metric in ("psnr", "ssim")
-            }
-            for kind in ("degraded", "restored")
-        }
-    return scores
+def score_cells(record: dict[str, Any]) -> dict[str, str]:
+    """A finished run's line in a table of runs: heading to text, by the run's first protocol.
 
-
-def scores_by_dataset(
-    rows: Sequence[dict[str, Any]], protocols: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """The means of each data set in a mixed test set, whose images are named ``dataset/image``."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        dataset, slash, _ = row["name"].partition("/")
-        if slash:
-            groups.setdefault(dataset, []).append(row)
-    return {
-        dataset: {"images": len(group), **mean_scores(group, protocols)}
-        for dataset, group in groups.items()
-    }
+    Metrics that images have before and after restoration, and the gain in the first of them.
+    Empty where the record holds no scores that can be read.
+    """
+    try:
+        degraded, restored = record["degraded"], record["restored"]
+        units = {n: about["unit"] for n, about in metrics_of(record).items() if n in degraded}
+        cells = {metric_label(n, unit): score_text(restored[n], unit) for n, unit in units.items()}
+        unit = next(iter(units.values()))
+        heading = f"gain ({unit})" if unit else "gain"
+        return {**cells, heading: score_text(gained(record), unit, "+")}
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
+        return {}
 
 
 def provenance() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Scores of test images on disk: ``test_images.csv`` of a run, a row per image and score."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
-from ir_lightning.runs.record import TEST_IMAGES, read_result
+from ir_lightning.runs.record import TEST_IMAGES, mean, read_result
 
 COLUMNS = ["image", "scene", "dataset", "metric", "protocol", "kind", "value"]
 """Images of one ``scene`` show the same thing; ``kind``: ``degraded`` or ``restored``."""
@@ -52,6 +52,22 @@ def read_scores(folder: Path) -> pd.DataFrame:
         raise UsageError(f"{path}: cannot be read ({error}).") from None
 
 
+def score_table(images: Iterable[Mapping[str, Any]], dataset: str) -> pd.DataFrame:
+    """The scores of a test as a table with the columns :data:`COLUMNS`.
+
+    Args:
+        images: in test order: ``image`` and ``scene``, and ``scores``, which are values by
+            protocol, kind and metric.
+        dataset: of images that are not of a mixture.
+    """
+    rows = [
+        (image["image"], image["scene"], _dataset_of(image["image"], dataset), metric, *of, value)
+        for image in images
+        for (*of, metric), value in image["scores"].items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
 def mean_scores(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     """Means over images: ``{rgb8: {degraded: {psnr: 20.1, ssim: 0.5}, restored: {...}}, ...}``.
 
@@ -61,7 +77,7 @@ def mean_scores(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     groups = scores.groupby(["protocol", "kind", "metric"], sort=False)["value"]
     for key, values in groups:
         protocol, kind, metric = map(str, key)
-        means.setdefault(protocol, {}).setdefault(kind, {})[metric] = _mean(values)
+        means.setdefault(protocol, {}).setdefault(kind, {})[metric] = mean(values.tolist())
     return means
 
 
@@ -78,10 +94,10 @@ def scores_by_dataset(scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
-def _mean(values: "pd.Series[float]") -> float:
-    defined = values.dropna().tolist()
-    # Added one after the other: pandas' order of adding would change the last digits.
-    return sum(defined) / len(defined) if defined else float("nan")
+def _dataset_of(image: str, own: str) -> str:
+    """The data set of an image: images of a mixture are called ``<data set>/<image>``."""
+    dataset, slash, _ = image.partition("/")
+    return dataset if slash else own
 
 
 def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -92,7 +108,7 @@ def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     own = read_result(folder).get("dataset", "")
     names = table["name"]
     about = pd.DataFrame({"image": names, "scene": names})
-    about["dataset"] = [name.partition("/")[0] if "/" in name else own for name in names]
+    about["dataset"] = [_dataset_of(name, own) for name in names]
     parts = []
     for column in table.columns:
         if column == UNTOUCHED:

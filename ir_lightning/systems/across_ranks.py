@@ -34,7 +34,7 @@ def from_all(system: LightningModule, mine: Mapping[int, Value]) -> dict[int, Va
 
 
 def gathered(system: LightningModule, rows: Mapping[int, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of all processes in the order of their keys, each ``name`` once.
+    """The rows of all processes in the order of their keys, each ``image`` once.
 
     The last images of an evaluation are given to two processes when their number does not divide,
     so that all have the same number of steps.
@@ -42,5 +42,5 @@ def gathered(system: LightningModule, rows: Mapping[int, dict[str, Any]]) -> lis
     together = from_all(system, rows)
     once: dict[str, dict[str, Any]] = {}
     for place in sorted(together):
-        once.setdefault(together[place]["name"], together[place])
+        once.setdefault(together[place]["image"], together[place])
     return list(once.values())

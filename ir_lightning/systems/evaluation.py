@@ -1,22 +1,105 @@
 """How a trained system is evaluated, whichever networks it trains."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ir_lightning.errors import UsageError
+from ir_lightning.metrics.metric import Metric
+from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.metrics.scoring import as_metric, score_images
+from ir_lightning.metrics.similarity import PSNR, SSIM
+from ir_lightning.metrics.undegraded import UndegradedPSNR
+
+Scores = dict[tuple[str, str, str], float]
+"""One image's: protocol, kind (``degraded`` or ``restored``) and metric, to its value."""
 
 
-@dataclass(frozen=True)
+def usual_metrics() -> dict[str, Metric]:
+    """The metrics of a configuration that names none, such as those of earlier versions."""
+    return {"psnr": PSNR(), "ssim": SSIM(), "undegraded_psnr": UndegradedPSNR()}
+
+
+@dataclass
 class Evaluation:
     """Everything about validation and test.
 
     Args:
         protocols: names of the scoring protocols; validation and model choice use the first.
+        metrics: by name; of this package or of torchmetrics.
+        choose_by: the metric whose mean over the validation images chooses the best weights.
+        validation_metrics: those that the training curve shows beside it.
         weights: which ones are tested: ``best`` (of the validations) or ``last``.
         whole_pixels: larger images are restored in overlapping tiles, which bounds the memory;
             None restores every image whole.
         tile, overlap: their largest side and what neighbours share, in pixels.
+
+    Raises:
+        UsageError: a protocol or a metric is unknown, or cannot be used in its place.
     """
 
     protocols: list[str]
+    metrics: Mapping[str, Any] = field(default_factory=usual_metrics)
+    choose_by: str = "psnr"
+    validation_metrics: Sequence[str] = ("psnr", "ssim")
     weights: str = "best"
     whole_pixels: int | None = None
     tile: int = 1024
     overlap: int = 128
+
+    def __post_init__(self) -> None:
+        protocols: Any = self.protocols  # of a configuration, where a list may be forgotten
+        if not isinstance(protocols, list) or not protocols:
+            raise UsageError(f"evaluation.protocols={protocols}: give a list, such as [rgb8].")
+        self._protocols = [protocol_named(name) for name in self.protocols]
+        self.metrics = {n: as_metric(n, m) for n, m in self.metrics.items() if m is not None}
+        self._require("choose_by", self.choose_by)
+        for name in self.validation_metrics:
+            self._require("validation_metrics", name)
+        chosen = dict.fromkeys([*self.validation_metrics, self.choose_by])
+        self._validated = {name: self.metrics[name] for name in chosen}
+
+    def validate(self, restored: Tensor, clean: Tensor) -> dict[str, float]:
+        """Score one restored validation image by the first protocol: metric to value.
+
+        Args:
+            restored, clean: (1, 3, H, W) in [0, 1].
+        """
+        scores = score_images(restored, clean, self._protocols[0], self._validated)
+        return {name: values.item() for name, values in scores.items()}
+
+    def test(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Scores:
+        """Score one test image before and after restoration, by every protocol and metric.
+
+        Args:
+            restored, degraded, clean: (1, 3, H, W) in [0, 1].
+        """
+        scores: Scores = {}
+        for protocol in self._protocols:
+            before = score_images(degraded, clean, protocol, self.metrics)
+            after = score_images(restored, clean, protocol, self.metrics, degraded)
+            for kind, values in (("degraded", before), ("restored", after)):
+                of_kind = {(protocol.name, kind, name): v.item() for name, v in values.items()}
+                scores |= of_kind
+        return scores
+
+    def better(self, value: float, than: float) -> bool:
+        """Compare two means of the metric that chooses the best weights, by its direction."""
+        higher = self.metrics[self.choose_by].higher_is_better
+        return value > than if higher else value < than
+
+    def _require(self, key: str, name: str) -> None:
+        """Refuse a metric that does not score validation images."""
+        metric = self.metrics.get(name)
+        if metric is None:
+            raise UsageError(
+                f"evaluation.{key}={name} is no metric of this run: take one of "
+                f"{', '.join(self.metrics)}, or add +metric={name}."
+            )
+        if metric.needs_degraded or (metric.colour and not self._protocols[0].colour):
+            raise UsageError(
+                f"evaluation.{key}={name} does not score validation images by "
+                f"{self.protocols[0]}: take another metric or evaluation.protocols."
+            )

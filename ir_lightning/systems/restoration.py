@@ -1,5 +1,6 @@
 """What every restorer does, however it is trained: restore, validate, test."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -7,21 +8,20 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from ir_lightning.errors import DivergedError
-from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.undegraded import undegraded_psnr
+from ir_lightning.errors import DivergedError, RunError
 from ir_lightning.networks.tiling import restore_tiled
+from ir_lightning.runs.record import mean
 from ir_lightning.systems.across_ranks import any_process, from_all, gathered, means
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import Optimization
 
 Batch = dict[str, Any]
-"""``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]."""
+"""``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]. When images are
+evaluated, B = 1, and there are strings ``scene``."""
 
 Row = dict[str, Any]
-"""One image's scores: ``name``, ``protocol``, ``degraded_psnr``, ``degraded_ssim``,
-``restored_psnr``, ``restored_ssim``; the columns of a second protocol are ``protocol:column``.
-``untouched_psnr``: of the pixels that were not degraded, None where there are none."""
+"""One image: ``image``, ``scene`` and ``scores``, which are
+:data:`~ir_lightning.systems.evaluation.Scores` in a test, by metric in a validation."""
 
 
 class RestorationSystem(LightningModule):
@@ -53,11 +53,9 @@ class RestorationSystem(LightningModule):
         self.term_modules = nn.ModuleList(modules)
         self.optimization = optimization
         self.evaluation = evaluation
-        self.protocols = {name: protocol_named(name) for name in evaluation.protocols}
-        self.protocol = evaluation.protocols[0]
         self.iteration = 0
         self.tiled_images = 0
-        self.test_rows: list[Row] = []
+        self.test_rows: list[Row] = []  # of all processes, in test order
         self.rows: dict[int, Row] = {}  # of this process, by the image's place in the set
         # On the device, so that to watch every iteration does not make the GPU wait.
         self.register_buffer("bad_at", torch.zeros((), dtype=torch.int64), persistent=False)
@@ -146,16 +144,24 @@ class RestorationSystem(LightningModule):
         self.rows = {}
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        scores = self.protocols[self.protocol].score(
-            self.restore(batch["degraded"]), batch["clean"]
-        )
-        row = {"name": batch["name"][0], "psnr": scores.psnr.item(), "ssim": scores.ssim.item()}
-        self.rows[self._place(index)] = row
+        restored = self.restore(batch["degraded"])
+        self._keep(index, batch, self.evaluation.validate(restored, batch["clean"]))
 
     def on_validation_epoch_end(self) -> None:
+        """Write the mean of each metric to the curve.
+
+        Raises:
+            RunError: the metric that chooses the best weights is not defined for any image.
+        """
         rows = gathered(self, self.rows)
-        means = {key: sum(row[key] for row in rows) / len(rows) for key in ("psnr", "ssim")}
-        self.write({f"val/{name}": mean for name, mean in means.items()})
+        means = {name: mean(row["scores"][name] for row in rows) for name in rows[0]["scores"]}
+        chosen = self.evaluation.choose_by
+        if math.isnan(means[chosen]):
+            raise RunError(
+                f"evaluation.choose_by={chosen} is not defined for any validation image (they may "
+                "be too small for it): choose another metric."
+            )
+        self.write({f"val/{name}": value for name, value in means.items()})
 
     def on_test_epoch_start(self) -> None:
         self.rows = {}
@@ -163,22 +169,14 @@ class RestorationSystem(LightningModule):
         self.tiled_images = 0
 
     def test_step(self, batch: Batch, index: int) -> Tensor:
-        """Score one whole image by every protocol, before and after restoration.
+        """Score one whole image before and after restoration.
 
         Returns:
             The restored image, (1, 3, H, W) in [0, 1].
         """
         degraded, clean = batch["degraded"], batch["clean"]
         restored = to_float32(self.restore(degraded))
-        row: Row = {"name": batch["name"][0], "protocol": self.protocol}
-        for name, protocol in self.protocols.items():
-            prefix = "" if name == self.protocol else f"{name}:"
-            for kind, image in (("degraded", degraded), ("restored", restored)):
-                scores = protocol.score(image, clean)
-                row[f"{prefix}{kind}_psnr"] = scores.psnr.item()
-                row[f"{prefix}{kind}_ssim"] = scores.ssim.item()
-        row["untouched_psnr"] = undegraded_psnr(restored, degraded, clean)
-        self.rows[self._place(index)] = row
+        self._keep(index, batch, self.evaluation.test(restored, degraded, clean))
         return restored
 
     def on_test_epoch_end(self) -> None:
@@ -186,9 +184,14 @@ class RestorationSystem(LightningModule):
         tiled = from_all(self, {self.trainer.global_rank: self.tiled_images})
         self.tiled_images = sum(tiled.values())
 
-    def _place(self, index: int) -> int:
-        """Where this process's ``index``-th evaluation image stands among those of all."""
-        return index * self.trainer.world_size + self.trainer.global_rank
+    def _keep(self, index: int, batch: Batch, scores: dict[Any, float]) -> None:
+        """Keep the scores of this process's ``index``-th image, by its place among those of all."""
+        place = index * self.trainer.world_size + self.trainer.global_rank
+        self.rows[place] = {
+            "image": batch["name"][0],
+            "scene": batch["scene"][0],
+            "scores": scores,
+        }
 
 
 def to_float32(image: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 State = dict[str, Any]
 """``iteration``; ``due``: whether a validation is still to follow; ``system``; ``optimizers``;
-``best``: score and iteration of the best generator so far; ``random``: all random states."""
+``best``: metric, value and iteration of the best generator; ``random``: all random states."""
 
 
 class Checkpoints(Callback):
@@ -58,7 +58,7 @@ class Checkpoints(Callback):
         self.validate_every = validate_every
         self.seconds = seconds
         self.resumed = resumed
-        self.best: dict[str, float] | None = resumed["best"] if resumed else None
+        self.best = best_of(resumed) if resumed else None
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
@@ -68,10 +68,12 @@ class Checkpoints(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         pl_module.require_finite()
-        psnr = trainer.callback_metrics["val/psnr"].item()
-        better = self.best is None or psnr > self.best["psnr"]
+        evaluation = pl_module.evaluation
+        value = trainer.callback_metrics[f"val/{evaluation.choose_by}"].item()
+        better = self.best is None or evaluation.better(value, self.best["value"])
         if better:
-            self.best = {"psnr": psnr, "iteration": pl_module.iteration}
+            best = {"metric": evaluation.choose_by, "value": value}
+            self.best = {**best, "iteration": pl_module.iteration}
         if not trainer.is_global_zero:
             return
         if better:
@@ -114,6 +116,14 @@ class Checkpoints(Callback):
         torch.save(state, whole)
         with atomic_write(self.directory / name, "wb", keep) as file:
             file.write(whole.getbuffer())
+
+
+def best_of(state: State) -> dict[str, Any] | None:
+    """``best`` of a checkpoint; those of earlier versions have the value under ``psnr``."""
+    best: dict[str, Any] | None = state["best"]
+    if best and "psnr" in best:
+        return {"metric": "psnr", "value": best["psnr"], "iteration": best["iteration"]}
+    return best
 
 
 def optimizers_of(system: Any) -> list[Optimizer]:

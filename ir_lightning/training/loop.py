@@ -5,9 +5,10 @@ import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
+import pandas as pd
 import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
@@ -17,7 +18,8 @@ from ir_lightning.build import build
 from ir_lightning.data.module import RestorationData
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.cost import count
-from ir_lightning.runs.record import NETWORKS, mean_scores, scores_by_dataset, write_rows
+from ir_lightning.runs.record import NETWORKS
+from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset, write_scores
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
@@ -84,17 +86,19 @@ def train(
         trainer.loggers = loggers if trainer.is_global_zero else []
         fit(trainer, system, data, state, every)
         trainer.strategy.barrier("rank 0 has written the last checkpoint")
-        if config["evaluation"]["weights"] == "best":
+        if system.evaluation.weights == "best":
             best = load_state(checkpoints / BEST)
             system.generator.load_state_dict(best["generator"])
         trainer.test(system, data, verbose=False)
-        measured = measure(system, saver)
+        scores = score_table(system.test_rows, config["dataset"]["name"])
+        measured = measure(system, saver, scores)
         if trainer.is_global_zero:
             guard()
             for kind in [kind for kind in NETWORKS if kind in dict(system.named_children())]:
                 save_network(run_dir, kind, getattr(system, kind), config[kind])
-            write_rows(run_dir, system.test_rows)
-            publish(loggers, measured, system.test_rows, grid.draw())
+            write_scores(run_dir, scores)
+            rows = cast(list[dict[str, Any]], scores.to_dict("records"))
+            publish(loggers, measured, rows, grid.draw())
         status = "finished"
     except Exception:
         end_processes(trainer)
@@ -181,9 +185,15 @@ def multiply_adds(generator: nn.Module) -> int | None:
         return None
 
 
-def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
-    """Counts and scores of a finished run."""
-    scores = mean_scores(system.test_rows, list(system.protocols))
+def measure(system: RestorationSystem, saver: Checkpoints, scores: pd.DataFrame) -> dict[str, Any]:
+    """Counts and scores of a finished run.
+
+    Args:
+        system: trained and tested.
+        saver: knows the best validation.
+        scores: of the test images (:func:`ir_lightning.runs.scores.score_table`).
+    """
+    evaluation, means = system.evaluation, mean_scores(scores)
     networks = dict(system.named_children())
     d_saturated_at = getattr(system, "d_saturated_at", None)
     return {
@@ -195,12 +205,16 @@ def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
         "multiply_adds": multiply_adds(system.generator),
         "d_saturated_at": int(d_saturated_at) or None if d_saturated_at is not None else None,
         "best_validation": saver.best,
-        "protocol": system.protocol,
+        "protocol": evaluation.protocols[0],
         "images": len(system.test_rows),
         "tiled_images": system.tiled_images,
-        **scores[system.protocol],
-        "scores": scores,
-        "by_dataset": scores_by_dataset(system.test_rows, list(system.protocols)),
+        "metrics": {
+            name: {"unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            for name, metric in evaluation.metrics.items()
+        },
+        **means[evaluation.protocols[0]],
+        "scores": means,
+        "by_dataset": scores_by_dataset(scores),
         "device": torch.cuda.get_device_name() if system.device.type == "cuda" else "cpu",
         "processes": system.trainer.world_size,
         "threads": torch.get_num_threads(),

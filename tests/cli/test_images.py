@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchmetrics.functional.image import visual_information_fidelity
 
 from ir_lightning.cli import main
 from ir_lightning.data.image_files import read_image, read_pixels, write_image
-from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.metrics.protocols import RGB8, protocol_named
+from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.training.weights import save_network
 
 
@@ -178,8 +181,8 @@ def expected_scores(restored: Path, clean: Path, protocol: str) -> tuple[float, 
     images = (
         torch.from_numpy(read_image(p)).permute(2, 0, 1)[None] / 255 for p in (restored, clean)
     )
-    scores = protocol_named(protocol).score(*images)
-    return scores.psnr.item(), scores.ssim.item()
+    planes = [protocol_named(protocol).show(image) for image in images]
+    return PSNR()(*planes).item(), SSIM()(*planes).item()
 
 
 @pytest.mark.parametrize("protocol", ["rgb8", "y-matlab"])
@@ -238,11 +241,38 @@ def test_a_perfect_score_is_still_json(
     assert table.read_text().splitlines()[1] == "1,inf,1.0"
 
 
+def test_any_metric_of_the_configuration_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / "restored.png", tmp_path / "clean.png"]
+    for seed, path in enumerate(paths):
+        write_image(path, noise(seed, 48, 50, 3))
+    arguments = ["--metric", "vif", "--metric", "psnr", "--csv", tmp_path / "scores.csv"]
+    assert call("score", *paths, *arguments, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    images = [
+        RGB8.show(torch.from_numpy(read_image(path)).permute(2, 0, 1)[None] / 255).float()
+        for path in paths
+    ]
+    expected = visual_information_fidelity(*images)  # of grey levels
+    assert said["vif"] == pytest.approx(expected.item(), rel=1e-3)
+    assert list(said) == ["vif", "psnr", "images", "protocol"]
+    assert (tmp_path / "scores.csv").read_text().splitlines()[0] == "name,vif,psnr"
+    assert call("score", *paths, *arguments) == 0
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"rgb8: VIF \d\.\d{4}, PSNR \d+\.\d{3} dB \(1 image\)\n", said)
+
+
 def test_requests_to_score_that_cannot_work(
     results: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "rgb8, y-matlab" in refusal(capsys, "score", results, folder, "--protocol", "psnr")
     assert "absent" in refusal(capsys, "score", tmp_path / "absent", folder)
+    said = refusal(capsys, "score", results, folder, "--metric", "beauty")
+    assert "beauty" in said
+    assert "vif" in said
+    said = refusal(capsys, "score", results, folder, "--metric", "undegraded_psnr")
+    assert "the degraded images as well" in said
     assert "two folders or two files" in refusal(capsys, "score", results / "1.png", folder)
     assert "cannot be written" in refusal(
         capsys, "score", results, folder, "--csv", folder / "1.png" / "scores.csv"

@@ -1,6 +1,5 @@
 """Several data sets in one training: in the stated shares, each degraded and scored as its own."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ir_lightning.data.samples import Sample, files_of
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import resolve
 from ir_lightning.launch.run import run
+from ir_lightning.runs.scores import read_scores
 from tests.conftest import SMALL, Compose
 
 
@@ -155,6 +155,7 @@ def test_real_pairs_may_take_part(composed: Compose, benchmarks: Path) -> None:
     result = run(config, [])
     assert result["status"] == "finished"
     run_dir = next(Path(config.paths.runs).iterdir())
-    with (run_dir / "test_images.csv").open() as file:
-        rows = [row["name"] for row in csv.DictReader(file)]
-    assert rows == ["noise/chelsea-1", "haze/chelsea-1", "rain/1"]
+    images = read_scores(run_dir).drop_duplicates("image")
+    assert list(images["image"]) == ["noise/chelsea-1", "haze/chelsea-1", "rain/1"]
+    assert list(images["scene"]) == ["noise/chelsea", "haze/chelsea", "rain/1"]
+    assert list(images["dataset"]) == ["noise", "haze", "rain"] == list(result["by_dataset"])

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.launch.run import run
+from ir_lightning.runs.scores import read_scores
 from ir_lightning.training.checkpoint import load_state
 from ir_lightning.training.weights import GENERATOR_FILE
 from tests.conftest import SMALL, Compose
@@ -47,14 +47,21 @@ def test_a_run_leaves_everything_about_it(composed: Compose, tmp_path: Path) -> 
     assert on_disk["parameters"]["discriminator"] > 0
     assert set(on_disk["versions"]) >= {"python", "torch", "lightning"}
 
-    rows = table(run_dir / "test_images.csv")
-    assert len(rows) == on_disk["images"] == 2
+    scores = read_scores(run_dir)
+    assert len(set(scores["image"])) == on_disk["images"] == 2
+    means = scores.groupby(["protocol", "kind", "metric"])["value"].mean()
     for kind in ("degraded", "restored"):
         for metric in ("psnr", "ssim"):
-            mean = np.mean([float(row[f"{kind}_{metric}"]) for row in rows])
-            assert on_disk[kind][metric] == pytest.approx(mean)
-            other = np.mean([float(row[f"y-matlab:{kind}_{metric}"]) for row in rows])
-            assert on_disk["scores"]["y-matlab"][kind][metric] == pytest.approx(other)
+            assert on_disk[kind][metric] == pytest.approx(means["rgb8", kind, metric])
+            other = on_disk["scores"]["y-matlab"][kind][metric]
+            assert other == pytest.approx(means["y-matlab", kind, metric])
+    undegraded = means.xs("undegraded_psnr", level="metric")
+    assert on_disk["restored"]["undegraded_psnr"] == pytest.approx(undegraded["rgb8", "restored"])
+    assert len(undegraded) == 1, "scored where there are colours, after restoration"
+    assert set(scores["dataset"]) == {"rain"}
+    assert set(scores["scene"]) == {"chelsea"}
+    assert on_disk["metrics"]["psnr"] == {"unit": "dB", "higher_is_better": True}
+    assert on_disk["best_validation"]["metric"] == "psnr"
 
     curve = table(run_dir / "metrics.csv")
     assert [row["iteration"] for row in curve] == ["1", "2"]

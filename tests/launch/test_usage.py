@@ -78,3 +78,32 @@ def test_a_mistake_is_one_sentence(arguments: list[str], words: list[str], tmp_p
     for word in words:
         assert word in done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing is written for a request that cannot work"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["metric=vif"], ["metric", "+metric="]),
+        (["+metric=[vif,beauty]"], ["metric=beauty", "conf/metric/"]),
+        (["evaluation.choose_by=vif"], ["choose_by=vif", "psnr, ssim", "+metric=vif"]),
+        (["evaluation.choose_by=undegraded_psnr"], ["choose_by=undegraded_psnr", "validation"]),
+        (["metric@evaluation.metrics=[psnr]"], ["validation_metrics=ssim"]),
+        (["+metric=lpips"], ["LPIPS needs the weights", "alexnet"]),
+        (
+            ["+evaluation.metrics.it={_target_: torchmetrics.image.TotalVariation}"],
+            ["TotalVariation cannot score"],
+        ),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else None,
+)
+def test_a_metric_that_cannot_score_is_refused_before_the_training(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    done = train(f"paths.runs={tmp_path}", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is written for a request that cannot work"

@@ -9,35 +9,46 @@ import pytest
 
 from ir_lightning.files import atomic_write, write_json
 from ir_lightning.runs.record import (
-    mean_scores,
+    gained,
+    metric_label,
     read_result,
-    scores_by_dataset,
+    score_cells,
     write_result,
     write_splits,
 )
 
-
-def row(name: str, psnr: float) -> dict[str, Any]:
-    scores = {"degraded_psnr": 10.0, "degraded_ssim": 0.1, "restored_psnr": psnr}
-    scores["restored_ssim"] = psnr / 100
-    luma = {f"y-matlab:{key}": value + 1 for key, value in scores.items()}
-    return {"name": name, "protocol": "rgb8", **scores, **luma}
+RECORD = {"degraded": {"psnr": 20.0, "ssim": 0.5}, "restored": {"psnr": 21.5, "ssim": 0.75}}
 
 
-def test_means_are_over_images_and_per_protocol() -> None:
-    means = mean_scores([row("a", 20.0), row("b", 30.0)], ["rgb8", "y-matlab"])
-    assert means["rgb8"]["restored"] == {"psnr": 25.0, "ssim": pytest.approx(0.25)}
-    assert means["y-matlab"]["restored"]["psnr"] == 26.0
-    assert means["rgb8"]["degraded"]["psnr"] == 10.0
+def test_a_run_of_an_earlier_version_is_a_line_of_psnr_ssim_and_gain() -> None:
+    cells = {"PSNR (dB)": "21.500", "SSIM": "0.7500", "gain (dB)": "+1.500"}
+    assert score_cells(RECORD) == cells
 
 
-def test_a_mixed_test_set_is_scored_per_data_set() -> None:
-    rows = [row("haze/1", 20.0), row("rain/1", 30.0), row("rain/2", 40.0)]
-    scores = scores_by_dataset(rows, ["rgb8"])
-    assert scores["rain"]["images"] == 2
-    assert scores["rain"]["rgb8"]["restored"]["psnr"] == 35.0
-    assert scores["haze"]["rgb8"]["restored"]["psnr"] == 20.0
-    assert scores_by_dataset([row("plain", 1.0)], ["rgb8"]) == {}
+def test_any_metric_has_its_place_in_the_line() -> None:
+    record: dict[str, Any] = {
+        "metrics": {
+            "lpips": {"unit": "", "higher_is_better": False},
+            "undegraded_psnr": {"unit": "dB", "higher_is_better": True},
+            "psnr": {"unit": "dB", "higher_is_better": True},
+            "ms_ssim": {"unit": "", "higher_is_better": True},
+        },
+        "degraded": {"lpips": 0.5, "psnr": 20.0, "ms_ssim": "nan"},
+        "restored": {"lpips": 0.25, "undegraded_psnr": 50.0, "psnr": 21.5, "ms_ssim": "nan"},
+    }
+    assert score_cells(record) == {
+        "LPIPS": "0.2500",
+        "PSNR (dB)": "21.500",
+        "MS SSIM": "",
+        "gain": "-0.2500",
+    }
+    assert gained(record, "psnr") == 1.5
+    assert metric_label("undegraded_psnr", "dB") == "undegraded PSNR (dB)"
+
+
+def test_nothing_is_gained_over_a_perfect_image_and_said_of_a_run_without_scores() -> None:
+    assert gained({**RECORD, "degraded": {"psnr": "inf"}}) is None
+    assert score_cells({"status": "running"}) == score_cells({**RECORD, "degraded": 1}) == {}
 
 
 def test_split_hashes_tell_other_images_apart(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints: damaged ones are passed over, none runs code, none holds what is not finite."""
 
+import csv
 import os
 import pickle
 import subprocess
@@ -14,7 +15,16 @@ from ir_lightning.errors import DataError, DivergedError, StorageError
 from ir_lightning.launch.run import run
 from ir_lightning.runs.record import OUTCOME, read_result
 from ir_lightning.systems.adversarial import AdversarialSystem
-from ir_lightning.training.checkpoint import LAST, PREVIOUS, load_latest, load_state
+from ir_lightning.training.checkpoint import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    Checkpoints,
+    best_of,
+    load_latest,
+    load_state,
+)
+from ir_lightning.training.loggers.curve import CurveLogger
 from tests.conftest import SMALL, Compose
 
 BUDGET = [*SMALL, "budget.iterations=6", "budget.checkpoint_every=2", "depth=1"]
@@ -104,6 +114,37 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint(composed: Compose, tmp_pa
     assert kept["iteration"] == 4
     assert all(v.isfinite().all() for v in kept["system"].values())
     assert run(config, [])["iterations"] == 6, "the cause mended, it goes on from there"
+
+
+def test_any_metric_chooses_the_best_weights_by_its_direction(
+    composed: Compose, tmp_path: Path
+) -> None:
+    error = "+evaluation.metrics.error={_target_: torchmetrics.MeanSquaredError}"
+    run_dir = tmp_path / "run"
+    config = composed(*BUDGET, f"run_dir={run_dir}", error, "evaluation.choose_by=error")
+    result = run(config, [])
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["val/error"]]
+    errors = {int(row["iteration"]): float(row["val/error"]) for row in rows}
+    assert list(errors) == [2, 4, 6]
+    assert {"val/psnr", "val/ssim"} < set(rows[0])
+    least = min(errors, key=errors.__getitem__)
+    assert result["best_validation"] == {
+        "metric": "error",
+        "value": pytest.approx(errors[least]),
+        "iteration": least,
+    }
+    assert load_state(run_dir / "checkpoints" / BEST)["iteration"] == least
+    assert result["metrics"]["error"] == {"unit": "", "higher_is_better": False}
+    assert result["restored"]["error"] > 0
+
+
+def test_the_best_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
+    state = {"best": {"psnr": 20.0, "iteration": 4}}
+    saver = Checkpoints(tmp_path, CurveLogger(tmp_path / "a.csv", 0), print, 2, 60.0, state)
+    assert saver.best == {"metric": "psnr", "value": 20.0, "iteration": 4}
+    assert best_of({"best": None}) is None
+    assert best_of({"best": saver.best}) == saver.best
 
 
 def test_a_won_discriminator_is_recorded_and_not_fatal(composed: Compose) -> None:

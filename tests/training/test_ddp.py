@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ir_lightning.runs.record import OUTCOME, read_result
+from ir_lightning.runs.scores import read_scores
 from ir_lightning.training.checkpoint import load_state
 from tests.conftest import ROOT
 from tests.helpers import trees
@@ -103,7 +104,7 @@ def test_every_image_counts_once_on_any_number_of_processes(tmp_path: Path) -> N
     code, err = train(1, *data, f"run_dir={tmp_path}/1")
     assert code == 0, err
     rows = (tmp_path / "1" / "test_images.csv").read_bytes()
-    assert len(rows.splitlines()) == 8
+    assert len(set(read_scores(tmp_path / "1")["image"])) == 7
     for number in (2, 3):
         shutil.copytree(tmp_path / "1", tmp_path / str(number))
         for name in OUTCOME:  # trained, and cut off before the test

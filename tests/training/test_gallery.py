@@ -8,8 +8,10 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from ir_lightning.data.image_files import read_pixels
+from ir_lightning.files import write_json
 from ir_lightning.launch.run import run
-from ir_lightning.training.callbacks.gallery import GALLERY, Gallery, read_gallery
+from ir_lightning.runs.scores import read_scores
+from ir_lightning.training.callbacks.gallery import GALLERY, Gallery, Shown, read_gallery
 from tests.conftest import SMALL, Compose
 
 
@@ -20,31 +22,36 @@ def test_a_run_leaves_pictures_that_have_the_scores_it_says(
     run(composed(*asked), asked)
     (run_dir,) = (tmp_path / "runs").iterdir()
     entries = read_gallery(run_dir)
-    rows = (run_dir / "test_images.csv").read_text().splitlines()
-    names = [row.split(",")[0] for row in rows[1:]]
-    assert entries[0]["name"] == names[0]
+    scores = read_scores(run_dir).query("protocol == 'rgb8' and kind == 'restored'")
+    psnr = scores[scores["metric"] == "psnr"].set_index("image")["value"]
+    assert entries[0]["name"] == psnr.index[0]
     assert "first" in entries[0]["why"]
-    by_score = sorted(names, key=lambda name: _psnr(rows, name))
+    by_score = list(psnr.sort_values().index)
     for why, expected in (("worst", by_score[:2]), ("best", by_score[-2:])):
         assert {e["name"] for e in entries if why in e["why"]} == set(expected)
     for entry in entries:
         clean, restored = (
             read_pixels(run_dir / GALLERY / entry["files"][kind]) for kind in ("clean", "restored")
         )
-        assert peak_signal_noise_ratio(clean, restored) == pytest.approx(entry["restored_psnr"])
-
-
-def _psnr(rows: list[str], name: str) -> float:
-    column = rows[0].split(",").index("restored_psnr")
-    return next(float(row.split(",")[column]) for row in rows if row.startswith(f"{name},"))
+        said = entry["scores"]["restored"]["psnr"]
+        assert peak_signal_noise_ratio(clean, restored) == pytest.approx(said)
 
 
 def test_no_more_is_kept_than_is_shown(tmp_path: Path) -> None:
     gallery = Gallery(tmp_path, keep=1)
-    for place, psnr in enumerate([20.0, 25.0, 15.0, 30.0, 10.0, 22.0]):
-        gallery.shown[place] = ({"restored_psnr": psnr}, {"restored": np.zeros((1, 1, 3))})
+    for place, worth in enumerate([20.0, 25.0, 15.0, 30.0, 10.0, 22.0]):
+        gallery.shown[place] = Shown("", {}, worth, {"restored": np.zeros((1, 1, 3), np.uint8)})
         gallery.shown = {number: gallery.shown[number] for number in gallery._chosen()}
     assert sorted(gallery.shown) == [0, 3, 4]
+
+
+def test_a_gallery_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    entry = {"name": "a", "why": ["first"], "files": {}}
+    flat = {"degraded_psnr": 20.0, "degraded_ssim": 0.5, "restored_psnr": 25.0}
+    write_json(tmp_path / GALLERY / "gallery.json", [entry | flat, "no entry"])
+    first, second = read_gallery(tmp_path)
+    assert first["scores"] == {"degraded": {"psnr": 20.0, "ssim": 0.5}, "restored": {"psnr": 25.0}}
+    assert second == "no entry"
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"a": 1}'])

@@ -111,7 +111,8 @@ def _shot(folder: Path, entry: Any) -> Shot | None:
     """An entry of a gallery; None if it is not one."""
     try:
         scores = {
-            kind: (float(entry[f"{kind}_psnr"]), float(entry[f"{kind}_ssim"])) for kind in KINDS[:2]
+            kind: (float(entry["scores"][kind]["psnr"]), float(entry["scores"][kind]["ssim"]))
+            for kind in KINDS[:2]
         }
         # Names only: a gallery shows nothing from outside its folder.
         files = {kind: folder / Path(str(entry["files"][kind])).name for kind in KINDS}

@@ -1,5 +1,6 @@
 """Test images to look at: a grid of a few, and whole ones, the worst and the best restored."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,35 @@ from ir_lightning.data.image_files import write_image
 from ir_lightning.data.pair_maker import centre, to_pixels
 from ir_lightning.files import atomic_write, write_json
 from ir_lightning.runs.gallery import GALLERY, INDEX, KINDS
+from ir_lightning.runs.record import score_text
 from ir_lightning.systems.across_ranks import from_all
 
-SCORES = ("psnr", "ssim")
-Shown = tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]
-"""An image's row of scores, and its three versions, each (H, W, 3)."""
+Means = dict[str, dict[str, float]]
+"""An image's scores by the run's first protocol: kind, then metric, to value."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A test image to look at.
+
+    Attributes:
+        name: of the image.
+        scores: by the run's first protocol.
+        worth: its score by the metric that chooses the best weights, negative where less is better.
+        pixels: its three versions, each (H, W, 3).
+    """
+
+    name: str
+    scores: Means
+    worth: float
+    pixels: dict[str, NDArray[np.uint8]]
 
 
 class Gallery(Callback):
     """Writes ``images/gallery/``: PNGs without loss, and ``gallery.json``, which describes them.
 
     The first image is the same one in all runs on a data set, so that methods can be compared on
-    it; worst and best are so by the restored PSNR of the run's protocol.
+    it; worst and best are so by the metric that chooses the best weights.
 
     Args:
         run_dir: the run's directory.
@@ -47,7 +65,11 @@ class Gallery(Callback):
         place = batch_idx * trainer.world_size + trainer.global_rank
         images = dict(zip(KINDS, (batch["degraded"], outputs, batch["clean"]), strict=True))
         pixels = {kind: to_pixels(image[0]) for kind, image in images.items()}
-        self.shown[place] = (dict(pl_module.rows[place]), pixels)
+        row, evaluation = pl_module.rows[place], pl_module.evaluation
+        scores = scores_of(row, evaluation.protocols[0])
+        value = scores["restored"][evaluation.choose_by]
+        worth = value if evaluation.better(1, than=0) else -value
+        self.shown[place] = Shown(row["image"], scores, worth, pixels)
         self.shown = {number: self.shown[number] for number in self._chosen()}
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -57,7 +79,7 @@ class Gallery(Callback):
 
     def _chosen(self) -> dict[int, list[str]]:
         """Places of the images to keep, each with why."""
-        ranked = sorted(self.shown, key=lambda place: self.shown[place][0]["restored_psnr"])
+        ranked = sorted(self.shown, key=lambda place: self.shown[place].worth)
         chosen: dict[int, list[str]] = {}
         for why, places in (
             ("first", [min(self.shown)]),
@@ -71,13 +93,22 @@ class Gallery(Callback):
     def _write(self) -> list[dict[str, Any]]:
         entries = []
         for number, (place, why) in enumerate(self._chosen().items()):
-            row, pixels = self.shown[place]
+            shown = self.shown[place]
             files = {kind: f"{number}-{kind}.png" for kind in KINDS}
             for kind, name in files.items():
-                write_image(self.folder / name, pixels[kind])
-            scores = {f"{kind}_{m}": row[f"{kind}_{m}"] for kind in KINDS[:2] for m in SCORES}
-            entries.append({"name": row["name"], "why": why, **scores, "files": files})
+                write_image(self.folder / name, shown.pixels[kind])
+            entry = {"name": shown.name, "why": why, "scores": shown.scores, "files": files}
+            entries.append(entry)
         return entries
+
+
+def scores_of(row: dict[str, Any], protocol: str) -> Means:
+    """A test image's scores by one protocol."""
+    scores: Means = {kind: {} for kind in KINDS[:2]}
+    for (by, kind, metric), value in row["scores"].items():
+        if by == protocol:
+            scores[kind][metric] = value
+    return scores
 
 
 CAPTION = 18  # pixels
@@ -114,10 +145,15 @@ class ImageGrid(Callback):
         if place in np.linspace(0, in_all - 1, self.limit).round():
             whole = (batch["degraded"], outputs, batch["clean"])
             images = [to_pixels(centre(image[0], self.side)) for image in whole]
-            row = pl_module.rows[place]
-            scores = [f"{row[f'{kind}_psnr']:.2f} dB" for kind in ("degraded", "restored")]
-            captions = [f"degraded {scores[0]}", f"restored {scores[1]}", f"clean: {row['name']}"]
-            self.rows[place] = (images, captions)
+            row, evaluation = pl_module.rows[place], pl_module.evaluation
+            chosen = evaluation.choose_by
+            unit = evaluation.metrics[chosen].unit
+            scores = scores_of(row, evaluation.protocols[0])
+            captions = [
+                " ".join((kind, score_text(scores[kind][chosen], unit), unit or chosen))
+                for kind in KINDS[:2]
+            ]
+            self.rows[place] = (images, [*captions, f"clean: {row['image']}"])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.rows = from_all(pl_module, self.rows)

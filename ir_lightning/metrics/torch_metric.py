@@ -1,0 +1,79 @@
+"""Metrics of torchmetrics, one image at a time."""
+
+import warnings
+from typing import Any
+
+import torch
+import torchmetrics
+from torch import Tensor
+
+from ir_lightning.errors import UsageError
+from ir_lightning.metrics.metric import Metric
+
+PROBE = 192
+"""Pixels: the side of the image that shows whether a metric can score one pair of images."""
+
+
+class TorchMetric(Metric):
+    """A metric of torchmetrics. It is given images in [0, 1], in float32, each by itself.
+
+    A configuration names the class of torchmetrics itself; this one around it only where something
+    has to be said that it does not know.
+
+    Args:
+        metric: compares one restored image with its clean one, (1, C, H, W).
+        unit: ``dB``, or empty.
+        higher_is_better: None: as the metric says.
+        colour: it needs the three colour planes.
+
+    Raises:
+        UsageError: it scores no pairs of images, or does not say which direction is better.
+    """
+
+    def __init__(
+        self,
+        metric: torchmetrics.Metric,
+        unit: str = "",
+        higher_is_better: bool | None = None,
+        colour: bool = False,
+    ) -> None:
+        self.metric: Any = metric
+        self.unit = unit
+        self.colour = colour
+        self.name = type(metric).__name__
+        direction = metric.higher_is_better if higher_is_better is None else higher_is_better
+        if direction is None:
+            raise UsageError(
+                f"{self.name} does not say whether more is better: wrap it in "
+                "_target_: ir_lightning.metrics.TorchMetric with higher_is_better: true or false."
+            )
+        self.higher_is_better = direction
+        grey = torch.linspace(0, 1, PROBE**2).reshape(1, 1, PROBE, PROBE).repeat(1, 3, 1, 1)
+        try:
+            self._one(grey, grey.square()).item()
+        except Exception as error:  # whatever a metric of another kind makes of two images
+            raise UsageError(
+                f"{self.name} cannot score a restored image by its clean one: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """As every metric; NaN, with a warning, for an image that it refuses (too small, say)."""
+        self.metric.to(clean.device)
+        values = []
+        for pair in zip((restored / 255).float(), (clean / 255).float(), strict=True):
+            x, y = (image[None] for image in pair)
+            try:
+                values.append(self._one(x, y))
+            except ValueError as error:
+                height, width = clean.shape[-2:]
+                reason = f"{self.name} is not defined for an image of {width} x {height} pixels"
+                warnings.warn(f"{reason}: {error}", stacklevel=2)
+                values.append(torch.tensor(torch.nan, device=clean.device))
+        return torch.stack(values)
+
+    def _one(self, restored: Tensor, clean: Tensor) -> Tensor:
+        # Its own call scores this pair alone; compute() would ask the other processes for theirs.
+        value: Tensor = self.metric(restored, clean)
+        self.metric.reset()
+        return value.reshape(())
