@@ -1,24 +1,27 @@
-"""Crops per second and core: decoding, an LMDB of sub-images, and the store.
+"""Crops per second and core: decoding, the formats of other libraries, and the store.
 
-    python benchmarks/loading.py            # a few minutes, 1 GB in a temporary folder
+    python benchmarks/loading.py            # a few minutes, 3 GB in a temporary folder
 
-256x256 paired crops, one thread, warm page cache, the best of several repeats, from
+256x256 paired crops, one thread, warm page cache, from
 
-- decode: both files of a pair are decoded whole by OpenCV for each crop;
-- lmdb:   sub-images of 480x480, 240 apart, PNG in LMDB, as BasicSR prepares its training sets
-          (extract_subimages.py and make_lmdb_from_imgs); one is decoded for each crop. Images
-          below 480 pixels, of which BasicSR makes no sub-images, are in it whole;
-- store:  `ir-lightning data prepare`.
+- decode:  both files of a pair are decoded whole by OpenCV for each crop;
+- lmdb:    sub-images of 480x480, 240 apart, PNG in LMDB, as BasicSR prepares its training sets
+           (extract_subimages.py and make_lmdb_from_imgs); one is decoded for each crop. Images
+           below 480 pixels, of which BasicSR makes no sub-images, are in it whole;
+- litdata: the same sub-images, as arrays, by litdata's ``optimize``: nothing is decoded;
+- zarr:    whole images in chunks of 256x256, not compressed: at most four are read for each crop;
+- store:   `ir-lightning data prepare`.
 
-All three cut with the same augmentation, off (crop only) and on (crop, flip, quarter turn). The
-pairs are photographs that come with scikit-image, enlarged and with noise on the degraded one.
-Needs `pip install -e .[benchmarks]`.
+All cut with the same augmentation, off (crop only) and on (crop, flip, quarter turn). They take
+turns, a part of a second each, so that other work on the machine slows all of them; told is the
+best of several turns. The pairs are photographs that come with scikit-image, enlarged and with
+noise on the degraded one. Needs `pip install -e .[benchmarks]`.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import albumentations as A
@@ -26,18 +29,21 @@ import cv2
 import lmdb
 import numpy as np
 import torch
+import zarr
+from litdata import StreamingDataset, optimize
 
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.prepare import Preparation
 from ir_lightning.data.cache.store import Stored, images_of
 from ir_lightning.data.image_files import write_image
-from ir_lightning.data.pair_maker import PairMaker
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.samples import Image, Sample
 from ir_lightning.data.synthetic.photographs import Photographs
 
 CROP, SUB_IMAGE, STEP = 256, 480, 240
+KINDS = ("clean", "degraded")
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "motorcycle_left", "retina", "rocket")
+TURN = 0.7  # seconds
 
 Draw = Callable[[int], Sample]
 """A sample to cut from, of a random number."""
@@ -84,17 +90,32 @@ def measure(root: Path, title: str, repeats: int) -> None:
     draws = {
         "decode": decoded(pairs),
         "lmdb": from_lmdb(pairs, root / "lmdb"),
+        "litdata": from_litdata(pairs, root / "litdata"),
+        "zarr": from_zarr(pairs, root / "zarr"),
         "store": lambda number: stored[number % len(stored)],
     }
+    crop = PairedAugment(CROP, flip=False)
+    augment = PairedAugment(CROP, flip=True, rotate90=True)
+    with_albumentations = albumented(draws["store"])
+    steps: dict[str, Callable[[int], object]] = {}
+    for name, draw in draws.items():
+        steps[f"{name}, crop only"] = lambda number, draw=draw: crop(draw(number), number)
+        steps[f"{name}, augmented"] = lambda number, draw=draw: augment(draw(number), number)
+    seconds = best(steps | {"albumentations": with_albumentations}, repeats)
     print(f"\n{title}, {CROP}x{CROP} paired crops per second and core")
-    print(f"{'':10}{'crop only':>12}{'augmented':>12}{'to tensor':>12}")
-    rows = {name: speeds(draw, repeats) for name, draw in draws.items()}
-    for name, row in rows.items():
-        print(f"{name:10}" + "".join(f"{speed:12.1f}" for speed in row))
-    for name in ("decode", "lmdb"):
-        ratios = [ours / theirs for ours, theirs in zip(rows["store"], rows[name], strict=True)]
-        print(f"store/{name:6}"[:12].ljust(12) + "".join(f"{ratio:11.1f}x" for ratio in ratios))
-    share(draws["store"], repeats)
+    print(f"{'':10}{'crop only':>12}{'augmented':>12}{'of the store':>14}{'MB on disk':>12}")
+    for name in draws:
+        crop_only, augmented = (seconds[f"{name}, {how}"] for how in ("crop only", "augmented"))
+        share = seconds["store, augmented"] / augmented
+        folder = root / {"decode": ".", "store": "stores"}.get(name, name)
+        files = [f for kind in KINDS for f in (root / kind).iterdir()]
+        files = files if name == "decode" else [f for f in folder.rglob("*") if f.is_file()]
+        size = sum(file.stat().st_blocks for file in files) * 512 / 1e6
+        print(f"{name:10}{1 / crop_only:12.1f}{1 / augmented:12.1f}{share:13.1%}{size:12.0f}")
+    print(
+        f"crop, flip and turn in albumentations: {1 / seconds['albumentations']:.0f} per second "
+        f"({seconds['albumentations'] * 1e3:.2f} ms; here {seconds['store, augmented'] * 1e3:.2f})"
+    )
 
 
 def decoded(pairs: PairedFolders) -> Draw:
@@ -111,16 +132,13 @@ def decoded(pairs: PairedFolders) -> Draw:
 def from_lmdb(pairs: PairedFolders, folder: Path) -> Draw:
     """Write the sub-images of all pairs, and read from them."""
     environment = lmdb.open(str(folder), map_size=2**34)
-    count = 0
-    for index in range(len(pairs)):
-        images = images_of(pairs[index])
-        with environment.begin(write=True) as transaction:
-            for rows, columns in sub_images(images["clean"]):
-                for kind in ("clean", "degraded"):
-                    bgr = cv2.cvtColor(images[kind][rows, columns], cv2.COLOR_RGB2BGR)
-                    png = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-                    transaction.put(f"{kind}{count}".encode(), png.tobytes())
-                count += 1
+    with environment.begin(write=True) as transaction:
+        for count, images in enumerate(sub_images(pairs)):
+            for kind, image in images.items():
+                bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+                png = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+                transaction.put(f"{kind}{count}".encode(), png.tobytes())
+    count += 1
 
     def draw(number: int) -> Sample:
         with environment.begin(write=False, buffers=True) as transaction:
@@ -141,31 +159,60 @@ def from_lmdb(pairs: PairedFolders, folder: Path) -> Draw:
     return draw
 
 
-def sub_images(image: Image) -> list[tuple[slice, slice]]:
-    """The windows of BasicSR's extract_subimages.py; the last ones end at the border."""
-    if min(image.shape[:2]) < SUB_IMAGE:
-        return [(slice(None), slice(None))]
-    tops, lefts = (
-        sorted({*range(0, side - SUB_IMAGE + 1, STEP), side - SUB_IMAGE})
-        for side in image.shape[:2]
+def from_litdata(pairs: PairedFolders, folder: Path) -> Draw:
+    """Sub-images as litdata's samples."""
+    optimize(
+        fn=dict,
+        inputs=list(sub_images(pairs)),
+        output_dir=str(folder),
+        chunk_bytes="64MB",
+        num_workers=1,
+        verbose=False,
     )
-    return [(slice(y, y + SUB_IMAGE), slice(x, x + SUB_IMAGE)) for y in tops for x in lefts]
+    samples = StreamingDataset(str(folder), shuffle=False)
+
+    def draw(number: int) -> Sample:
+        sample = samples[number % len(samples)]
+        return Sample("", sample["clean"], sample["degraded"])
+
+    return draw
 
 
-def speeds(draw: Draw, repeats: int) -> list[float]:
-    """Per second: crops, augmented crops, augmented crops made into tensors."""
-    crop = PairedAugment(CROP, flip=False)
-    augment = PairedAugment(CROP, flip=True, rotate90=True)
-    make = PairMaker(None, "degraded")
-    return [
-        1 / best(lambda number: crop(draw(number), number), repeats),
-        1 / best(lambda number: augment(draw(number), number), repeats),
-        1 / best(lambda number: make(augment(draw(number), number), number), repeats),
-    ]
+def from_zarr(pairs: PairedFolders, folder: Path) -> Draw:
+    """An array for each image; what is sliced out of it is read."""
+    group = zarr.open_group(str(folder), mode="w")
+    for index in range(len(pairs)):
+        for kind, image in images_of(pairs[index]).items():
+            group.create_array(
+                f"{kind}{index}", data=image, chunks=(CROP, CROP, 3), compressors=None
+            )
+    arrays = [[group[f"{kind}{index}"] for kind in KINDS] for index in range(len(pairs))]
+
+    def draw(number: int) -> Sample:
+        return Sample("", *arrays[number % len(arrays)])
+
+    return draw
 
 
-def share(draw: Draw, repeats: int) -> None:
-    """What the same augmentation takes in albumentations, from the store."""
+def sub_images(pairs: PairedFolders) -> Iterator[dict[str, Image]]:
+    """The windows of BasicSR's extract_subimages.py; the last ones end at the border."""
+    for index in range(len(pairs)):
+        images = {kind: images_of(pairs[index])[kind] for kind in KINDS}
+        sides = images["clean"].shape[:2]
+        if min(sides) < SUB_IMAGE:
+            yield images
+            continue
+        tops, lefts = (
+            sorted({*range(0, side - SUB_IMAGE + 1, STEP), side - SUB_IMAGE}) for side in sides
+        )
+        for y in tops:
+            for x in lefts:
+                window = slice(y, y + SUB_IMAGE), slice(x, x + SUB_IMAGE)
+                yield {kind: image[window].copy() for kind, image in images.items()}
+
+
+def albumented(draw: Draw) -> Callable[[int], list[Image]]:
+    """The same augmentation in albumentations."""
     theirs = A.Compose(
         [A.RandomCrop(CROP, CROP), A.HorizontalFlip(p=0.5), A.RandomRotate90(p=1.0)],
         additional_targets={"degraded": "image"},
@@ -177,27 +224,22 @@ def share(draw: Draw, repeats: int) -> None:
         cut = theirs(image=sample.clean, degraded=sample.degraded)
         return [np.ascontiguousarray(cut[name]) for name in ("image", "degraded")]
 
-    own = PairedAugment(CROP, flip=True, rotate90=True)
-    ours = best(lambda number: own(draw(number), number), repeats)
-    other = best(augment, repeats)
-    print(
-        f"crop, flip and turn in albumentations: {1 / other:.0f} per second "
-        f"({other * 1e3:.2f} ms; here {ours * 1e3:.2f} ms)"
-    )
+    return augment
 
 
-def best(step: Callable[[int], object], repeats: int, seconds: float = 0.7) -> float:
-    """Seconds per step in the fastest of several repeats of ``seconds`` each, or of one step."""
-    step(0)
-    times = []
+def best(steps: Mapping[str, Callable[[int], object]], repeats: int) -> dict[str, float]:
+    """Seconds per step of each, in its fastest turn, or of one step that takes longer."""
+    seconds = dict.fromkeys(steps, float("inf"))
     number = 0
-    for _ in range(repeats):
-        start, steps = time.perf_counter(), 0
-        while steps == 0 or time.perf_counter() - start < seconds:
-            step(number)
-            number, steps = number + 1, steps + 1
-        times.append((time.perf_counter() - start) / steps)
-    return min(times)
+    for turn in range(repeats + 1):  # the first one fills the caches
+        for name, step in steps.items():
+            start, count = time.perf_counter(), 0
+            while count == 0 or (turn and time.perf_counter() - start < TURN):
+                step(number)
+                number, count = number + 1, count + 1
+            if turn:
+                seconds[name] = min(seconds[name], (time.perf_counter() - start) / count)
+    return seconds
 
 
 if __name__ == "__main__":
