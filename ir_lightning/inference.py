@@ -1,11 +1,12 @@
-"""Trained generators for use from Python: arrays in, arrays of the same kind out.
+"""Trained generators for use from Python: arrays in, arrays of the same kind out; and scores.
 
-restorer = ir_lightning.inference.load("runs/my-run")
+restorer = ir_lightning.load("runs/my-run")
 restored = restorer(degraded)
+scores = ir_lightning.score(restored, clean)
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
+from ir_lightning.metrics.metric import Metric
+from ir_lightning.metrics.protocols import protocol_named
+from ir_lightning.metrics.scoring import score_images
+from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.networks.tiling import check_tiles, restore_tiled
 from ir_lightning.training.weights import load_generator
 
@@ -112,6 +117,33 @@ class Restorer:
                 "it is no restorer of images."
             )
         return restored
+
+
+def score(
+    restored: Array,
+    clean: Array,
+    protocol: str = "rgb8",
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, float]:
+    """Score a restored image as `ir-lightning score` and every run do.
+
+    Args:
+        restored, clean: (H, W) or (H, W, 3) of one size; uint8, or floats in [0, 1].
+        protocol: ``rgb8`` or ``y-matlab``.
+        metrics: by name; PSNR in dB and SSIM if None.
+
+    Returns:
+        The value of each metric that can be computed under the protocol.
+
+    Raises:
+        UsageError: the arrays are no images, their sizes differ, or there is no such protocol.
+    """
+    for image in (restored, clean):
+        _refuse_unrestorable(image)
+    planes = [_to_tensor(np.atleast_3d(image)[..., :3]) for image in (restored, clean)]
+    chosen: Mapping[str, Metric] = {"psnr": PSNR(), "ssim": SSIM()} if metrics is None else metrics
+    scores = score_images(*planes, protocol_named(protocol), chosen)
+    return {name: value.item() for name, value in scores.items()}
 
 
 def torch_device(name: str) -> torch.device:

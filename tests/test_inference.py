@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
+import ir_lightning
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.inference import Restorer, load, torch_device
+from ir_lightning.inference import Restorer, load, score, torch_device
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 from ir_lightning.networks.generators.unet import UNet
 from ir_lightning.networks.tiling import restore_tiled
@@ -369,3 +372,45 @@ def test_tiles_that_cannot_cover_an_image(tile: int, overlap: int) -> None:
         Restorer(Negative(), CPU, tile, overlap)
     with pytest.raises(UsageError, match=r"tile=|overlap="):
         restore_tiled(Negative(), torch.zeros(1, 3, 4, 4), tile, overlap)
+
+
+def test_the_package_offers_what_a_user_needs_without_importing_torch() -> None:
+    program = (
+        "import sys, ir_lightning; print('torch' in sys.modules, sorted(ir_lightning.__all__))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "False ['Restorer', '__version__', 'load', 'score']"
+    assert ir_lightning.load is load
+    assert ir_lightning.score is score
+
+
+@pytest.mark.parametrize("floats", [False, True])
+def test_a_score_is_that_of_scikit_image(floats: bool) -> None:
+    random = np.random.default_rng(0)
+    clean = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    noisy = np.clip(clean + random.normal(0, 9, clean.shape), 0, 255).round().astype(np.uint8)
+    pair = (noisy / 255, clean / 255) if floats else (noisy, clean)
+    scores = score(*pair)
+    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(clean, noisy), abs=1e-6)
+    _, similarity = structural_similarity(
+        clean,
+        noisy,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        full=True,
+    )
+    inside = similarity[5:-5, 5:-5]  # where the window fits
+    assert scores["ssim"] == pytest.approx(inside.mean(), abs=1e-4)
+
+
+def test_what_cannot_be_scored_is_refused() -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    with pytest.raises(UsageError, match="no image"):
+        score(image, np.zeros((2, 20, 20, 3), np.uint8))
+    with pytest.raises(UsageError, match="one size"):
+        score(image, image[:15])
+    with pytest.raises(UsageError, match="protocol"):
+        score(image, image, protocol="rgb")

@@ -22,6 +22,7 @@ from torch import nn
 
 from ir_lightning.data.degradations.degradation import Degradation
 from ir_lightning.data.samples import Sample
+from ir_lightning.metrics.metric import Metric
 
 
 class Mine(nn.Module):
@@ -68,10 +69,10 @@ class Dark(Degradation):
         return scene.clean * self.light
 
 
-class Worst:
-    """The largest absolute error of an image."""
+class Worst(Metric):
+    """The largest absolute error of an image, in grey levels of 255."""
 
-    name, unit, higher_is_better = "worst", "", False
+    higher_is_better = False
 
     def __call__(self, restored, clean):
         return (restored - clean).abs().flatten(1).amax(dim=1)
@@ -130,7 +131,7 @@ def test_a_run_of_parts_of_ones_own(laboratory: Path) -> None:
     (run_dir,) = (path.parent for path in (laboratory / "runs").glob("*/result.json"))
     record = json.loads((run_dir / "result.json").read_text("utf-8"))
     assert record["status"] == "finished"
-    assert 0 < record["scores"]["rgb8"]["restored"]["worst"] < 1
+    assert 0 < record["scores"]["rgb8"]["restored"]["worst"] < 255
     image = run_dir / "images" / "grid.png"
     restore = ("restore", str(run_dir), str(image), "--out", "restored", "--trust", "mylab")
     assert "1 of 1 images restored" in ir_lightning(laboratory, *restore)
