@@ -20,7 +20,7 @@ FLOORS = (
     {"training"},
     {"launch", "inference"},
     {"report"},
-    {"cli", "__init__"},
+    {"cli", "__init__", "__main__"},
 )
 """From the lowest to the highest; a module may import what lies below it or in its own folder."""
 
