@@ -260,7 +260,7 @@ def values_of_two_keys(root: Path) -> list[str]:
     aliases = set()
     for content in configurations(root).values():
         for key, value in nodes(content):
-            if key == "data.seed":  # the seed of the data may be another one than that of the weights
+            if key == "data.seed":  # that of the data may differ from that of the weights
                 continue
             reference = re.fullmatch(r"\$\{(\w+)\}", str(value))
             if reference and not key.endswith("]"):
