@@ -148,12 +148,13 @@ def test_what_python_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     config = {"_target_": "ir_lightning.networks.UNet", "depth": 1, "width": 4}
     (tmp_path / "runs" / "RUN").mkdir(parents=True)
     save_network(tmp_path / "runs" / "RUN", "generator", UNet(depth=1, width=4), config)
-    images = torch.rand(3, 1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    names = {"image": np.zeros((16, 16, 3), np.uint8), "depth": images[2, :, :1]}
-    names |= {"restored": images[0], "clean": images[1]}
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    scene = {"clean": torch.rand(1, 3, 16, 16), "depth": torch.rand(1, 1, 16, 16)}
+    names = {"image": image, "restored": image // 2, "clean": image}
     for block in BLOCKS:
         if block.language == "python":
-            exec(compile(block.text, block.page, "exec"), dict(names) if own(block) else names)
+            about = scene if block.page == "data.md" else names
+            exec(compile(block.text, block.page, "exec"), dict(about) if own(block) else about)
 
 
 def own(block: Block) -> str:
