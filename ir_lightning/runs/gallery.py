@@ -39,16 +39,16 @@ def read_gallery(run_dir: Path) -> list[Shot]:
 
 def _shot(folder: Path, entry: Any) -> Shot | None:
     try:
-        scores = (
-            entry.get("scores")
-            or {  # in galleries of earlier versions
-                kind: {metric: entry[f"{kind}_{metric}"] for metric in ("psnr", "ssim")}
-                for kind in KINDS[:2]
-            }
-        )
+        scores = entry.get("scores") or _former_scores(entry)
         scores = {k: {m: float(x) for m, x in scores[k].items()} for k in KINDS[:2]}
         # Names only: a gallery shows nothing from outside its folder.
         files = {kind: folder / Path(str(entry["files"][kind])).name for kind in KINDS}
         return Shot(str(entry["name"]), [str(why) for why in entry["why"]], scores, files)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _former_scores(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Those of an entry of an earlier version, which had a key ``restored_psnr``."""
+    keys = {kind: [key for key in entry if key.startswith(f"{kind}_")] for kind in KINDS[:2]}
+    return {kind: {key[len(kind) + 1 :]: entry[key] for key in keys[kind]} for kind in keys}

@@ -45,12 +45,13 @@ def test_no_more_is_kept_than_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_gallery_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    entry = {"name": "a", "why": ["first"], "files": {}}
+    files = {kind: f"../0-{kind}.png" for kind in ("degraded", "restored", "clean")}
+    entry = {"name": "a", "why": ["first"], "files": files}
     flat = {"degraded_psnr": 20.0, "degraded_ssim": 0.5, "restored_psnr": 25.0}
     write_json(tmp_path / GALLERY / "gallery.json", [entry | flat, "no entry"])
-    first, second = read_gallery(tmp_path)
-    assert first["scores"] == {"degraded": {"psnr": 20.0, "ssim": 0.5}, "restored": {"psnr": 25.0}}
-    assert second == "no entry"
+    (shot,) = read_gallery(tmp_path)
+    assert shot.scores == {"degraded": {"psnr": 20.0, "ssim": 0.5}, "restored": {"psnr": 25.0}}
+    assert shot.files["clean"] == tmp_path / GALLERY / "0-clean.png"
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"a": 1}'])
