@@ -4,13 +4,14 @@ A claim is one class, here or in a package of one's own, that an experiment's fi
 ``_target_``.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, number_of, stacked
+from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, stacked
 from ir_lightning.statistics.comparison import compare, trend
 from ir_lightning.statistics.saturation import Saturation, saturation
 
@@ -43,7 +44,7 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim(ABC):
+class ReportClaim(ABC):
     """Base of the kinds of claims.
 
     Args:
@@ -98,13 +99,13 @@ class Claim(ABC):
         return {**part, **({self.each: place} if self.each else {})}
 
 
-def judge(results: Results, claims: Iterable[Claim]) -> list[Judged]:
+def judge(results: Results, claims: Iterable[ReportClaim]) -> list[Judged]:
     """Every claim's verdicts, in order."""
     return [judged for claim in claims for judged in claim.judge(results)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreClaim(Claim):
+class ScoreClaim(ReportClaim):
     """Base of the claims about the scores of a metric.
 
     Args:
@@ -181,18 +182,10 @@ class AlongClaim(ScoreClaim):
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
         """The cells of the levels, in order."""
-        groups = results.where(self.within(self.where, place))
-        groups = [group for group in groups if self.over in group.cell]
-        groups = [g for g in groups if self.start is None or self.level(g) >= self.start]
-        return sorted(groups, key=self.level)
-
-    def level(self, group: CellRuns) -> float:
-        """The level of a cell.
-
-        Raises:
-            UsageError: it is no number.
-        """
-        return number_of(group, self.over)
+        start = -math.inf if self.start is None else self.start
+        groups = [g for g in results.where(self.within(self.where, place)) if self.over in g.cell]
+        groups = [group for group in groups if group.number(self.over) >= start]
+        return sorted(groups, key=lambda group: group.number(self.over))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +202,8 @@ class Trend(AlongClaim):
         groups = self.levels(results, place)
         scores = stacked(self.scores(results, groups))
         per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
-        judged = trend(scores, [self.level(group) for group in groups], self.margin, unit=per)
+        levels = [group.number(self.over) for group in groups]
+        judged = trend(scores, levels, self.margin, unit=per)
         return judged.verdict, judged.reason + self.direction(results)
 
 
@@ -248,7 +242,9 @@ class SaturatesAt(AlongClaim):
             NotMeasuredError: a level has no finished run.
         """
         groups = self.levels(results, place)
-        depths = [int(self.level(group)) for group in groups]
+        depths = [int(group.number(self.over)) for group in groups]
+        if len(set(depths)) < len(depths):
+            raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
         scores = stacked(self.scores(results, groups))
         unit = results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin

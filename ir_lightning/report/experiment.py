@@ -74,7 +74,7 @@ class Experiment:
         fixed: overrides of every run.
         sweeps: products of axes; together they are the runs.
         seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
-        report: the ``_target_`` and arguments of a :class:`~ir_lightning.report.kind.Report`.
+        report: the ``_target_`` and arguments of a :class:`~ir_lightning.report.kind.ReportKind`.
         prepare: the same of a step that leaves files for the report; None: there is none.
     """
 

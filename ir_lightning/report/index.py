@@ -40,7 +40,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def build_report(node: Mapping[str, Any], where: Path) -> Any:
-    """Build the :class:`~ir_lightning.report.kind.Report` that a file describes.
+    """Build the :class:`~ir_lightning.report.kind.ReportKind` that a file describes.
 
     Args:
         node: the part ``report`` of an experiment's file or index.

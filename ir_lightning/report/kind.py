@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import Claim, judge
+from ir_lightning.report.claims import ReportClaim, judge
 from ir_lightning.report.content import Content
 from ir_lightning.report.naming import NamedCell, named_cells
 from ir_lightning.report.runs import Results
@@ -25,7 +25,7 @@ class Figure(ABC):
     """Whether it shows images of a data set, which are not kept with the numbers."""
 
     @abstractmethod
-    def draw(self, results: Results, report: "Report") -> list[Path]:
+    def draw(self, results: Results, report: "ReportKind") -> list[Path]:
         """Write the figure into the folder of the results; the files, none without finished runs.
 
         Args:
@@ -35,7 +35,7 @@ class Figure(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(ABC):
+class ReportKind(ABC):
     """Base of the kinds of reports.
 
     Args:
@@ -53,7 +53,7 @@ class Report(ABC):
     columns: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     metrics: Sequence[str] = ("psnr", "ssim")
-    claims: Sequence[Claim] = ()
+    claims: Sequence[ReportClaim] = ()
     figure: Figure | None = None
     note: str | None = None
 
@@ -68,7 +68,7 @@ class Report(ABC):
     def cells(self, results: Results) -> list[NamedCell]:
         """The cells with their names, in the order of the table."""
         rows = [self.rows] if isinstance(self.rows, str) else self.rows
-        return named_cells(results.groups, rows, self.columns, self.labels, results.name)
+        return named_cells(results.groups, rows, self.columns, self.labels)
 
     def content(self, results: Results) -> Content:
         """Make the tables, judge the claims and draw the figure."""

@@ -53,7 +53,6 @@ def named_cells(
     rows: Sequence[str] | None,
     columns: str | None,
     labels: Mapping[str, str],
-    otherwise: str,
 ) -> list[NamedCell]:
     """Name every cell, in the order of ``groups``.
 
@@ -62,21 +61,14 @@ def named_cells(
         rows: keys that name a row; None: all but ``columns``.
         columns: key of the column, if any.
         labels: what values are called.
-        otherwise: the name of a cell that has no values.
     """
     names = []
     for group in groups:
         keys = [key for key in rows or group.cell if key != columns]
         names.append((cell_name(group.cell, keys, labels), group.cell.get(columns or "", "")))
     counts = Counter(names)
-    return [
-        NamedCell(
-            row,
-            column,
-            row
-            if row and counts[row, column] == 1
-            else cell_name(group.cell, group.cell, {}) or otherwise,
-            group,
-        )
-        for (row, column), group in zip(names, groups, strict=True)
-    ]
+    cells = []
+    for name, group in zip(names, groups, strict=True):
+        whole = cell_name(group.cell, group.cell, {}) or "all runs"
+        cells.append(NamedCell(*name, name[0] if name[0] and counts[name] == 1 else whole, group))
+    return cells

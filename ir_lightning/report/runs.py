@@ -5,7 +5,7 @@ Nothing but run directories and the experiment's index is read.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
-from ir_lightning.runs.record import CURVE, budget_of, read_result
+from ir_lightning.runs.record import CURVE, budget_of, metric_label, metrics_of, read_result
 from ir_lightning.runs.scores import read_scores
 from ir_lightning.statistics.comparison import Cell as Spread
 from ir_lightning.statistics.comparison import cell as spread_of
@@ -32,33 +32,26 @@ class NotMeasuredError(Exception):
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as the runs' records describe it.
-
-    Attributes:
-        name: as in ``test_images.csv``.
-        unit: ``dB`` or empty, if there is none.
-        higher_is_better: its direction.
-    """
+    """A metric by its name in ``test_images.csv``, as the runs' records describe it."""
 
     name: str
     unit: str
+    """``dB`` or empty, if there is none."""
     higher_is_better: bool = True
 
     @property
-    def heading(self) -> str:
-        """Its name in capitals, such as ``PSNR`` or ``undegraded PSNR``."""
-        *words, last = self.name.split("_")
-        return " ".join([*words, last.upper()])
-
-    @property
     def title(self) -> str:
-        """The same with its unit: ``PSNR (dB)``."""
-        return f"{self.heading} ({self.unit})" if self.unit else self.heading
+        """``PSNR (dB)``."""
+        return metric_label(self.name, self.unit)
 
     @property
     def sign(self) -> int:
         """1, or -1 where lower is better: what makes a score one of which more is better."""
         return 1 if self.higher_is_better else -1
+
+    def words(self, value: float) -> str:
+        """``PSNR 25.10 dB``."""
+        return f"{metric_label(self.name, '')} {self.text(value)} {self.unit}".rstrip()
 
     def text(self, value: float, sign: str = "") -> str:
         """A score with two digits in dB, else with four; a dash for NaN."""
@@ -87,8 +80,8 @@ class Run:
         """Whether it has scores."""
         return self.record.get("status") == "finished"
 
-    def values(self, metric: str) -> Array:
-        """(I,) scores.
+    def values(self, metric: str) -> "pd.Series[float]":
+        """(I,) scores by the names of the images.
 
         Raises:
             NotMeasuredError: the run was scored without this metric.
@@ -98,12 +91,11 @@ class Run:
             raise NotMeasuredError(
                 f"{self.directory.name} was scored without {metric} (but with {known})"
             )
-        return self.scores[metric].to_numpy(dtype=np.float64)
+        return self.scores[metric]
 
     def mean(self, metric: str) -> float:
         """Mean over the images for which the metric is defined; NaN where there are none."""
-        defined = self.values(metric)
-        defined = defined[~np.isnan(defined)]
+        defined = self.values(metric).dropna().to_numpy()
         return float(np.mean(defined)) if len(defined) else math.nan
 
 
@@ -130,11 +122,11 @@ class CellRuns:
         done = {seed: run.values(metric) for seed, run in self.runs.items() if run.finished}
         if not done:
             raise NotMeasuredError("no run has finished")
-        known = ~np.isnan(np.array(list(done.values()))).any(axis=0)
-        if not known.any():
+        scores = pd.DataFrame(done).dropna()
+        if scores.empty:
             raise NotMeasuredError(f"{metric} is defined for no test image")
-        missing = np.full(len(known), np.nan)
-        return np.array([done.get(seed, missing)[known] for seed in sorted(self.runs)])
+        by_seed = scores.reindex(columns=sorted(self.runs)).T
+        return np.ascontiguousarray(by_seed, dtype=np.float64)
 
     def spread(self, metric: str = "psnr") -> Spread:
         """Mean over images and seeds, and standard deviation between seeds; NaN without scores."""
@@ -146,6 +138,17 @@ class CellRuns:
     def matches(self, part: Mapping[str, Any]) -> bool:
         """Whether the cell has these values, as an experiment's file writes them."""
         return all(self.cell.get(key) == str(value) for key, value in part.items())
+
+    def number(self, key: str) -> float:
+        """The cell's value of a key whose values are numbers.
+
+        Raises:
+            UsageError: it is none.
+        """
+        try:
+            return float(self.cell[key])
+        except (KeyError, ValueError):
+            raise UsageError(f"{key}: the cell {self.cell} has no number there.") from None
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ class Results:
         Where they do not, the unit is dB for a PSNR and nothing otherwise, and higher is better.
         """
         for run in self.runs:
-            if described := run.record.get("metrics", {}).get(name):
+            if described := metrics_of(run.record).get(name):
                 return Metric(name, described["unit"] or "", described["higher_is_better"])
         return Metric(name, "dB" if name.endswith("psnr") else "")
 
@@ -200,7 +203,7 @@ def read_run(directory: Path) -> Run:
     if record.get("status") != "finished":
         return Run(directory, record)
     scores = read_scores(directory)
-    scores = scores[scores["kind"] == "restored"]
+    scores = scores.query("kind == 'restored'")
     own = scores["protocol"] == record["protocol"]
     # A metric that was not scored by the run's protocol has one of its own.
     scores = scores[own | ~scores["metric"].isin(scores["metric"][own])]
@@ -229,48 +232,31 @@ def collect(folder: Path) -> Results:
 
 def _refuse_mixtures(results: Results) -> None:
     """Scores of different evaluations, test images or lengths never share a table."""
-    by_data: dict[str, list[Run]] = {}
-    for run in results.runs:
-        if run.finished:
-            by_data.setdefault(str(run.record["dataset"]), []).append(run)
-    for dataset, runs in by_data.items():
-        for what, values in _compared(runs).items():
-            if len(values) > 1:
-                (one, first), (other, second) = list(values.items())[:2]
+    rows = [
+        {
+            "run": run.directory.name,
+            "data set": run.record["dataset"],
+            "protocol": run.record["protocol"],
+            "test images": run.record["splits"]["test"]["sha256"][:10],
+            "numbers of test images": run.record["images"],
+            "scored parts of images": run.side or "whole",
+            # Records of earlier versions have none; the other columns compare those.
+            "evaluations": run.record.get("evaluation"),
+            "budget": run.record["budget"],
+            "iterations": run.record["iterations"],
+        }
+        for run in results.runs
+        if run.finished
+    ]
+    for dataset, table in pd.DataFrame(rows, dtype=object).groupby("data set") if rows else ():
+        for what in table.columns[2:]:
+            different = table.dropna(subset=what).drop_duplicates(what)
+            if len(different) > 1:
+                (one, first), (other, second) = different[[what, "run"]].to_numpy()[:2]
                 raise UsageError(
                     f"{results.name}: runs on {dataset} do not compare: their {what} differ, "
-                    f"{one} in {first.name}, {other} in {second.name}."
+                    f"{one} in {first}, {other} in {second}."
                 )
-
-
-def _compared(runs: Sequence[Run]) -> dict[str, dict[str, Path]]:
-    """Which values there are of everything that must be one, each with a run that has it."""
-    keys: dict[str, Callable[[Run], Any]] = {
-        "protocol": lambda run: run.record["protocol"],
-        "test images": lambda run: run.record["splits"]["test"]["sha256"][:10],
-        "numbers of test images": lambda run: run.record["images"],
-        "scored parts of images": lambda run: run.side or "whole",
-        # Records of earlier versions have none; the other keys compare those.
-        "evaluations": lambda run: run.record.get("evaluation", ""),
-        "budget": lambda run: run.record["budget"],
-        "iterations": lambda run: run.record["iterations"],
-    }
-    return {
-        what: {text: run.directory for run in reversed(runs) if (text := str(value_of(run)))}
-        for what, value_of in keys.items()
-    }
-
-
-def number_of(group: CellRuns, key: str) -> float:
-    """A cell's value of a key whose values are numbers.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        return float(group.cell[key])
-    except (KeyError, ValueError):
-        raise UsageError(f"{key}: the cell {group.cell} has no number there.") from None
 
 
 def stacked(matrices: Iterable[Array]) -> Array:
@@ -283,19 +269,10 @@ def stacked(matrices: Iterable[Array]) -> Array:
     return scores
 
 
-Curve = tuple[Array, Array]
-"""(N,) iterations and (N,) values."""
-
-
-def read_curves(run_dir: Path) -> dict[str, Curve]:
-    """Each column of ``metrics.csv``, where it has values; empty if no file can be read."""
+def read_curves(run_dir: Path) -> pd.DataFrame:
+    """``metrics.csv`` by iteration, NaN where a column has no value; empty if it cannot be read."""
     try:
-        table = pd.read_csv(run_dir / CURVE, index_col="iteration", float_precision="round_trip")
-        columns = {str(name): column.dropna().astype(float) for name, column in table.items()}
+        curves = pd.read_csv(run_dir / CURVE, index_col="iteration", float_precision="round_trip")
+        return curves.astype(np.float64)
     except (OSError, ValueError):
-        return {}
-    return {
-        name: (np.asarray(column.index, dtype=np.float64), np.asarray(column))
-        for name, column in columns.items()
-        if len(column)
-    }
+        return pd.DataFrame()

@@ -8,7 +8,7 @@ from ir_lightning.files import atomic_write
 from ir_lightning.report.archive import archive
 from ir_lightning.report.content import Content, facts, files_of, markdown, warning
 from ir_lightning.report.index import INDEX, REPORTS, build_report, read_index
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, collect
 from ir_lightning.report.wandb_report import Mode, log_report
@@ -45,7 +45,7 @@ def write_report(
     return [*(folder / name for name in texts), *content.figures, page, *kept]
 
 
-def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[Report, Results]:
+def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[ReportKind, Results]:
     """The report that a folder's index describes, and the runs that it is about.
 
     Raises:

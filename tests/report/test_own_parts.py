@@ -22,11 +22,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ir_lightning.report.claims import Claim
-from ir_lightning.report.kind import Figure, Report
+from ir_lightning.report.claims import ReportClaim
+from ir_lightning.report.kind import Figure, ReportKind
 
 
-class Count(Report):
+class Count(ReportKind):
     """How many runs each method has."""
 
     def tables(self, results):
@@ -42,7 +42,7 @@ class Plain(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtLeast(Claim):
+class AtLeast(ReportClaim):
     runs: int
 
     def verdict(self, results, place):

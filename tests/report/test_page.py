@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ir_lightning.data.image_files import read_image, write_image
@@ -48,6 +49,9 @@ class Page(HTMLParser):
     def sliders(self) -> list[list[list[Any]]]:
         """The versions of each slider."""
         return [json.loads(versions) for versions in self.all("data-versions")]
+
+
+METRICS = (Metric("psnr", "dB"), Metric("ssim", ""))
 
 
 def cells_of(folder: Path) -> list[NamedCell]:
@@ -162,9 +166,9 @@ def test_cells_are_compared_on_the_first_image(tmp_path: Path) -> None:
         "pix2pix & co (seed 0)",
     ]
     assert [version[1] for version in compare[:3]] == [
-        "12.34 dB, SSIM 0.123",
+        "PSNR 12.34 dB, SSIM 0.1230",
         "",
-        "48.45 dB, SSIM 0.456",
+        "PSNR 48.45 dB, SSIM 0.4560",
     ]
     assert [[version[0] for version in slider] for slider in extremes] == [
         ["degraded", "restored", "clean"]
@@ -192,13 +196,13 @@ def test_crops_are_cut_not_resized_and_smaller_before_any_is_left_out(tmp_path: 
     for number, run_dir in enumerate(sorted((tmp_path / "runs").iterdir())):
         plant_gallery(run_dir, number, size=(300, 600))
     cells = cells_of(folder)
-    large = choose_pictures(cells)
+    large = choose_pictures(cells, METRICS)
     assert (large.album.side, set(large.album.sizes)) == (512, {(512, 300)})
     used = sum(len(uri) for uri in large.album.pictures)
-    smaller = choose_pictures(cells, limit=used - 1)
+    smaller = choose_pictures(cells, METRICS, limit=used - 1)
     assert (smaller.album.side, set(smaller.album.sizes)) == (384, {(384, 300)})
     assert smaller.left_out == 0
-    few = choose_pictures(cells, limit=used // 10)
+    few = choose_pictures(cells, METRICS, limit=used // 10)
     assert few.album.side == 256
     assert few.left_out > 0
     assert sum(len(uri) for uri in few.album.pictures) <= used // 10
@@ -230,15 +234,14 @@ def test_curves_are_means_over_seeds_where_all_have_values(tmp_path: Path) -> No
         plant(tmp_path / str(seed), 20, seed)
         plant_curve(tmp_path / str(seed), 20.0 + 2 * seed, last)
         runs.append(read_curves(tmp_path / str(seed)))
-    x, y = mean_curve([curves["val/psnr"] for curves in runs])
-    assert x.tolist() == [50, 100]
-    assert y.tolist() == [21.5, 22]
+    mean = mean_curve([curves["val/psnr"].dropna() for curves in runs])
+    assert mean.to_dict() == {50: 21.5, 100: 22}
 
 
 def test_many_points_become_few_means() -> None:
-    x, y = mean_curve([(np.arange(300.0), np.arange(300.0) % 10)])
-    assert len(x) == 30
-    assert np.allclose(y, 4.5)
+    mean = mean_curve([pd.Series(np.arange(300.0) % 10, index=np.arange(300.0))])
+    assert len(mean) == 30
+    assert np.allclose(mean, 4.5)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ir_lightning.report.figures.drawing import COLOURS, pyplot, save
-from ir_lightning.report.kind import Figure, Report
-from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence
-from ir_lightning.report.runs import Array, Results
+from ir_lightning.report.kind import Figure, ReportKind
+from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence, curve_of
+from ir_lightning.report.runs import Results
 from ir_lightning.statistics.series import binned
 
 BALANCE = {
@@ -27,7 +28,7 @@ class ConvergenceFigure(Figure):
     balance as means over seeds with a standard deviation.
     """
 
-    def draw(self, results: Results, report: Report) -> list[Path]:
+    def draw(self, results: Results, report: ReportKind) -> list[Path]:
         cells = report.cells(results)
         runs = {cell.row: [*map(convergence, cell.group.finished)] for cell in cells}
         columns = max(len(runs), len(BALANCE))
@@ -65,7 +66,7 @@ def _loss(axis: Any, name: str, measured: Sequence[Convergence]) -> None:
     if first is None or first.stages is None:
         axis.text(0.5, 0.5, "too few records", ha="center", transform=axis.transAxes)
         return
-    bins = binned(*first.curves[LOSS])
+    bins = binned(*curve_of(first.curves, LOSS))
     axis.plot(bins.iterations, bins.values, ".", color="grey", markersize=3)
     for style, model in zip(("--", "-", ":"), _models(first.stages.best), strict=False):
         fit = first.stages.fits[model]
@@ -80,20 +81,17 @@ def _models(best: str) -> list[str]:
     return list(dict.fromkeys(["exp1", "exp2", best]))
 
 
-def _values(run: Convergence, column: str) -> tuple[Array, Array] | None:
-    """A column of the curve, or the ratio of two, where the curve has them."""
+def _values(run: Convergence, column: str) -> "pd.Series[float]":
+    """A column of the curve, or the ratio of two; empty where the curve has none."""
     if column == "ratio":
-        through, pixel = (_values(run, f"balance/{g}") for g in ("g_adversarial", "g_pixel"))
-        return through and pixel and (through[0], through[1] / pixel[1])
-    return run.curves.columns.get(column)
+        through, pixels = (_values(run, f"balance/{g}") for g in ("g_adversarial", "g_pixel"))
+        return through / pixels
+    return run.curves.get(column, pd.Series(dtype=np.float64)).dropna()
 
 
-def _band(axis: Any, curves: Sequence[tuple[Array, Array] | None], colour: str, label: str) -> None:
-    known = [curve for curve in curves if curve is not None]
-    if not known:
-        return
-    values = np.stack([values for _, values in known])
-    mean = values.mean(axis=0)
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
-    axis.plot(known[0][0], mean, color=colour, label=label)
-    axis.fill_between(known[0][0], mean - spread, mean + spread, color=colour, alpha=0.2)
+def _band(axis: Any, curves: Sequence["pd.Series[float]"], colour: str, label: str) -> None:
+    if known := [curve for curve in curves if len(curve)]:
+        seeds = pd.concat(known, axis=1)
+        mean, spread = seeds.mean(axis=1), seeds.std(axis=1, ddof=1).fillna(0)
+        axis.plot(mean.index, mean, color=colour, label=label)
+        axis.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2)

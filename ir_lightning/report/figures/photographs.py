@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from ir_lightning.data.samples import Image
 from ir_lightning.report.figures.drawing import pyplot, save
-from ir_lightning.report.kind import Figure, Report
+from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.photograph_table import Photograph, read_photographs
 from ir_lightning.report.runs import Results
 
@@ -30,7 +30,7 @@ class PhotographFigure(Figure):
 
     shows_images: ClassVar[bool] = True
 
-    def draw(self, results: Results, report: Report) -> list[Path]:
+    def draw(self, results: Results, report: ReportKind) -> list[Path]:
         source, rows = read_photographs(results, report)
         return _draw(results.folder, rows, _caption(results, source, rows)) if rows else []
 

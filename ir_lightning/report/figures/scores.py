@@ -1,24 +1,25 @@
 """Curves and bars of scores, with the spread between seeds."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from ir_lightning.errors import UsageError
 from ir_lightning.report.figures.drawing import COLOURS, MARKERS, pyplot, save
-from ir_lightning.report.kind import Figure, Report
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, number_of
+from ir_lightning.report.kind import Figure, ReportKind
+from ir_lightning.report.runs import CellRuns, Results
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreFigure(Figure):
-    """Base of the figures of scores: a row of panels for each metric of the report.
+class LineFigure(Figure):
+    """Curves of scores over a key whose values are numbers: a row of panels for each metric.
 
-    Each point is the mean over test images and seeds, with one standard deviation between seeds;
-    cells without a finished run are left out. The report's ``columns`` stand side by side.
+    Each point is the mean over test images and seeds, the band one standard deviation between
+    seeds; cells without a finished run are left out. The report's ``columns`` stand side by side.
 
     Args:
         x: key of cells whose values stand along the axis.
@@ -30,29 +31,24 @@ class ScoreFigure(Figure):
     x_label: str | None = None
     series: str | None = None
 
-    def draw(self, results: Results, report: Report) -> list[Path]:
+    def draw(self, results: Results, report: ReportKind) -> list[Path]:
         panels = results.values(report.columns) if report.columns else [""]
-        lines = results.values(self.series) if self.series else [""]
-        metrics = [*map(results.metric, report.metrics)]
-        figure, axes = pyplot.subplots(
-            len(metrics),
-            len(panels),
-            figsize=(1.5 + 3.6 * len(panels), 3.0 * len(metrics)),
-            squeeze=False,
-            sharex="col",
-        )
+        series = results.values(self.series) if self.series else [""]
+        rows, columns = len(report.metrics), len(panels)
+        size = (1.5 + 3.6 * columns, 3.0 * rows)
+        figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, sharex="col")
         for column, panel in enumerate(panels):
-            for row, metric in enumerate(metrics):
-                axis = axes[row][column]
-                for number, series in enumerate(lines):
-                    keys = ((report.columns, panel), (self.series, series))
+            for axis, name in zip(axes[:, column], report.metrics, strict=True):
+                for number, value in enumerate(series):
+                    keys = ((report.columns, panel), (self.series, value))
                     groups = results.where({key: value for key, value in keys if key})
-                    self._series(axis, groups, metric.name, number, series)
-                axis.set_ylabel(metric.title)
+                    if len(points := self.points(groups, name)):
+                        self.plot(axis, points, number, value)
+                axis.set_ylabel(results.metric(name).title)
                 axis.grid(alpha=0.3)
             axes[0][column].set_title(panel)
             axes[-1][column].set_xlabel(self.x_label or self.x)
-            self.finish(axes[-1][column], results)
+            self.set_ticks(axes[-1][column], results)
         if self.series:
             axes[0][0].legend(title=self.series)
         budget = f"budget={results.budget}: mean and sd over seeds"
@@ -60,84 +56,49 @@ class ScoreFigure(Figure):
         figure.tight_layout()
         return save(figure, results.folder)
 
-    def _series(
-        self, axis: Any, groups: Sequence[CellRuns], metric: str, number: int, label: str
-    ) -> None:
-        drawn, means, spread = [], [], []
+    def points(self, groups: Sequence[CellRuns], metric: str) -> pd.DataFrame:
+        """``x``, ``mean`` and ``sd`` of the cells that have scores, as they stand in the figure."""
+        rows = []
         for group in groups:
-            try:
-                seeds = [run.mean(metric) for run in group.finished]
-            except NotMeasuredError:
-                continue
+            seeds = [run.mean(metric) for run in group.finished if metric in run.scores]
             if seeds:
-                drawn.append(group)
-                means.append(np.mean(seeds))
-                spread.append(np.std(seeds, ddof=1) if len(seeds) > 1 else 0.0)
-        if drawn:
-            self.plot(axis, drawn, np.array(means), np.array(spread), number, label)
+                spread = np.std(seeds, ddof=1) if len(seeds) > 1 else 0.0
+                rows.append((group.cell.get(self.x, "none"), np.mean(seeds), spread))
+        return pd.DataFrame(rows, columns=["x", "mean", "sd"])
 
-    @abstractmethod
-    def plot(
-        self,
-        axis: Any,
-        groups: list[CellRuns],
-        means: Array,
-        spread: Array,
-        number: int,
-        label: str,
-    ) -> None:
-        """Draw one series.
-
-        Args:
-            axis: matplotlib's.
-            groups: N cells.
-            means, spread: (N,) scores, and their standard deviations between seeds.
-            number: which series it is.
-            label: its value; empty if there is one series.
-        """
-
-    def finish(self, axis: Any, results: Results) -> None:
-        """Set the ticks of a column of panels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineFigure(ScoreFigure):
-    """Curves over a key whose values are numbers, with bands."""
-
-    def plot(
-        self,
-        axis: Any,
-        groups: list[CellRuns],
-        means: Array,
-        spread: Array,
-        number: int,
-        label: str,
-    ) -> None:
-        x = np.array([number_of(group, self.x) for group in groups])
+    def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
+        """Draw the points of one series, which has a number and a label."""
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        axis.plot(x, means, color=colour, marker=marker, label=label)
-        axis.fill_between(x, means - spread, means + spread, color=colour, alpha=0.2)
+        x, mean, sd = self.levels(points["x"]), points["mean"], points["sd"]
+        axis.plot(x, mean, color=colour, marker=marker, label=label)
+        axis.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2)
 
-    def finish(self, axis: Any, results: Results) -> None:
-        """The levels, not values between them."""
-        axis.set_xticks(sorted(map(float, results.values(self.x))))
+    def set_ticks(self, axis: Any, results: Results) -> None:
+        """Mark the levels, not values between them."""
+        axis.set_xticks(sorted(self.levels(results.values(self.x))))
+
+    def levels(self, values: Iterable[str]) -> list[float]:
+        """Values along the axis as numbers.
+
+        Raises:
+            UsageError: one is none.
+        """
+        try:
+            return [float(value) for value in values]
+        except ValueError:
+            raise UsageError(f"A LineFigure's x is a number, and {self.x} is not.") from None
 
 
 @dataclass(frozen=True, kw_only=True)
-class BarFigure(ScoreFigure):
-    """Bars for the values of a key."""
+class BarFigure(LineFigure):
+    """Bars of scores for the values of a key, with one standard deviation between seeds."""
 
-    def plot(
-        self,
-        axis: Any,
-        groups: list[CellRuns],
-        means: Array,
-        spread: Array,
-        number: int,
-        label: str,
-    ) -> None:
-        names = [group.cell.get(self.x, "none") for group in groups]
-        places = np.arange(len(names))
-        axis.bar(places, means, yerr=spread, color=COLOURS[number % len(COLOURS)], capsize=2)
-        axis.set_xticks(places, names, rotation=60, ha="right", fontsize=7)
-        axis.set_ylim(min(means - spread) - 0.1 * np.ptp(means) - 1e-3)
+    def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
+        mean, sd, places = points["mean"], points["sd"], np.arange(len(points))
+        colour = COLOURS[number % len(COLOURS)]
+        axis.bar(places, mean, yerr=sd, color=colour, capsize=2, label=label)
+        axis.set_xticks(places, points["x"], rotation=60, ha="right", fontsize=7)
+        axis.set_ylim(min(mean - sd) - 0.1 * np.ptp(mean) - 1e-3)
+
+    def set_ticks(self, axis: Any, results: Results) -> None:
+        """Nothing: the bars have set theirs."""

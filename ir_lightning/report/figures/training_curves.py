@@ -6,21 +6,24 @@ small drawing for each cell, with all the others in grey behind it.
 """
 
 import io
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
+import pandas as pd
 
 from ir_lightning.report.figures.drawing import COLOURS, pyplot
 from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import Curve, Metric, read_curves
+from ir_lightning.report.runs import Metric, read_curves
 
 WINDOWS = 30
 """A curve with more points is drawn as so many means, each over an equal share of the run."""
 LONG = 32
 """Letters: legends of longer labels have one column."""
+Curve: TypeAlias = "pd.Series[float]"
+"""Values by iteration."""
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -45,18 +48,13 @@ class Drawing:
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
     """The mean over seeds, where all of them have values, in at most ``WINDOWS`` points."""
-    shared = curves[0][0]
-    for x, _ in curves[1:]:
-        shared = np.intersect1d(shared, x)
-    values = [y[np.searchsorted(x, shared)] for x, y in curves]
-    return _windows((shared, np.mean(values, axis=0)))
-
-
-def _windows(curve: Curve) -> Curve:
-    if len(curve[0]) <= WINDOWS:
-        return curve
-    x, y = ([part.mean() for part in np.array_split(values, WINDOWS)] for values in curve)
-    return np.array(x), np.array(y)
+    seeds = pd.concat(curves).groupby(level=0)
+    mean = seeds.mean()[seeds.count() == len(curves)]
+    if len(mean) <= WINDOWS:
+        return mean
+    windows = np.array_split(np.arange(len(mean)), WINDOWS)
+    means = [(mean.index[rows].to_numpy().mean(), mean.iloc[rows].mean()) for rows in windows]
+    return pd.Series([y for _, y in means], index=[x for x, _ in means])
 
 
 def draw_curves(cells: Sequence[NamedCell], metric: Metric) -> list[Drawing]:
@@ -80,12 +78,15 @@ def draw_curves(cells: Sequence[NamedCell], metric: Metric) -> list[Drawing]:
     return drawings
 
 
-def _of(cell: NamedCell, columns: Collection[str]) -> dict[str, Curve]:
+def _of(cell: NamedCell, columns: Iterable[str]) -> dict[str, Curve]:
     """The mean curves of a cell; one that a seed lacks is left out, or there is no mean."""
     seeds = [read_curves(run.directory) for run in cell.group.finished]
-    shared = [name for name in columns if seeds and all(name in curves for curves in seeds)]
-    means = {name: mean_curve([curves[name] for curves in seeds]) for name in shared}
-    return {name: curve for name, curve in means.items() if len(curve[0])}
+    means = {}
+    for name in columns:
+        curves = [seed[name].dropna() for seed in seeds if name in seed]
+        if seeds and len(curves) == len(seeds) and len(mean := mean_curve(curves)):
+            means[name] = mean
+    return means
 
 
 Line = tuple[NamedCell, Curve]
@@ -151,22 +152,22 @@ def _drawing(
     rows = 0 if small else -(-len(lines) // columns)
     size = (2.6, 2.0) if small else (4.8, 3.1 + 0.17 * rows)
     figure, axis = pyplot.subplots(figsize=size, layout="constrained")
-    for _, (x, y) in everything:
-        axis.plot(x, y, color="0.82", linewidth=0.8)
-    for number, (cell, (x, y)) in enumerate(lines):
+    for _, curve in everything:
+        axis.plot(curve.index, curve, color="0.82", linewidth=0.8)
+    for number, (cell, curve) in enumerate(lines):
         colour, dashes = style(number, len(lines))
-        dot = "o" if len(x) == 1 else None
-        axis.plot(x, y, dashes, color=colour, marker=dot, label=_short(cell.label), linewidth=1.6)
+        how = {"color": colour, "marker": "o" if len(curve) == 1 else None, "linewidth": 1.6}
+        axis.plot(curve.index, curve, dashes, label=_short(cell.label), **how)
     axis.set_xlabel("iteration", fontsize=8)
     axis.set_ylabel("" if small else label, fontsize=8)
     axis.tick_params(labelsize=7)
     axis.grid(alpha=0.3)
-    values = np.concatenate([y for _, (_, y) in (*lines, *everything)])
+    values = pd.concat([curve for _, curve in (*lines, *everything)])
     if label.startswith("loss") and 0 < 10 * values.min() < values.max():
         axis.set_yscale("log")
     if rows and len(lines) > 1:
         figure.legend(loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
-    ends = "; ".join(f"{cell.label} {y[-1]:.2f}" for cell, (_, y) in lines)
+    ends = "; ".join(f"{cell.label} {curve.iloc[-1]:.2f}" for cell, curve in lines)
     what = f"{group}: {title}" if small else title
     return Drawing(group, title, f"{what}, by iteration. At the end: {ends}.", _svg(figure), small)
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtrit
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.claims import UNDECIDED, Claim, Part, Verdict
-from ir_lightning.report.runs import Array, Curve, NotMeasuredError, Results, Run, read_curves
+from ir_lightning.report.claims import UNDECIDED, Part, ReportClaim, Verdict
+from ir_lightning.report.runs import Array, NotMeasuredError, Results, Run, read_curves
 from ir_lightning.statistics.imbalance import (
     Imbalance,
     Time,
@@ -30,34 +31,29 @@ SCORE = "val/psnr"
 ALPHA = 0.05
 
 
-@dataclass(frozen=True)
-class Curves:
-    """The columns of a run's ``metrics.csv``; none where there is no file."""
+Curve = tuple[Array, Array]
+"""(N,) iterations and (N,) values."""
 
-    columns: dict[str, Curve]
-    """By name: iterations (T,) at which there is a value, and the values."""
 
-    def __getitem__(self, name: str) -> tuple[Array, Array]:
-        """Iterations and values of a column.
+def curve_of(curves: pd.DataFrame, name: str, first: float = 0) -> Curve:
+    """A column of ``metrics.csv``, where it has values, from an iteration on.
 
-        Raises:
-            UsageError: the curve has no such column.
-        """
-        if name not in self.columns:
-            raise UsageError(f"its curve has no {name}")
-        return self.columns[name]
-
-    def at_checks(self, name: str) -> tuple[Array, Array]:
-        """A column, but for the iterations before the training."""
-        iterations, values = self[name]
-        return iterations[iterations >= 1], values[iterations >= 1]
+    Raises:
+        UsageError: the curve has no such column.
+    """
+    column = curves[name].dropna() if name in curves else ()
+    if not len(column):
+        raise UsageError(f"its curve has no {name}")
+    iterations, values = np.asarray(column.index, dtype=np.float64), np.asarray(column)
+    return iterations[iterations >= first], values[iterations >= first]
 
 
 @dataclass(frozen=True)
 class Convergence:
     """What one run's curve says; what it does not allow to say is None, with the reason."""
 
-    curves: Curves
+    curves: pd.DataFrame
+    """``metrics.csv``."""
     stages: Stages | None = None
     saturated: Time | None = None
     """t_sat(D)."""
@@ -74,23 +70,22 @@ class Convergence:
 @lru_cache(maxsize=512)
 def convergence(run: Run) -> Convergence:
     """Measure one finished run. The bootstrap's random numbers are always the same."""
-    curves = Curves(read_curves(run.directory))
+    curves = read_curves(run.directory)
     missing: list[str] = []
     fitted = gradients = None
     try:
-        fitted = stages(*curves[LOSS])
+        fitted = stages(*curve_of(curves, LOSS))
     except UsageError as error:
         missing.append(str(error))
     try:
-        gradients = vanishing(
-            curves.at_checks("balance/g_adversarial")[1], curves.at_checks("balance/g_pixel")[1]
-        )
+        names = ("balance/g_adversarial", "balance/g_pixel")
+        gradients = vanishing(*(curve_of(curves, name, 1)[1] for name in names))
     except UsageError as error:
         missing.append(str(error))
     try:
-        d = t_saturated(*curves.at_checks("balance/low"))
-        g = t_gained(*curves.at_checks(SCORE))
-        bits, auc = (float(curves[f"balance/{name}"][1][-1]) for name in ("bits", "auc"))
+        d = t_saturated(*curve_of(curves, "balance/low", 1))
+        g = t_gained(*curve_of(curves, SCORE, 1))
+        bits, auc = (float(curve_of(curves, f"balance/{name}")[1][-1]) for name in ("bits", "auc"))
     except UsageError as error:
         missing.append(str(error))
         return Convergence(curves, fitted, vanishing=gradients, missing=missing)
@@ -98,7 +93,7 @@ def convergence(run: Run) -> Convergence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurveClaim(Claim):
+class CurveClaim(ReportClaim):
     """Base of the claims about the training curves of one cell.
 
     Args:

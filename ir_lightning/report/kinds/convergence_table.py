@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.kinds.convergence import Convergence, convergence
 from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.runs import Results
@@ -20,7 +20,7 @@ LEGEND = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvergenceTable(Report):
+class ConvergenceTable(ReportKind):
     """A row for each training, with the measurements of its curves over seeds."""
 
     metrics: Sequence[str] = ("psnr",)

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import UNDECIDED, Claim, Verdict
+from ir_lightning.report.claims import UNDECIDED, ReportClaim, Verdict
 from ir_lightning.report.index import read_index
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.runs import Results
 
 COUNTS = "inventory.json"
@@ -36,7 +36,7 @@ def read_counts(folder: Path) -> list[Counted]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InventoryTable(Report):
+class InventoryTable(ReportKind):
     """A row for each data set.
 
     Args:
@@ -63,7 +63,7 @@ class InventoryTable(Report):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CountsAsPublished(Claim):
+class CountsAsPublished(ReportClaim):
     """Every data set of the paper has its published numbers of pairs.
 
     Args:

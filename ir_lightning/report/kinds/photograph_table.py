@@ -18,7 +18,7 @@ from ir_lightning.data.image_files import read_image
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Difference
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results
 from ir_lightning.statistics.comparison import cell as spread_of
 
@@ -90,7 +90,7 @@ class Photograph:
         return float(np.abs(self.restored[method].astype(float) - self.before).mean())
 
 
-def read_photographs(results: Results, report: Report) -> tuple[str, list[Photograph]]:
+def read_photographs(results: Results, report: ReportKind) -> tuple[str, list[Photograph]]:
     """What the photographs of an experiment are, in words, and they themselves.
 
     Empty where none have been restored.
@@ -132,7 +132,7 @@ def read_photographs(results: Results, report: Report) -> tuple[str, list[Photog
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotographTable(Report):
+class PhotographTable(ReportKind):
     """A row for each method: its scores, and those over the undegraded pixels alone."""
 
     metrics: Sequence[str] = ("psnr",)

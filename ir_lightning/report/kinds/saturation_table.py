@@ -6,7 +6,7 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import SaturatesAt
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.kinds.score_table import ScoreTable
 from ir_lightning.report.naming import cell_name
 from ir_lightning.report.runs import NotMeasuredError, Results
@@ -14,7 +14,7 @@ from ir_lightning.statistics.saturation import Saturation
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaturationTable(Report):
+class SaturationTable(ReportKind):
     """A row for each value of the key ``rows``, judged by the experiment's only claim.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.kind import Report
+from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.runs import Metric, Results
 
@@ -18,7 +18,7 @@ Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreTable(Report):
+class ScoreTable(ReportKind):
     """A row for each cell, with its costs. A missing number is a dash, missing seeds show as 2/3.
 
     Args:

@@ -22,7 +22,7 @@ from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
 from ir_lightning.report.page.crops import QUALITY, data_uri
 from ir_lightning.report.page.pictures import Pictures, choose_pictures
-from ir_lightning.report.runs import Results, Run
+from ir_lightning.report.runs import Metric, Results, Run
 from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
 
 HERE = Path(__file__).parent
@@ -42,9 +42,10 @@ def write_page(results: Results, content: Content) -> Path:
     Raises:
         OSError: a figure cannot be read, or the page cannot be written.
     """
-    drawings = draw_curves(content.cells, results.metric(content.metrics[0]))
     figures = [path for path in content.figures if path.suffix == ".png"]
-    pictures = choose_pictures(content.cells)
+    metrics = [results.metric(name) for name in content.metrics]
+    drawings = draw_curves(content.cells, metrics[0])
+    pictures = choose_pictures(content.cells, metrics)
     style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     template = _environment().get_template("page.html.j2")
     text = template.render(
@@ -62,7 +63,7 @@ def write_page(results: Results, content: Content) -> Path:
         pictures=pictures,
         crops_note=_crops_note(pictures),
         cells=[
-            (cell, [row(*run, results, content.metrics) for run in sorted(cell.group.runs.items())])
+            (cell, [row(*run, results.folder, metrics) for run in sorted(cell.group.runs.items())])
             for cell in content.cells
         ],
         style=style,
@@ -127,15 +128,11 @@ class Row:
     provenance: dict[str, str]
 
 
-def row(seed: int, run: Run, results: Results, metrics: Iterable[str]) -> Row:
-    """A run, as seen from the page in the results' folder."""
-    scores = []
-    for metric in map(results.metric, metrics):
-        if metric.name in run.scores:
-            mean = metric.text(run.mean(metric.name))
-            scores.append(f"{metric.heading} {mean} {metric.unit}".rstrip())
+def row(seed: int, run: Run, folder: Path, metrics: Iterable[Metric]) -> Row:
+    """A run, as seen from the page in ``folder``."""
+    scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
     status = str(run.record.get("status", "not begun"))
-    links = _links(run.directory, results.folder)
+    links = _links(run.directory, folder)
     return Row(seed, status, ", ".join(scores), links, provenance(run.record))
 
 

@@ -8,63 +8,30 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ir_lightning.errors import DataError
 from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.page.crops import LIMIT, SIDES, Album, FullError
-from ir_lightning.runs.gallery import GALLERY, KINDS, read_gallery
+from ir_lightning.report.runs import Metric
+from ir_lightning.runs.gallery import KINDS, Shot, read_gallery
 
 EXTREMES = ("worst", "best")
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A test image of a run, as its gallery describes it.
-
-    Attributes:
-        name: of the test image.
-        why: ``first``, ``worst`` or ``best``, or several.
-        scores: PSNR in dB and SSIM of the whole image, by kind: degraded and restored.
-        files: by kind: degraded, restored and clean.
-    """
-
-    name: str
-    why: list[str]
-    scores: dict[str, tuple[float, float]]
-    files: dict[str, Path]
-
-
-@dataclass(frozen=True)
-class Version:
-    """A picture that a slider can show on one of its sides.
-
-    Attributes:
-        name: what it is.
-        note: its scores, in words; empty for the clean image.
-        picture: its number in the album.
-    """
-
-    name: str
-    note: str
-    picture: int
-
-    @property
-    def as_list(self) -> list[str | int]:
-        """As the page's script reads it."""
-        return [self.name, self.note, self.picture]
+Version = tuple[str, str, int]
+"""A picture that a slider can show: its name, its scores in words, its number in the album."""
+Gallery = tuple[NamedCell, int, list[Shot]]
+"""The images of a cell that are shown, and the seed of their run."""
 
 
 @dataclass(frozen=True)
 class Slider:
-    """A test image in several versions, two of which are compared at a time.
+    """A test image in at least two versions, two of which are compared at a time.
 
     Attributes:
         image: its name.
         why: what it is shown for.
         width, height: of the crop, in pixels.
-        versions: at least two.
-        left, right: numbers of those that are compared first.
+        versions: the first is on the left at the beginning.
+        right: number of the version on the right.
     """
 
     image: str
@@ -72,7 +39,6 @@ class Slider:
     width: int
     height: int
     versions: list[Version]
-    left: int
     right: int
 
 
@@ -82,6 +48,7 @@ class Pictures:
 
     Attributes:
         album: the crops.
+        metrics: whose scores are said, the most important first.
         whole: whether nothing may be left out.
         compare: by data set, all cells on its first image.
         extremes: by cell: its title, the seed, and its worst and best images.
@@ -90,148 +57,126 @@ class Pictures:
     """
 
     album: Album
+    metrics: Sequence[Metric]
     whole: bool = False
     compare: dict[str, Slider] = field(default_factory=dict)
     extremes: dict[str, tuple[int, list[Slider]]] = field(default_factory=dict)
     left_out: int = 0
     broken: int = 0
 
+    def add(self, files: list[Path]) -> list[int]:
+        """Their numbers in the album; none if they do not fit or cannot be read: they count.
 
-def gallery_of(cell: NamedCell) -> tuple[int, list[Shot]]:
-    """The seed that is shown and its images; -1 and none where no finished run has a gallery."""
-    for seed, run in sorted(cell.group.runs.items()):
-        entries = read_gallery(run.directory) if run.finished else []
-        shots = [shot for entry in entries if (shot := _shot(run.directory / GALLERY, entry))]
-        if shots:
-            return seed, shots
-    return -1, []
+        Raises:
+            FullError: they do not fit where nothing may be left out.
+        """
+        try:
+            return self.album.add(files)
+        except FullError:
+            if self.whole:
+                raise
+            self.left_out += 1
+        except DataError:
+            self.broken += 1
+        return []
+
+    def note(self, shot: Shot, kind: str) -> str:
+        """A version's scores in words."""
+        scores = shot.scores.get(kind, {})
+        if math.inf in scores.values():
+            return "equal to the clean image"
+        return ", ".join(m.words(scores[m.name]) for m in self.metrics if m.name in scores)
+
+    def worth(self, shot: Shot) -> float:
+        """How well an image is restored: more is better."""
+        first = self.metrics[0]
+        return first.sign * shot.scores["restored"].get(first.name, math.nan)
+
+    def slider(self, shot: Shot, why: str, versions: list[Version], right: int) -> Slider:
+        """A slider of crops that are in the album."""
+        return Slider(shot.name, why, *self.album.sizes[versions[0][2]], versions, right)
 
 
-def _shot(folder: Path, entry: Any) -> Shot | None:
-    """An entry of a gallery; None if it is not one."""
-    try:
-        scores = {
-            kind: (float(entry["scores"][kind]["psnr"]), float(entry["scores"][kind]["ssim"]))
-            for kind in KINDS[:2]
-        }
-        # Names only: a gallery shows nothing from outside its folder.
-        files = {kind: folder / Path(str(entry["files"][kind])).name for kind in KINDS}
-        return Shot(str(entry["name"]), [str(why) for why in entry["why"]], scores, files)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def choose_pictures(cells: Sequence[NamedCell], limit: int = LIMIT) -> Pictures:
+def choose_pictures(
+    cells: Sequence[NamedCell], metrics: Sequence[Metric], limit: int = LIMIT
+) -> Pictures:
     """Everything in the largest crops with which it fits, or what fits of the smallest ones.
 
     Args:
         cells: of the experiment.
-        limit: characters of all pictures together.
+        metrics: whose scores are said, the most important first.
+        limit: characters of all pictures.
     """
-    galleries = [(cell, *gallery_of(cell)) for cell in cells]
-    for side in SIDES[:-1]:
+    galleries = [gallery for cell in cells if (gallery := gallery_of(cell))]
+    for side in SIDES:
         try:
-            return _laid_out(galleries, Pictures(Album(side, limit), whole=True))
+            pictures = Pictures(Album(side, limit), metrics, whole=side != SIDES[-1])
+            return _laid_out(galleries, pictures)
         except FullError:
             continue
-    return _laid_out(galleries, Pictures(Album(SIDES[-1], limit)))
+    raise AssertionError("of the smallest crops, some are left out")
 
 
-Galleries = Sequence[tuple[NamedCell, int, list[Shot]]]
+def gallery_of(cell: NamedCell) -> Gallery | None:
+    """What is shown of a cell; None where no finished run has a gallery."""
+    for seed, run in sorted(cell.group.runs.items()):
+        if run.finished and (shots := read_gallery(run.directory)):
+            return cell, seed, shots
+    return None
 
 
-def _laid_out(galleries: Galleries, pictures: Pictures) -> Pictures:
+def _laid_out(galleries: Sequence[Gallery], pictures: Pictures) -> Pictures:
     """First images first, then the worst of each cell, the best, the second worst, ..."""
     for dataset, firsts in _firsts(galleries).items():
         if slider := _compared(pictures, firsts):
             pictures.compare[dataset] = slider
-    for cell, seed, why, shot in _in_turn(galleries):
-        if slider := _before_after(pictures, shot, why):
+    for cell, seed, why, shot in _in_turn(galleries, pictures):
+        if numbers := pictures.add([shot.files[kind] for kind in KINDS]):
+            notes = [pictures.note(shot, kind) for kind in KINDS]
+            slider = pictures.slider(shot, why, [*zip(KINDS, notes, numbers, strict=True)], 1)
             pictures.extremes.setdefault(cell.title, (seed, []))[1].append(slider)
     order = [cell.title for cell, _, _ in galleries]
     pictures.extremes = {t: pictures.extremes[t] for t in order if t in pictures.extremes}
     return pictures
 
 
-def _firsts(galleries: Galleries) -> dict[str, list[tuple[NamedCell, int, Shot]]]:
+def _firsts(galleries: Sequence[Gallery]) -> dict[str, list[tuple[NamedCell, int, Shot]]]:
     """By data set, the cells that have restored its first image; others are not comparable."""
-    found: dict[str, list[tuple[NamedCell, int, Shot]]] = {}
+    firsts: dict[str, list[tuple[NamedCell, int, Shot]]] = {}
     for cell, seed, shots in galleries:
         for shot in [shot for shot in shots if "first" in shot.why][:1]:
-            others = found.setdefault(cell.dataset, [])
+            others = firsts.setdefault(cell.dataset, [])
             if not others or others[0][2].name == shot.name:
                 others.append((cell, seed, shot))
-    return found
+    return firsts
 
 
-def _in_turn(galleries: Galleries) -> Iterator[tuple[NamedCell, int, str, Shot]]:
+def _in_turn(
+    galleries: Sequence[Gallery], pictures: Pictures
+) -> Iterator[tuple[NamedCell, int, str, Shot]]:
     """Every cell's worst, every cell's best, every cell's second worst, and so on."""
-    most = max((len(shots) for _, _, shots in galleries), default=0)
-    for rank in range(most):
+    for rank in range(max((len(shots) for _, _, shots in galleries), default=0)):
         for why in EXTREMES:
             for cell, seed, shots in galleries:
-                chosen = _ranked(shots, why)
+                chosen = [shot for shot in shots if why in shot.why]
+                chosen.sort(key=pictures.worth, reverse=why == "best")
                 if rank < len(chosen):
                     yield cell, seed, why, chosen[rank]
-
-
-def _ranked(shots: Sequence[Shot], why: str) -> list[Shot]:
-    """The worst, or the best, the most extreme one first."""
-    chosen = [shot for shot in shots if why in shot.why]
-    return sorted(chosen, key=lambda shot: shot.scores["restored"][0], reverse=why == "best")
 
 
 def _compared(pictures: Pictures, firsts: list[tuple[NamedCell, int, Shot]]) -> Slider | None:
     """A slider over one image: degraded, clean and what each cell makes of it."""
     shot = firsts[0][2]
-    ends = _added(pictures, [shot.files["degraded"], shot.files["clean"]])
+    ends = pictures.add([shot.files["degraded"], shot.files["clean"]])
     if not ends:
         return None
-    versions = [Version("degraded", note(shot, "degraded"), ends[0]), Version("clean", "", ends[1])]
-    psnr = [-math.inf, -math.inf]
+    versions = [("degraded", pictures.note(shot, "degraded"), ends[0]), ("clean", "", ends[1])]
+    worth = [-math.inf, -math.inf]
     for cell, seed, own in firsts:
-        if number := _added(pictures, [own.files["restored"]]):
+        if number := pictures.add([own.files["restored"]]):
             name = f"{cell.label} (seed {seed})"
-            versions.append(Version(name, note(own, "restored"), number[0]))
-            psnr.append(own.scores["restored"][0])
+            versions.append((name, pictures.note(own, "restored"), number[0]))
+            worth.append(pictures.worth(own))
     if len(versions) == 2:
         return None
-    return _slider(pictures, shot.name, "first", versions, 0, psnr.index(max(psnr)))
-
-
-def _before_after(pictures: Pictures, shot: Shot, why: str) -> Slider | None:
-    numbers = _added(pictures, [shot.files[kind] for kind in KINDS])
-    if not numbers:
-        return None
-    versions = [
-        Version(kind, note(shot, kind), number) for kind, number in zip(KINDS, numbers, strict=True)
-    ]
-    return _slider(pictures, shot.name, why, versions, 0, 1)
-
-
-def _slider(
-    pictures: Pictures, image: str, why: str, versions: list[Version], left: int, right: int
-) -> Slider:
-    width, height = pictures.album.sizes[versions[0].picture]
-    return Slider(image, why, width, height, versions, left, right)
-
-
-def _added(pictures: Pictures, files: list[Path]) -> list[int]:
-    """Their numbers in the album; none if they do not fit or cannot be read, which is counted."""
-    try:
-        return pictures.album.add(files)
-    except FullError:
-        if pictures.whole:
-            raise
-        pictures.left_out += 1
-    except DataError:
-        pictures.broken += 1
-    return []
-
-
-def note(shot: Shot, kind: str) -> str:
-    """A version's scores in words."""
-    if kind not in shot.scores:
-        return ""
-    psnr, ssim = shot.scores[kind]
-    return f"{psnr:.2f} dB, SSIM {ssim:.3f}" if psnr < math.inf else "equal to the clean image"
+    return pictures.slider(shot, "first", versions, worth.index(max(worth)))
