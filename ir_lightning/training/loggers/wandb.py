@@ -133,9 +133,8 @@ def _end_service() -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error's message, without its full stop."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".:")[:200]
+    """An error's message as a part of a sentence."""
+    return " ".join(str(error).split()).rstrip(".:")[:300] or type(error).__name__
 
 
 def wandb_logger(
