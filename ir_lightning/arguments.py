@@ -80,9 +80,10 @@ def written(value: Any) -> str:
 
 
 def _check(
-    name: str, value: Any, fits: bool, kind: str, low: float, high: float | None, optional: bool
-) -> Any:
-    in_limits = fits and low <= value and (high is None or value <= high)
+    name: str, value: T, fits: bool, kind: str, low: float, high: float | None, optional: bool
+) -> T:
+    number: Any = value
+    in_limits = fits and low <= number and (high is None or number <= high)
     if not in_limits and not (value is None and optional):
         limits = f"of at least {low}" if high is None else f"from {low} to {high}"
         null = ", or null" if optional else ""

@@ -157,9 +157,10 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             f"dataset={config.dataset.name} lies in the folder of the benchmarks, which is not "
             "known: give paths.data=FOLDER, or set the environment variable IR_LIGHTNING_DATA."
         )
-    if config.clean_dir is not None and "${clean_dir}" not in OmegaConf.to_yaml(config.dataset):
+    photographs = OmegaConf.select(config, "clean_dir")
+    if photographs is not None and "${clean_dir}" not in OmegaConf.to_yaml(config.dataset):
         raise UsageError(
-            f"clean_dir={config.clean_dir}: dataset={config.dataset.name} has images of its own; "
+            f"clean_dir={photographs}: dataset={config.dataset.name} has images of its own; "
             "choose a synthetic one, such as dataset=rain, to degrade yours."
         )
     missing = list(_missing(OmegaConf.to_container(config)))

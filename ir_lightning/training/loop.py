@@ -55,9 +55,9 @@ def train(
     quiet()
     if config["threads"] is not None:
         torch.set_num_threads(config["threads"])
-    pl.seed_everything(config["seed"], verbose=False)
-    system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
+    pl.seed_everything(data.seed, verbose=False)
+    system: RestorationSystem = build(config["system"], "system")
 
     checkpoints, every = run_dir / "checkpoints", config["budget"]["checkpoint_every"]
     state = load_latest(checkpoints)
@@ -71,7 +71,7 @@ def train(
     seconds = config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(checkpoints, curve, guard, every, seconds, state)
     grid = ImageGrid(run_dir / "images" / "grid.png")
-    callbacks = [RankConsistency(config_hash, config["seed"]), saver, Preemption(signals, saver)]
+    callbacks = [RankConsistency(config_hash, data.seed), saver, Preemption(signals, saver)]
     callbacks += [grid, Gallery(run_dir)]
     loggers: list[Logger] = [curve]
     status = "failed"
