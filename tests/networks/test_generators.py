@@ -306,7 +306,7 @@ def test_what_cannot_be_built_is_said_in_words(kind: type[EncoderDecoderBase]) -
         kind(norm="layer")
     with pytest.raises(UsageError, match=r"^dropout=1.5: "):
         kind(dropout=1.5)
-    with pytest.raises(UsageError, match="^width=0: "):
+    with pytest.raises(UsageError, match=r"^width=0: "):
         kind(width=0)
     with pytest.raises(UsageError, match=r"^enhancer.positions=\[1, 4\]: .* 4 at depth=3"):
         kind(3, 4, enhancer=InfoAccum(positions=[1, 4]))

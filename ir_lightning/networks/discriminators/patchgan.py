@@ -61,4 +61,5 @@ class PatchGAN(nn.Module):
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
         self.check_crop(min(image.shape[-2:]))
-        return self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
+        logits: Tensor = self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
+        return logits

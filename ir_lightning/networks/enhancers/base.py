@@ -29,7 +29,8 @@ class Block(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features)
+        enhanced: Tensor = self.layers(features)
+        return enhanced
 
 
 class Enhancer(ABC):
