@@ -8,7 +8,8 @@ a class of the kinds that networks, or trainings, are made of.
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -28,21 +29,76 @@ def build(node: Mapping[str, Any], key: str) -> Any:
         key: where the node stands in the configuration, for messages.
 
     Raises:
-        UsageError, DataError: as raised by a constructor, freed from Hydra's wrapping.
+        UsageError, DataError: as raised by a constructor, freed from Hydra's wrapping; the names of
+            its arguments are made into configuration keys.
         UsageError: when a target does not exist or refuses its arguments.
     """
     try:
         return instantiate(current(node), _convert_="all")
     except InstantiationException as error:
+        reason = error.__cause__ or error
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, UsageError | DataError):
-                raise cause from None
+            reason = cause if isinstance(cause, UsageError | DataError) else reason
             cause = cause.__cause__
-        reason = error.__cause__ or error
-        if isinstance(reason, TypeError | ValueError | ImportError | InstantiationException):
-            raise UsageError(f"{key} cannot be built: {str(reason).splitlines()[0]}") from error
-        raise
+        part = re.search(r"^full_key: (.+)$", str(error), re.MULTILINE)
+        with refusals(*_inside(node, key, part[1] if part else "")):
+            raise reason from None
+
+
+@contextmanager
+def refusals(key: str, node: Any) -> Iterator[None]:
+    """Say by their keys what a part refuses: ``depth=9: ...`` becomes ``generator.depth=9: ...``.
+
+    Args:
+        key: where the part stands in the configuration.
+        node: its plain configuration.
+
+    Raises:
+        UsageError: for a TypeError, ValueError or ImportError, and what Hydra cannot instantiate.
+    """
+    arguments = node if isinstance(node, Mapping) else {}
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        error.args = (with_keys(str(error), lambda name: _key(name, key, arguments)),)
+        raise error from None
+    except (TypeError, ValueError, ImportError, InstantiationException) as error:
+        values = [f"{k}={v}" for k, v in arguments.items() if k[:1] != "_" and _is_plain(v)]
+        given = f" ({', '.join(values)})" if values else ""
+        raise UsageError(f"{key}{given}: {' '.join(str(error).split())[:LONGEST]}") from error
+
+
+def with_keys(sentence: str, key_of: Callable[[str], str]) -> str:
+    """A sentence in which each name before an equals sign is replaced.
+
+    >>> with_keys("depth=9: give a whole number from 1 to 8.", lambda name: f"generator.{name}")
+    'generator.depth=9: give a whole number from 1 to 8.'
+    """
+    return re.sub(r"(?<![\w./-])([a-z][\w.]*)(?==)", lambda name: key_of(name[1]), sentence)
+
+
+LONGEST = 300  # characters of what another library says
+
+
+def _key(name: str, key: str, arguments: Mapping[str, Any]) -> str:
+    return f"{key}.{name}" if name.partition(".")[0] in arguments else name
+
+
+def _inside(node: Any, key: str, path: str) -> tuple[str, Any]:
+    """The key and the configuration of a part of a part."""
+    for step in path.split(".") if path else []:
+        name, place = re.fullmatch(r"(.*?)\[?(\d*)\]?", step).groups()  # type: ignore[union-attr]
+        if step in node:
+            key, node = f"{key}.{step}", node[step]
+        elif name in node and place:  # the first of a list is extra0 to Hydra
+            key, node = f"{key}.{name}[{place}]", node[name][int(place)]
+    return key, node
+
+
+def _is_plain(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return not any(isinstance(item, Mapping | list) for item in items)
 
 
 def current(node: Any) -> Any:

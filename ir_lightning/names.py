@@ -32,7 +32,9 @@ def by_name(package: str) -> Callable[[str], Any]:
             for path in sorted(folder.rglob("*.py")):
                 if defined.search(path.read_text("utf-8")):
                     parts = path.relative_to(folder).with_suffix("").parts
-                    return getattr(import_module(".".join((package, *parts))), name)
+                    found = getattr(import_module(".".join((package, *parts))), name)
+                    setattr(sys.modules[package], name, found)  # Python does not ask again
+                    return found
         raise AttributeError(f"module '{package}' has no attribute '{name}'")
 
     return find

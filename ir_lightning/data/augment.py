@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.data.samples import Sample
 
 cv2.setNumThreads(0)  # one process per worker is all the parallelism that data loading wants
@@ -33,12 +34,15 @@ class PairedAugment:
         rotate90: turn by 0, 90, 180 or 270 degrees. Off by default: rain does not fall sideways.
         extra: transforms of albumentations, applied to the crop in this order, with the same
             parameters for the clean and the degraded image (and, as a mask, the depth).
+
+    Raises:
+        UsageError: the crop is no whole number from 1.
     """
 
     def __init__(
         self, crop: int, flip: bool = True, rotate90: bool = False, extra: Sequence[Any] = ()
     ) -> None:
-        self.crop = crop
+        self.crop = check_whole("crop", crop, 1)
         self.flip = flip
         self.rotate90 = rotate90
         self.extra = _composed(extra) if extra else None

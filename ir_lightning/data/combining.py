@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.data.samples import Checked, Sample, Source, files_of
 from ir_lightning.errors import UsageError
 
@@ -156,10 +157,11 @@ class Mixture(InterleavedSource):
                 f"{', '.join(sources)}; name the same ones."
             )
         for key, weight in weights.items():
-            if not (weight > 0 and math.isfinite(weight)) or not len(sources[key]):
+            number = type(weight) in (int, float) and math.isfinite(weight)
+            if not (number and weight > 0 and len(sources[key])):
                 raise UsageError(
-                    f"{key} has weight {weight} and {len(sources[key])} training images; "
-                    "give both more than 0, or drop the data set."
+                    f"weights.{key}={weight} for {len(sources[key])} training images: give both "
+                    "more than 0, or drop the data set."
                 )
         unit = max(len(sources[key]) / weight for key, weight in weights.items())
         self.keys = list(weights)
@@ -239,7 +241,8 @@ class SceneSplit(Subset):
         seed: another seed holds out other scenes.
 
     Raises:
-        UsageError: an unknown part, a fraction outside (0, 1), or fewer than two scenes.
+        UsageError: an unknown part, a fraction outside (0, 1), a seed that is no whole number
+            from 0, or fewer than two scenes.
     """
 
     def __init__(self, source: Source, part: str, fraction: float = 0.05, seed: int = 0) -> None:
@@ -257,7 +260,8 @@ def held_out(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
     Raises:
         UsageError: a fraction outside (0, 1), or fewer than two different keys.
     """
-    if not 0 < fraction < 1:
+    check_whole("seed", seed, 0)
+    if type(fraction) not in (int, float) or not 0 < fraction < 1:
         raise UsageError(f"fraction={fraction}: the share held out lies between 0 and 1.")
     different = set(keys)
     if len(different) < 2:

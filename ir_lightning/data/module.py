@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
+from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
 from ir_lightning.data.combining import large_enough
@@ -14,12 +14,16 @@ from ir_lightning.data.order import EvaluationOrder, TrainingOrder
 from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker
 from ir_lightning.data.samples import Source
 
+WINDOW = 11  # pixels of SSIM's window: a smaller image has no score
 
-class RestorationData(LightningDataModule):
+
+class RestorationData:
     """Training crops by iteration, whole images for validation and test.
 
-    One "epoch" of Lightning is the whole run: the budget is counted in iterations, and the order
-    of the images is this package's own (:class:`~ir_lightning.data.order.TrainingOrder`).
+    One pass over the training loader is the whole run: the budget is counted in iterations, and
+    the order of the images is this package's own
+    (:class:`~ir_lightning.data.order.TrainingOrder`). Free of lightning, so that its arguments are
+    judged before that is imported.
 
     Args:
         train, validation, test: sources of samples.
@@ -32,10 +36,14 @@ class RestorationData(LightningDataModule):
         batch: crops per iteration, of all processes together.
         validation_images, test_images: how many images are scored; None means all.
         evaluation_side: they are cut to so many pixels around their centres; None: whole images.
-        small_images: ``skip`` leaves out training images below the crop; they are padded otherwise.
+        small_images: of training images below the crop: ``skip`` leaves them out, ``pad`` pads
+            them by reflection, ``refuse`` says that the preflight has seen none.
         store: ``auto``, ``off`` or a folder: whether decoded images are read from a store.
         stores: the folder of stores that ``auto`` looks into. The samples are the same either way.
         workers: data-loading processes. The samples do not depend on their number.
+
+    Raises:
+        UsageError: a number or a choice is none of those that are possible.
     """
 
     def __init__(
@@ -57,7 +65,14 @@ class RestorationData(LightningDataModule):
         stores: str = "stores",
         workers: int = 0,
     ) -> None:
-        super().__init__()
+        self.seed = check_whole("seed", seed, 0, 2**32 - 1)
+        self.iterations = check_whole("iterations", iterations, 1)
+        self.batch = check_whole("batch", batch, 1)
+        self.workers = check_whole("workers", workers, 0)
+        check_whole("validation_images", validation_images, 1, optional=True)
+        check_whole("test_images", test_images, 1, optional=True)
+        check_whole("evaluation_side", evaluation_side, WINDOW, optional=True)
+        check_choice("small_images", small_images, ("refuse", "pad", "skip"))
         train, validation, test = (
             from_store(source, store, stores, key)
             for key, source in (("train", train), ("validation", validation), ("test", test))
@@ -70,28 +85,25 @@ class RestorationData(LightningDataModule):
             validation, make, validation_images, evaluation_side
         )
         self.test_pairs = EvaluationPairs(test, make, test_images, evaluation_side)
-        self.seed = seed
-        self.iterations = iterations
-        self.batch = batch
-        self.workers = workers
         self.start = 0  # a resumed run sets the iteration that it continues from
 
-    def train_dataloader(self) -> DataLoader[Pair]:
-        rank, world = self._processes()
+    def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
+        """The share of process ``rank`` of ``world`` in what is left of the budget."""
         images = len(self.training_pairs.source)
         order = TrainingOrder(
             images, self.seed, self.batch, self.start, self.iterations, rank, world
         )
         return self._loader(self.training_pairs, order, self.batch // world)
 
-    def val_dataloader(self) -> DataLoader[Pair]:
-        return self._whole_images(self.validation_pairs)
+    def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
+        """The share of process ``rank`` of ``world`` in the validation images."""
+        order = EvaluationOrder(len(self.validation_pairs), rank, world)
+        return self._loader(self.validation_pairs, order, batch_size=1)
 
-    def test_dataloader(self) -> DataLoader[Pair]:
-        return self._whole_images(self.test_pairs)
-
-    def _whole_images(self, pairs: EvaluationPairs) -> DataLoader[Pair]:
-        return self._loader(pairs, EvaluationOrder(len(pairs), *self._processes()), batch_size=1)
+    def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
+        """The share of process ``rank`` of ``world`` in the test images."""
+        order = EvaluationOrder(len(self.test_pairs), rank, world)
+        return self._loader(self.test_pairs, order, batch_size=1)
 
     def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
         return DataLoader(
@@ -104,7 +116,3 @@ class RestorationData(LightningDataModule):
             # Its own: torch's would be moved on by every validation, and dropout with it.
             generator=torch.Generator(),
         )
-
-    def _processes(self) -> tuple[int, int]:
-        """Rank of this process, and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

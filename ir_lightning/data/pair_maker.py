@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ir_lightning.arguments import check_choice
 from ir_lightning.data.samples import Depth, Image, Sample
 
 Composition = Callable[..., Tensor]
@@ -26,11 +27,14 @@ class PairMaker:
     Args:
         composition: degrades samples that are only clean.
         input: what the network is given: ``degraded`` (restoration) or ``clean`` (reconstruction).
+
+    Raises:
+        UsageError: ``input`` is neither.
     """
 
     def __init__(self, composition: Compositions, input: str) -> None:
         self.composition = composition
-        self.input = input
+        self.input = check_choice("input", input, ("degraded", "clean"))
 
     def __call__(self, sample: Sample, seed: int) -> Pair:
         clean = to_tensor(sample.clean)

@@ -64,7 +64,7 @@ def record_run(
         "identity_version": VERSION,
         "evaluation": evaluation_hash(plain),
         "overrides": overrides,
-        "seed": plain["seed"],
+        "seed": plain["data"]["seed"],
         "dataset": plain["dataset"]["name"],
         "budget": plain["budget"]["name"],
         "attempt": int(claim.directory.name),

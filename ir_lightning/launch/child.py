@@ -28,7 +28,7 @@ POLL = 1.0  # seconds between two looks at a running training
 _methods = multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in _methods else "spawn")
 if "forkserver" in _methods:
-    CONTEXT.set_forkserver_preload(["ir_lightning.launch.fork_point"])
+    CONTEXT.set_forkserver_preload(["ir_lightning.training.fork_point"])
 
 
 def train_in_child(

@@ -1,20 +1,26 @@
-"""What cannot work is refused here, in words, before torch is imported or a GPU is taken."""
+"""What cannot work is refused here, in words, before lightning is imported or a GPU is taken.
 
+The parts of a run are built, on the meta device, from what the training will build them from. So
+their constructors are the one judge of their arguments, whichever key a value came by.
+"""
+
+import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf
+from omegaconf._utils import split_key
 from omegaconf.errors import OmegaConfBaseException
 
-from ir_lightning.build import build
+from ir_lightning.arguments import check_number, check_whole
+from ir_lightning.build import build, refusals
 from ir_lightning.data.cache.store import from_store
-from ir_lightning.data.samples import Source
+from ir_lightning.data.samples import Checked, Source
 from ir_lightning.errors import UsageError
-from ir_lightning.launch.numbers import Limits, check_numbers
 from ir_lightning.launch.pretraining import FirstRun, first_run, resolve_sources
-from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.networks.shapes import LEVELS, NORMS, smallest_crop, smallest_image
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,41 +38,112 @@ class Ready(NamedTuple):
     """What has to be trained before."""
 
 
-def check(config: DictConfig, asked: Sequence[str] = ()) -> Ready:
+class Images:
+    """The images of a run, and what their files say.
+
+    Args:
+        data: plain configuration of the data.
+
+    Raises:
+        UsageError: a source cannot be built, or has no images.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.sources: dict[str, Source] = {}
+        for split in SPLITS:
+            source = build(data[split], f"data.{split}")
+            if len(source) == 0:
+                raise UsageError(f"data.{split} has no images.")
+            self.sources[split] = from_store(source, data["store"], data["stores"], split)
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """Of the images of every split; every file has been looked at.
+
+        Raises:
+            UsageError: a file cannot be used.
+        """
+        for source in self.sources.values():
+            if isinstance(source, Checked):
+                source.check()
+        return {split: [s.name(i) for i in range(len(s))] for split, s in self.sources.items()}
+
+    @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of the training images."""
+        train = self.sources["train"]
+        return [train.size(index) for index in range(len(train))]
+
+
+Known = dict[str, Images]
+"""By their configuration, so that a sweep looks at the files of a data set once."""
+
+
+def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None = None) -> Ready:
     """Complete a composed configuration and refuse what cannot work.
 
     Args:
         config: as composed by Hydra from conf/train.yaml.
-        asked: the command line's overrides; a run that is to be trained first has them, too.
+        overrides: the command line's overrides; a run that is to be trained first has them, too.
+        known: the images of configurations that were checked a moment ago; those of this one are
+            added.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
     """
     config = config.copy()
-    check_numbers(config)
+    try:
+        return _check(config, overrides, {} if known is None else known)
+    except UsageError as error:
+        error.args = (_by_their_keys(str(error), config),)
+        raise
+
+
+def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     notices = _settle_discriminator(config)
     plain = resolve(config)
-    _check_networks(plain)
-    _check_loss(plain)
-    _check_trainer(plain)
-    sources = {split: build(plain["dataset"][split], f"dataset.{split}") for split in SPLITS}
-    _check_sources(sources)
-    for split, source in sources.items():
-        from_store(source, plain["dataset"]["store"], plain["paths"]["stores"], split)
-    _check_choices(plain)
-    images, notice = _check_crops(sources["train"], plain)
-    _settle_budget(config, plain, images)
-    first = first_run(config, asked)
-    build(plain["evaluation"], "evaluation")  # last, since it needs torch
-    resolve_sources(
-        config, check(*first).config if first else None, first.overrides if first else ()
-    )
-    return Ready(config, notices + notice, _names(sources), first)
+    _check_trainer(plain["trainer"])
+    _check_rhythm(plain)
+    from ir_lightning.launch.parts import Parts  # torch takes seconds to import: only now
+
+    parts = Parts()
+    parts.build({name: node for name, node in plain["system"].items() if name != "optimization"})
+    _check_batch_norm(plain["trainer"], parts.with_batch_norm())
+    augment = build(plain["data"]["augment"], "data.augment")
+    images = _images(plain["data"], known)
+    _build_data(plain["data"], images, augment)
+    crop = getattr(augment, "crop", plain["budget"]["crop"])
+    with refusals("data.augment", {"crop": crop}):
+        parts.check_crops(crop, plain["data"]["batch"])
+    names = images.names
+    count, notice = _check_sizes(images, crop, plain["data"]["small_images"])
+    plain = _settle_budget(config, plain, count)
+    parts.build({"optimization": plain["system"]["optimization"]})
+    parts.check_optimizer()
+    first = first_run(config, overrides)
+    before = check(*first, known=known).config if first else None
+    resolve_sources(config, before, first.overrides if first else ())
+    return Ready(config, [*notices, *parts.notices, *notice], names, first)
 
 
-def _names(sources: Mapping[str, Source]) -> dict[str, list[str]]:
-    """The names of every split's images, in order."""
-    return {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
+def _by_their_keys(sentence: str, config: DictConfig) -> str:
+    """A sentence in which ``system.generator.depth`` is called what it was set by: ``depth``."""
+    keys = r"(?<![\w./-])[a-z]\w*(\.\w+(\[\d+\])*)+"
+    return re.sub(keys, lambda key: _origin(key[0], config), sentence)
+
+
+def _origin(key: str, config: DictConfig) -> str:
+    """The key that another one refers to; itself where it does not, or is none."""
+    node: Any = config
+    for step in split_key(key):
+        if isinstance(node, DictConfig):
+            node = node._get_node(step, validate_access=False)
+        elif isinstance(node, ListConfig):
+            node = node._get_node(int(step), validate_access=False)
+        if not isinstance(node, Node):
+            return key
+        node = node._dereference_node()
+    return str(node._get_full_key(None))
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -80,9 +157,10 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             f"dataset={config.dataset.name} lies in the folder of the benchmarks, which is not "
             "known: give paths.data=FOLDER, or set the environment variable IR_LIGHTNING_DATA."
         )
-    if config.clean_dir is not None and "${clean_dir}" not in OmegaConf.to_yaml(config.dataset):
+    photographs = OmegaConf.select(config, "clean_dir")
+    if photographs is not None and "${clean_dir}" not in OmegaConf.to_yaml(config.dataset):
         raise UsageError(
-            f"clean_dir={config.clean_dir}: dataset={config.dataset.name} has images of its own; "
+            f"clean_dir={photographs}: dataset={config.dataset.name} has images of its own; "
             "choose a synthetic one, such as dataset=rain, to degrade yours."
         )
     missing = list(_missing(OmegaConf.to_container(config)))
@@ -126,121 +204,84 @@ def _settle_discriminator(config: DictConfig) -> list[str]:
     return []
 
 
-def _check_networks(plain: dict[str, Any]) -> None:
-    depth, crop = plain["depth"], plain["budget"]["crop"]
-    if crop < smallest_crop(depth):
-        raise UsageError(
-            f"depth={depth} halves the image {depth} times, which a crop of {crop} pixels cannot "
-            f"carry: set budget.crop={smallest_crop(depth)} or more, or a smaller depth."
-        )
-    discriminator = plain["discriminator"] or {}
-    if "layers" in discriminator and crop < smallest_image(discriminator["layers"]):
-        raise UsageError(
-            f"discriminator.layers={discriminator['layers']} needs crops of at least "
-            f"{smallest_image(discriminator['layers'])} pixels; budget.crop is {crop}."
-        )
-    scales = discriminator.get("scales", [1])
-    numbers = isinstance(scales, list) and all(type(n) is int and n >= 1 for n in scales)
-    if "layers" in discriminator and not (numbers and 0 < len(scales) == len(set(scales))):
-        raise UsageError(
-            f"discriminator.scales={scales}: give a list of different whole numbers from 1, such "
-            "as [1,2,3,6]."
-        )
-    enhancer = plain["enhancer"] or {}
-    positions = enhancer.get("positions", [])
-    asked = [positions] if isinstance(positions, int) else positions
-    if "positions" in enhancer and (len(set(asked)) < len(asked) or min(asked, default=0) < 1):
-        raise UsageError(
-            f"enhancer.positions={positions}: give different whole numbers from 1 (before the "
-            "generator) to the depth."
-        )
-    beyond = [p for p in asked if p > depth]
-    if beyond:
-        raise UsageError(
-            f"enhancer.positions={positions}: there is no encoder layer {beyond[0]} at "
-            f"depth={depth}; use positions up to {depth} or a larger depth."
-        )
-
-
-def _check_loss(plain: dict[str, Any]) -> None:
-    adversarial = plain["loss"].get("adversarial") or {}
-    share = Limits(0, 1, whole=False)
-    if {"first", "then", "at"} <= set(adversarial) and not share.admit(adversarial["at"]):
-        raise UsageError(
-            f"loss.adversarial.at={adversarial['at']}: give {share}, the share of the iterations "
-            "after which the second loss takes over."
-        )
-
-
-def _check_trainer(plain: dict[str, Any]) -> None:
-    trainer = plain["trainer"]
+def _check_trainer(trainer: Mapping[str, Any]) -> None:
     devices, several = trainer["devices"], "strategy" in trainer
     if devices != 1 and not several:
         raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
-    if several and trainer["accelerator"] == "cpu":
-        if not isinstance(devices, int) or devices < 1:
-            raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
-        if devices > 1 and plain["norm"] == "batch":
-            raise UsageError(
-                "norm=batch needs the statistics of all processes, which torch computes on GPUs "
-                "only: choose norm=instance for trainer=ddp on a CPU."
-            )
+    if several and trainer["accelerator"] == "cpu" and not _is_count(devices):
+        raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
 
 
-def _check_sources(sources: dict[str, Source]) -> None:
-    for split, source in sources.items():
-        if len(source) == 0:
-            raise UsageError(f"dataset.{split} has no images.")
-        if hasattr(source, "check"):
-            source.check()
-
-
-def _check_crops(train: Source, plain: dict[str, Any]) -> tuple[int, list[str]]:
-    """How many images are trained on, and what is done about those smaller than the crop."""
-    crop = plain["budget"]["crop"]
-    sizes = [train.size(index) for index in range(len(train))]
-    small = [index for index, size in enumerate(sizes) if min(size) < crop]
-    if not small:
-        return len(train), []
-    height, width = sizes[small[0]]
-    if plain["dataset"]["small_images"] == "refuse":
+def _check_batch_norm(trainer: Mapping[str, Any], networks: Sequence[str]) -> None:
+    if networks and trainer["accelerator"] == "cpu" and trainer["devices"] != 1:
+        key = f"system.{networks[0]}.norm"
         raise UsageError(
-            f"budget.crop={crop} is larger than {len(small)} of {len(train)} training images "
-            f"({train.name(small[0])} is {width} x {height}): lower it, or set "
-            "dataset.small_images=pad to pad them by reflection, or =skip to leave them out."
+            f"{key}=batch needs the statistics of all processes, which torch computes on GPUs "
+            f"only: choose {key}=instance for trainer=ddp on a CPU."
         )
-    told = f"{len(small)} of {len(train)} training images are smaller than the crop"
-    if plain["dataset"]["small_images"] == "pad":
-        return len(train), [f"{told}: padded."]
-    if len(small) == len(train):
-        raise UsageError(f"budget.crop={crop}: dataset.small_images=skip leaves no image to train.")
-    return len(train) - len(small), [f"{told}: left out."]
 
 
-def _check_choices(plain: dict[str, Any]) -> None:
-    choices = {
-        "dataset.small_images": (plain["dataset"]["small_images"], ("refuse", "pad", "skip")),
-        "evaluation.weights": (plain["evaluation"]["weights"], ("best", "last")),
-        "task.input": (plain["task"]["input"], ("degraded", "clean")),
-        "generator.norm": (plain["generator"].get("norm", "none"), NORMS),
-        "upsampler.levels": (plain["upsampler"].get("levels", "all"), LEVELS),
-    }
-    for key, (value, options) in choices.items():
-        if value not in options:
-            raise UsageError(f"{key}={value} is no choice: take {' or '.join(options)}.")
-    protocols = plain["evaluation"]["protocols"]
-    if not isinstance(protocols, list) or not protocols:
-        raise UsageError(f"evaluation.protocols={protocols}: give a list, such as [rgb8].")
-    for name in plain["evaluation"]["protocols"]:
-        protocol_named(name)
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
 
 
-def _settle_budget(config: DictConfig, plain: dict[str, Any], images: int) -> None:
+def _check_rhythm(plain: Mapping[str, Any]) -> None:
+    """What belongs to the run as a whole, and to no part of it."""
+    check_whole("threads", plain["threads"], 1, optional=True)
+    check_number("checkpoint.minutes", plain["checkpoint"]["minutes"], 0)
     budget = plain["budget"]
+    check_whole("budget.checkpoint_every", budget["checkpoint_every"], 1)
+    check_number("budget.epochs", budget["epochs"], 0, optional=True)
     if (budget["iterations"] is None) == (budget["epochs"] is None):
         raise UsageError("Set budget.iterations or budget.epochs, and the other one to null.")
-    if budget["iterations"] is None:
-        config.budget.iterations = math.ceil(budget["epochs"] * images / budget["batch"])
-        config.budget.epochs = None
-    if config.budget.iterations < 1:
-        raise UsageError(f"budget.iterations={config.budget.iterations} must be at least 1.")
+
+
+def _images(data: Mapping[str, Any], known: Known) -> Images:
+    key = json.dumps([data[part] for part in (*SPLITS, "store", "stores")], sort_keys=True)
+    if key not in known:
+        known[key] = Images(data)
+    return known[key]
+
+
+def _build_data(data: Mapping[str, Any], images: Images, augment: Any) -> None:
+    """Build the data around their sources, which are there already."""
+    rest = {name: node for name, node in data.items() if name not in (*SPLITS, "augment")}
+    # The sources are read from their stores already, and iterations may have yet to be counted.
+    count = data["iterations"] is None
+    rest |= {"_partial_": True, "store": "off", "iterations": 1 if count else data["iterations"]}
+    make = build(rest, "data")
+    with refusals("data", data):
+        make(**images.sources, augment=augment)
+
+
+def _check_sizes(images: Images, crop: int, small_images: str) -> tuple[int, list[str]]:
+    """How many images are trained on, and what is done about those smaller than the crop."""
+    count = len(images.sizes)
+    small = [index for index, size in enumerate(images.sizes) if min(size) < crop]
+    if not small:
+        return count, []
+    height, width = images.sizes[small[0]]
+    if small_images == "refuse":
+        raise UsageError(
+            f"data.augment.crop={crop} is larger than {len(small)} of {count} training images "
+            f"({images.sources['train'].name(small[0])} is {width} x {height}): lower it, or set "
+            "dataset.small_images=pad to pad them by reflection, or =skip to leave them out."
+        )
+    told = f"{len(small)} of {count} training images are smaller than the crop"
+    if small_images == "pad":
+        return count, [f"{told}: padded."]
+    if len(small) == count:
+        raise UsageError(
+            f"data.augment.crop={crop}: dataset.small_images=skip leaves no image to train."
+        )
+    return count - len(small), [f"{told}: left out."]
+
+
+def _settle_budget(config: DictConfig, plain: dict[str, Any], images: int) -> dict[str, Any]:
+    """Count the iterations of a budget in epochs; returns the plain configuration with them."""
+    budget = plain["budget"]
+    if budget["epochs"] is None:
+        return plain
+    config.budget.iterations = math.ceil(budget["epochs"] * images / plain["data"]["batch"])
+    config.budget.epochs = None
+    return resolve(config)

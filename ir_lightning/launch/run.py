@@ -65,6 +65,10 @@ def run(
         return known.record
     if in_sweep and not retry and known and _left_alone(known, config.sweep.fail_fast):
         return known.record
+    if not in_sweep:  # a sweep has done so for all its runs
+        from ir_lightning.training.trial import refuse_unbuildable
+
+        refuse_unbuildable(resolve(config))
     try:
         claim = Claim.take(run_dir)
     except TakenError as taken:

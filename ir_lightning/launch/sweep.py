@@ -26,7 +26,7 @@ from rich.table import Table
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.child import CONTEXT
 from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
-from ir_lightning.launch.preflight import check, resolve
+from ir_lightning.launch.preflight import Known, check, resolve
 from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import reset_run, score_cells, write_result
 from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
@@ -75,9 +75,10 @@ class SweepPlanner(Callback):
         refused: list[str] = []
         configs: dict[str, DictConfig] = {}
         jobs = expand(master)
+        known: Known = {}
         for overrides, label in zip(jobs, labels(jobs), strict=True):
             try:
-                plan, complete = _plan(master, overrides, label)
+                plan, complete = _plan(master, overrides, label, known)
             except MISTAKES as error:
                 refused.append(f"{label}: {sentence(error, _conf(master))}")
                 continue
@@ -135,11 +136,13 @@ def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     return [",".join(o for o in job if o not in common) for job in jobs]
 
 
-def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned, DictConfig]:
+def _plan(
+    master: DictConfig, overrides: list[str], label: str, known: Known
+) -> tuple[Planned, DictConfig]:
     composed = GlobalHydra.instance().config_loader().load_sweep_config(master, overrides)
     OmegaConf.set_struct(composed, False)
     composed.pop("hydra")
-    config = check(composed, overrides).config
+    config = check(composed, overrides, known).config
     devices, nodes = config.trainer.devices, config.trainer.get("num_nodes", 1)
     if _here(master) and (devices != 1 or nodes != 1):
         raise UsageError(
@@ -156,13 +159,13 @@ def _plan(master: DictConfig, overrides: list[str], label: str) -> tuple[Planned
 def memory(
     plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool
 ) -> tuple[list[str], str]:
-    """Whether each run fits this machine; on another one, what they need.
+    """Whether each run can be built and fits this machine; on another one, what they need.
 
     Returns:
-        A sentence for each run that does not fit, and one about the largest.
+        A sentence for each run that is refused, and one about the largest.
     """
     wanted = [(plan.label, resolve(configs[plan.config_hash])) for plan in plans]
-    with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # torch stays out of here
+    with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # lightning stays out
         try:
             return pool.submit(_weigh, wanted, here).result()
         except BrokenProcessPool:  # a part of somebody's own took the process with it
@@ -170,27 +173,39 @@ def memory(
 
 
 def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
-    from ir_lightning.training.memory import GIB, Unknown, available, estimate, refuse_too_large
+    from ir_lightning.training.memory import GIB, Estimate, available
 
     there = available(wanted[0][1]["trainer"]["accelerator"])
     needs: dict[str, Any] = {}
     refused, largest = [], (0, "")
     for label, plain in wanted:
         # What differs in its seed or its images needs the same.
-        parts = [plain[key] for key in ("system", "trainer")], plain["budget"]["crop"]
-        key = json.dumps([parts, plain["budget"]["batch"]], sort_keys=True, default=str)
-        need = needs.setdefault(key, needs.get(key) or estimate(plain))
-        if isinstance(need, Unknown):
-            continue
-        largest = max(largest, (need.total, label))
-        if here:
-            try:
-                refuse_too_large(plain, need, there)
-            except UsageError as error:
-                refused.append(f"{label}: {error}")
+        parts = [plain[key] for key in ("system", "trainer", "callbacks")]
+        key = json.dumps([parts, plain["budget"]], sort_keys=True, default=str)
+        if key not in needs:
+            needs[key] = _need(plain, there if here else None)
+        if isinstance(need := needs[key], UsageError):
+            refused.append(f"{label}: {need}")
+        elif isinstance(need, Estimate):
+            largest = max(largest, (need.total, label))
     size, label = largest
     notice = f"Memory of a run: up to about {size / GIB:.2f} GiB ({label})"
     return refused, f"{notice} of {there.bytes / GIB:.1f} ({there.device})." if here else notice
+
+
+def _need(plain: dict[str, Any], there: Any) -> Any:
+    """The memory that a run needs, or why it is refused; ``there`` is None on another machine."""
+    from ir_lightning.training.memory import estimate, refuse_too_large
+    from ir_lightning.training.trial import refuse_unbuildable
+
+    try:
+        refuse_unbuildable(plain, here=there is not None)
+        need = estimate(plain)
+        if there is not None:
+            refuse_too_large(plain, need, there)
+    except UsageError as error:
+        return error
+    return need
 
 
 def _conf(master: DictConfig) -> str:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ir_lightning.arguments import check_number
+
 
 class Adversarial(nn.Module, ABC):
     """An adversarial loss; ``weight`` is its share in the generator's objective.
@@ -22,7 +24,7 @@ class Adversarial(nn.Module, ABC):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = check_number("weight", weight, 0)
 
     def begin(self, iteration: int, iterations: int) -> None:
         """Told before each iteration, counted from 0, how far the training is.

@@ -7,6 +7,8 @@ system converts. A loss returns its plain mean; the system multiplies it by ``we
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ir_lightning.arguments import check_number
+
 
 class L1(nn.Module):
     """Eq. 18 of arXiv 2212.02198: E|y - G(x)|, the mean over all values of the batch.
@@ -16,7 +18,7 @@ class L1(nn.Module):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = check_number("weight", weight, 0)
 
     def forward(self, restored: Tensor, clean: Tensor) -> Tensor:
         return F.l1_loss(restored, clean)
@@ -30,7 +32,7 @@ class MSE(nn.Module):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = check_number("weight", weight, 0)
 
     def forward(self, restored: Tensor, clean: Tensor) -> Tensor:
         return F.mse_loss(restored, clean)

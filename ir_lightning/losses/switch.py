@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from ir_lightning.arguments import written
 from ir_lightning.errors import UsageError
 from ir_lightning.losses.adversarial import Adversarial
 
@@ -33,10 +34,10 @@ class Switch(Adversarial):
         for key, loss in (("first", first), ("then", then)):
             # Said now: a loss that cannot play would end the training half-way through.
             if not isinstance(loss, Adversarial):
-                raise UsageError(f"loss.adversarial.{key} must be an Adversarial, not {loss!r}.")
+                raise UsageError(f"{key}={loss!r}: give an adversarial loss.")
         if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at <= 1:
             raise UsageError(
-                f"loss.adversarial.at={at}: give the share of the iterations, from 0 to 1, after "
+                f"at={written(at)}: give the share of the iterations, from 0 to 1, after "
                 "which the second loss takes over."
             )
         self.first = first

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ir_lightning.errors import UsageError
-from ir_lightning.networks.shapes import NORMS
+from ir_lightning.arguments import check_choice
 
 Norm = Callable[[int], nn.Module]
 """Builds the layer for a number of channels."""
@@ -31,18 +30,17 @@ class BatchNorm(nn.BatchNorm2d):
         return features if is_point(features) else super().forward(features)
 
 
-LAYERS: dict[str, Norm] = dict(zip(NORMS, (InstanceNorm, BatchNorm, nn.Identity), strict=True))
+NORMS: dict[str, Norm] = {"instance": InstanceNorm, "batch": BatchNorm, "none": nn.Identity}
 
 
-def norm_named(name: str, key: str) -> Norm:
-    """The norm called ``name``; ``key`` is the configuration key that chose it.
+def norm_named(name: str) -> Norm:
+    """The norm that the argument ``norm`` of a network names.
 
     Raises:
         UsageError: if there is no such norm.
     """
-    if name not in LAYERS:
-        raise UsageError(f"{key} must be one of {', '.join(NORMS)}, not {name!r}.")
-    return LAYERS[name]
+    check_choice("norm", name, NORMS)
+    return NORMS[name]
 
 
 def initialise(network: nn.Module) -> None:

@@ -1,18 +1,9 @@
-"""What can be said about the networks' shapes without building them, and without torch.
+"""Shapes of the networks: known without building one, and without torch."""
 
-The check before a run uses these numbers, and so do the networks themselves.
-"""
+from ir_lightning.arguments import check_whole
 
-from ir_lightning.errors import UsageError
-
-DEPTHS = range(1, 9)
-"""Depths that a generator can have: numbers of down-and-up-sampling layers."""
-
-NORMS = ("instance", "batch", "none")
-"""Names of the normalisation layers."""
-
-LEVELS = ("top", "all")
-"""Which decoder layers an upsampler serves."""
+DEEPEST = 8
+"""Largest number of down-and-up-sampling layers that a generator can have."""
 
 KERNEL = 4
 """Edge of every PatchGAN convolution; its padding is 1."""
@@ -37,8 +28,7 @@ def patch_strides(layers: int) -> list[int]:
     Raises:
         UsageError: for fewer than two layers.
     """
-    if layers < 2:
-        raise UsageError(f"discriminator.layers must be at least 2, not {layers}.")
+    check_whole("layers", layers, 2)
     return [2] * (layers - 2) + [1, 1]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.errors import UsageError
 
 
@@ -46,10 +47,10 @@ def check_tiles(tile: int, overlap: int) -> None:
     Raises:
         UsageError: names the value.
     """
-    if tile < 1:
-        raise UsageError(f"tile={tile}: a tile is at least 1 pixel wide.")
-    if not 0 <= overlap < tile:
-        raise UsageError(f"overlap={overlap}: choose 0 or more, and less than the tile ({tile}).")
+    check_whole("tile", tile, 1)
+    check_whole("overlap", overlap, 0)
+    if overlap >= tile:
+        raise UsageError(f"overlap={overlap}: give less than the side of a tile, tile={tile}.")
 
 
 def _fades(length: int, tile: int, overlap: int) -> list[tuple[int, Tensor]]:

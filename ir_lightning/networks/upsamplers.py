@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from ir_lightning.errors import UsageError
-from ir_lightning.networks.shapes import LEVELS
+from ir_lightning.arguments import check_choice
 
 
 class Upsampler(ABC):
@@ -20,8 +19,7 @@ class Upsampler(ABC):
     """
 
     def __init__(self, levels: str = "all") -> None:
-        if levels not in LEVELS:
-            raise UsageError(f"upsampler.levels must be top or all, not {levels!r}.")
+        check_choice("levels", levels, ("top", "all"))
         self.levels = levels
 
     @abstractmethod

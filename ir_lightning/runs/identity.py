@@ -87,7 +87,7 @@ def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -
         trainer=canonical_object(_without(trainer, TRAINER_WHERE), ("precision",)),
         callbacks=[canonical(node) for node in callbacks if not _only_watches(node)],
         pretrain=canonical(plain["pretrain"].get("sources")),
-        seed=plain["seed"],
+        seed=data["seed"],
         epochs=plain["budget"]["epochs"],  # until they are counted out in iterations
         validate_every=plain["budget"]["checkpoint_every"],
         choose_by=canonical(evaluation.get("choose_by", evaluation["protocols"][0])),
@@ -117,7 +117,7 @@ def _digits(**parts: Any) -> str:
 
 def _portable(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """Plain values, every reference followed; the folder of the benchmarks is a placeholder."""
-    keys = ("system", "data", "trainer", "callbacks", "pretrain", "seed", "budget")
+    keys = ("system", "data", "trainer", "callbacks", "pretrain", "budget")
     if isinstance(config, DictConfig):
         root = config.paths.data
         nodes = {key: config[key] for key in keys}

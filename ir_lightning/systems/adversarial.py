@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ir_lightning.arguments import check_number, check_whole
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import Optimization
 from ir_lightning.systems.restoration import Batch, RestorationSystem, to_float32
@@ -26,6 +27,9 @@ class AdversarialSystem(RestorationSystem):
         saturated_accuracy, saturated_iterations: D is called saturated when it tells more than
             this share of the patches apart for so many iterations on end. This is recorded, and
             nothing is done about it.
+
+    Raises:
+        UsageError: one of the two is out of range.
     """
 
     def __init__(
@@ -41,8 +45,8 @@ class AdversarialSystem(RestorationSystem):
         super().__init__(generator, loss, optimization, evaluation)
         self.discriminator = discriminator
         self.adversarial = self.terms["adversarial"]
-        self.saturated_accuracy = saturated_accuracy
-        self.saturated_iterations = saturated_iterations
+        self.saturated_accuracy = check_number("saturated_accuracy", saturated_accuracy, 0, 1)
+        self.saturated_iterations = check_whole("saturated_iterations", saturated_iterations, 1)
         # Buffers, so that a continued run goes on counting.
         self.register_buffer("d_saturated_for", torch.zeros((), dtype=torch.int64))
         self.register_buffer("d_saturated_at", torch.zeros((), dtype=torch.int64))

@@ -6,12 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ir_lightning.arguments import check_choice, check_whole, written
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import protocol_named
 from ir_lightning.metrics.scoring import as_metric, score_images
 from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.metrics.undegraded import UndegradedPSNR
+from ir_lightning.networks.tiling import check_tiles
 
 Scores = dict[tuple[str, str, str], float]
 """One image's: protocol, kind (``degraded`` or ``restored``) and metric, to its value."""
@@ -37,7 +39,8 @@ class Evaluation:
         tile, overlap: their largest side and what neighbours share, in pixels.
 
     Raises:
-        UsageError: a protocol or a metric is unknown, or cannot be used in its place.
+        UsageError: a protocol, metric or choice is unknown, or cannot be used in its place, or a
+            number is out of range.
     """
 
     protocols: list[str]
@@ -50,11 +53,13 @@ class Evaluation:
     overlap: int = 128
 
     def __post_init__(self) -> None:
-        protocols: Any = self.protocols  # of a configuration, where a list may be forgotten
-        if not isinstance(protocols, list) or not protocols:
-            raise UsageError(f"evaluation.protocols={protocols}: give a list, such as [rgb8].")
+        if not (isinstance(self.protocols, list) and self.protocols):
+            raise UsageError(f"protocols={written(self.protocols)}: give a list, such as [rgb8].")
         self._protocols = [protocol_named(name) for name in self.protocols]
         self.metrics = {n: as_metric(n, m) for n, m in self.metrics.items() if m is not None}
+        check_choice("weights", self.weights, ("best", "last"))
+        check_whole("whole_pixels", self.whole_pixels, 1, optional=True)
+        check_tiles(self.tile, self.overlap)
         self._require("choose_by", self.choose_by)
         for name in self.validation_metrics:
             self._require("validation_metrics", name)

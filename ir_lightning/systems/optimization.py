@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ir_lightning.arguments import check_number, check_whole
+
 
 @dataclass(frozen=True)
 class Optimization:
@@ -17,6 +19,9 @@ class Optimization:
         iterations: the budget, in batches.
         log_every: iterations between two rows of the training curve.
         gradient_clip: largest gradient norm of each network, or None.
+
+    Raises:
+        UsageError: a number is out of range.
     """
 
     optimizer: Callable[[Iterable[Tensor]], Optimizer]
@@ -24,6 +29,11 @@ class Optimization:
     iterations: int
     log_every: int
     gradient_clip: float | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("iterations", self.iterations, 1)
+        check_whole("log_every", self.log_every, 1)
+        check_number("gradient_clip", self.gradient_clip, 0, optional=True)
 
 
 class ConstantThenLinear:
@@ -35,13 +45,11 @@ class ConstantThenLinear:
         constant: share of the run at the full rate, in [0, 1].
 
     Raises:
-        ValueError: if ``constant`` is outside [0, 1].
+        UsageError: if ``constant`` is outside [0, 1].
     """
 
     def __init__(self, constant: float = 0.5) -> None:
-        if not 0.0 <= constant <= 1.0:
-            raise ValueError(f"schedule.constant={constant} is a share: it must lie in [0, 1].")
-        self.constant = constant
+        self.constant = check_number("constant", constant, 0, 1)
 
     def __call__(self, progress: float) -> float:
         """Factor on the learning rate at ``progress`` = iteration / iterations, in [0, 1)."""

@@ -25,6 +25,7 @@ from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
 from ir_lightning.training.callbacks.rank_consistency import RankConsistency
 from ir_lightning.training.checkpoint import BEST, Checkpoints, Resume, load_latest, load_state
+from ir_lightning.training.loaders import Loaders
 from ir_lightning.training.loggers.curve import CurveLogger
 from ir_lightning.training.loggers.result import close, publish
 from ir_lightning.training.weights import begin_with, save_network
@@ -56,9 +57,9 @@ def train(
     quiet()
     if config["threads"] is not None:
         torch.set_num_threads(config["threads"])
-    pl.seed_everything(config["seed"], verbose=False)
-    system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
+    pl.seed_everything(data.seed, verbose=False)
+    system: RestorationSystem = build(config["system"], "system")
 
     checkpoints, every = run_dir / "checkpoints", config["budget"]["checkpoint_every"]
     state = load_latest(checkpoints)
@@ -72,7 +73,7 @@ def train(
     seconds = config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(checkpoints, curve, guard, every, seconds, state)
     grid = ImageGrid(run_dir / "images" / "grid.png")
-    callbacks = [RankConsistency(config_hash, config["seed"]), saver, Preemption(signals, saver)]
+    callbacks = [RankConsistency(config_hash, data.seed), saver, Preemption(signals, saver)]
     callbacks += [grid, Gallery(run_dir)]
     loggers: list[Logger] = [curve]
     status = "failed"
@@ -84,12 +85,13 @@ def train(
                 make = build(node, f"logger.{name}")
                 loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
         trainer.loggers = loggers if trainer.is_global_zero else []
-        fit(trainer, system, data, state, every)
+        loaders = Loaders(data)
+        fit(trainer, system, loaders, state, every)
         trainer.strategy.barrier("rank 0 has written the last checkpoint")
         if system.evaluation.weights == "best":
             best = load_state(checkpoints / BEST)
             system.generator.load_state_dict(best["generator"])
-        trainer.test(system, data, verbose=False)
+        trainer.test(system, loaders, verbose=False)
         scores = score_table(system.test_rows, config["dataset"]["name"])
         measured = measure(system, saver, scores)
         if trainer.is_global_zero:
@@ -161,20 +163,21 @@ def quiet() -> None:
 def fit(
     trainer: pl.Trainer,
     system: RestorationSystem,
-    data: RestorationData,
+    loaders: Loaders,
     state: dict[str, Any] | None,
     validate_every: int,
 ) -> None:
     """Train to the end of the budget; the last iteration is always validated and saved."""
+    data = loaders.data
     if state and state["due"]:
-        trainer.validate(system, data, verbose=False)
+        trainer.validate(system, loaders, verbose=False)
     if data.start == data.iterations:
         return  # cut off after the training: what is left is the test
     # Lightning validates by the number of batches of the whole run, not of this attempt.
     trainer.fit_loop.epoch_loop.batch_progress.total.ready = data.start
-    trainer.fit(system, data)
+    trainer.fit(system, loaders)
     if data.iterations % validate_every:
-        trainer.validate(system, data, verbose=False)
+        trainer.validate(system, loaders, verbose=False)
 
 
 def multiply_adds(generator: nn.Module) -> int | None:

@@ -195,10 +195,6 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
 
-# Numbers of an enhancer with which its need grows.
-ENHANCER_SIZES = ("layers", "growth", "blocks", "width", "steps", "recursions")
-
-
 class Memory(NamedTuple):
     """What there is."""
 
@@ -232,14 +228,11 @@ def refuse_too_large(config: dict[str, Any], need: Estimate | Unknown, there: Me
     """
     if isinstance(need, Unknown) or need.certain <= there.bytes:
         return
-    budget, enhancer = config["budget"], config.get("enhancer") or {}
-    keys = {
-        "budget.crop": budget["crop"],
-        "budget.batch": budget["batch"] if budget["batch"] > 1 else None,
-        "width": config.get("width"),
-        **{f"enhancer.{key}": enhancer.get(key) for key in ENHANCER_SIZES},
-    }
-    *firsts, last = [f"{key}={value}" for key, value in keys.items() if value]
+    sizes = [f"budget.{key}={config['budget'][key]}" for key in ("crop", "batch")]
+    for network in ("generator", "enhancer"):
+        numbers = {k: n for k, n in (config.get(network) or {}).items() if type(n) is int and n > 1}
+        sizes += [f"{network}.{key}={n}" for key, n in numbers.items() if key != "channels"]
+    *firsts, last = [size for size in sizes if not size.endswith("=1")]
     parts = ("activations", "weights", "gradients", "optimizer", "workspace")
     told = ", ".join(f"{part} {getattr(need, part) / GIB:.1f}" for part in parts)
     raise UsageError(

@@ -113,7 +113,7 @@ def test_leaves_of_any_shape() -> None:
         assert sample.clean.shape == (*size, 3)
         assert sample.depth is not None
         assert sample.depth.shape == size
-    with pytest.raises(UsageError, match="size = 0"):
+    with pytest.raises(UsageError, match=r"size=\[0, 0\]"):
         DeadLeaves(count=1, size=0)
-    with pytest.raises(UsageError, match=r"radius = \[9, 3\]"):
+    with pytest.raises(UsageError, match=r"radius=\[9, 3\]"):
         DeadLeaves(count=1, radius=[9, 3])

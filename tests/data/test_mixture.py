@@ -98,10 +98,10 @@ def test_a_sample_of_the_mixture_is_that_of_its_source() -> None:
 @pytest.mark.parametrize(
     ("counts", "weights", "words"),
     [
-        ({"a": 1}, {"a": 0}, "a has weight 0"),
-        ({"a": 1}, {"a": -1}, "a has weight -1"),
-        ({"a": 1}, {"a": float("nan")}, "a has weight nan"),
-        ({"a": 0}, {"a": 1}, "a has weight 1 and 0 training images"),
+        ({"a": 1}, {"a": 0}, r"weights\.a=0 "),
+        ({"a": 1}, {"a": -1}, r"weights\.a=-1 "),
+        ({"a": 1}, {"a": float("nan")}, r"weights\.a=nan "),
+        ({"a": 0}, {"a": 1}, r"weights\.a=1 for 0 training images"),
         ({"a": 1, "b": 1}, {"a": 1}, "given for a, but the data sets are a, b"),
         ({"a": 1}, {"a": 1, "b": 1}, "given for a, b, but the data sets are a"),
     ],

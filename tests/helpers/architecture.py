@@ -14,7 +14,7 @@ from hydra.utils import get_object
 
 PACKAGE = "ir_lightning"
 FLOORS = (
-    {"files", "names", "errors"},
+    {"arguments", "files", "names", "errors"},
     {"metrics", "networks", "losses", "statistics", "runs", "build", "information"},
     {"data", "systems"},
     {"training"},

@@ -106,7 +106,7 @@ def test_switches_can_be_stacked() -> None:
 
 @pytest.mark.parametrize("at", [-0.1, 1.1, 1200, True, "half", None, float("nan")], ids=str)
 def test_what_is_no_share_is_said_in_words(at: Any, composed: Compose) -> None:
-    with pytest.raises(UsageError, match=r"loss\.adversarial\.at"):
+    with pytest.raises(UsageError, match=r"^at="):
         switch(at=at)
     config = composed(*SMALL, "loss=gan_then_lsgan")
     config.loss.adversarial.at = at
@@ -115,9 +115,9 @@ def test_what_is_no_share_is_said_in_words(at: Any, composed: Compose) -> None:
 
 
 def test_what_cannot_play_later_is_refused_now() -> None:
-    with pytest.raises(UsageError, match=r"loss\.adversarial\.then"):
+    with pytest.raises(UsageError, match=r"^then=MSELoss"):
         Switch(Vanilla(), nn.MSELoss())  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"loss\.adversarial\.first"):
+    with pytest.raises(UsageError, match=r"^first=None"):
         Switch(None, Vanilla())  # type: ignore[arg-type]
 
 

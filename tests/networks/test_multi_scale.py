@@ -46,7 +46,9 @@ def test_the_smallest_image_works_and_one_pixel_less_is_refused(layers: int, nor
     assert logits.shape[:3] == (1, 1, 1)
     assert logits.isfinite().all()
     smaller = torch.rand(1, 3, edge + 5, edge - 1)
-    with pytest.raises(UsageError, match=rf"{edge + 5}x{edge - 1} .*discriminator\.layers"):
+    with pytest.raises(
+        UsageError, match=rf"layers={layers} needs .* {edge} pixels, but crop={edge - 1}"
+    ):
         discriminator(smaller, smaller)
 
 
@@ -196,18 +198,18 @@ SCALES = ([], [0], [1, 1], [1.0], [True], ["2"], [[1]], 4, "12", None)
 
 @pytest.mark.parametrize("scales", SCALES, ids=str)
 def test_scales_that_cannot_be_are_said_in_words(scales: Any, composed: Compose) -> None:
-    with pytest.raises(UsageError, match=r"discriminator\.scales"):
+    with pytest.raises(UsageError, match=r"^scales="):
         MultiScale(2, 1, scales=scales)
     config = composed(*SMALL, "discriminator=multi_scale")
     config.discriminator.scales = scales
-    with pytest.raises(UsageError, match=r"discriminator\.scales"):
+    with pytest.raises(UsageError, match=r"^discriminator\.scales="):
         check(config)
 
 
 def test_what_a_patchgan_refuses_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"discriminator\.layers"):
+    with pytest.raises(UsageError, match=r"^layers="):
         MultiScale(1)
-    with pytest.raises(UsageError, match=r"discriminator\.norm"):
+    with pytest.raises(UsageError, match=r"^norm="):
         MultiScale(norm="layer")
-    with pytest.raises(UsageError, match=r"discriminator\.width"):
+    with pytest.raises(UsageError, match=r"^width="):
         MultiScale(width=0)

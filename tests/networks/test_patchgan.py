@@ -61,7 +61,9 @@ def test_the_smallest_image_works_and_one_pixel_less_is_refused(layers: int, nor
     with pytest.raises(RuntimeError):  # the network itself cannot, it is not only forbidden
         raw(torch.rand(1, 6, edge - 1, edge + 5))
     smaller = torch.rand(1, 3, edge + 5, edge - 1)
-    with pytest.raises(UsageError, match=rf"{edge + 5}x{edge - 1} .*discriminator\.layers"):
+    with pytest.raises(
+        UsageError, match=rf"layers={layers} needs .* {edge} pixels, but crop={edge - 1}"
+    ):
         discriminator(smaller, smaller)
 
 
@@ -93,13 +95,13 @@ def test_a_training_step_changes_every_layer() -> None:
 
 def test_what_cannot_be_built_is_said_in_words() -> None:
     for layers in (1, 0, -3):
-        with pytest.raises(UsageError, match=r"discriminator\.layers"):
+        with pytest.raises(UsageError, match=r"^layers="):
             PatchGAN(layers)
-        with pytest.raises(UsageError, match=r"discriminator\.layers"):
+        with pytest.raises(UsageError, match=r"^layers="):
             smallest_image(layers)
-    with pytest.raises(UsageError, match=r"discriminator\.norm"):
+    with pytest.raises(UsageError, match=r"^norm="):
         PatchGAN(norm="layer")
-    with pytest.raises(UsageError, match=r"discriminator\.width"):
+    with pytest.raises(UsageError, match=r"^width="):
         PatchGAN(width=0)
 
 

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from ir_lightning.data.degradations.atmosphere import transmission, veil
@@ -48,5 +47,7 @@ class HeavyRain(Degradation):
         return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)
 
     def _blurred(self, scene: Scene) -> Tensor:
+        from kornia.filters import gaussian_blur2d  # not for the preflight
+
         sigma = scene.numbers(self.blur).clamp(min=1e-3)[:, None].expand(-1, 2)
         return gaussian_blur2d(scene.clean, BLUR_WINDOW, sigma, border_type="replicate")

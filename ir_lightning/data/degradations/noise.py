@@ -2,7 +2,6 @@
 
 import math
 
-from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d
 from torch import Tensor
 
 from ir_lightning.data.degradations.degradation import Degradation
@@ -39,6 +38,8 @@ class Noise(Degradation):
 
     def _unit_noise(self, scene: Scene) -> Tensor:
         """(B, C, H, W): Gaussian, of mean 0 and variance 1 at every pixel."""
+        from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d  # not for the preflight
+
         channels, height, width = scene.clean.shape[1:]
         if self.correlation == 0:
             return scene.normal(channels, height, width)

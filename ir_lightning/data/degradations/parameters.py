@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ir_lightning.arguments import check_number, written
 from ir_lightning.errors import UsageError
 
 Range = float | Sequence[float]
@@ -28,8 +29,8 @@ def interval(name: str, value: Range, smallest: float, largest: float) -> Interv
         legal = False
     if not legal:
         raise UsageError(
-            f"The composition's {name} = {value} is not possible; give a number, or a range "
-            f"[low, high], between {smallest:g} and {largest:g}."
+            f"{name}={written(value)}: give a number, or a range [low, high], between "
+            f"{smallest:g} and {largest:g}."
         )
     return float(low), float(high)
 
@@ -40,9 +41,4 @@ def fixed(name: str, value: float, smallest: float, largest: float) -> float:
     Raises:
         UsageError: not one number, or beyond the legal values.
     """
-    if not (isinstance(value, int | float) and smallest <= value <= largest):
-        raise UsageError(
-            f"The composition's {name} = {value} is not possible; give one number between "
-            f"{smallest:g} and {largest:g}."
-        )
-    return float(value)
+    return float(check_number(name, value, smallest, largest))

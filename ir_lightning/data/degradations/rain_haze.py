@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ir_lightning.arguments import written
 from ir_lightning.data.degradations.atmosphere import transmission
 from ir_lightning.data.degradations.degradation import Degradation
 from ir_lightning.data.degradations.parameters import Range, fixed, interval
@@ -45,17 +46,20 @@ class RainHaze(Degradation):
         focal: float = 2262.0,
         streaks: Streaks | None = None,
     ) -> None:
-        self.weather = [[float(number) for number in triple] for triple in weather]
+        try:
+            self.weather = [[float(number) for number in triple] for triple in weather]
+            legal = [a >= b >= 0 and radius >= 0 for a, b, radius in self.weather]
+        except (TypeError, ValueError):
+            legal = []
+        if not (legal and all(legal)):
+            raise UsageError(
+                f"weather={written(weather)}: give a list of [alpha, beta, drop radius] with "
+                "alpha >= beta >= 0."
+            )
         self.light = interval("light", light, 0, 1)
         self.distance = fixed("distance", distance, 0, 1e5)
         self.focal = fixed("focal", focal, 0, 1e5)
         self.streaks = streaks or Streaks(brightness=(0.6, 1.0))
-        legal = [len(t) == 3 and t[0] >= t[1] >= 0 and t[2] >= 0 for t in self.weather]
-        if not (legal and all(legal)):
-            raise UsageError(
-                f"The composition's weather = {self.weather} is not possible; give a list of "
-                "[alpha, beta, drop radius] with alpha >= beta >= 0."
-            )
 
     def compose(self, scene: Scene) -> Tensor:
         alpha, beta, radius = scene.choice(self.weather)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ir_lightning.arguments import written
 from ir_lightning.data.degradations.parameters import Range, fixed, interval
 from ir_lightning.data.degradations.scene import Scene
 from ir_lightning.errors import UsageError
@@ -50,12 +51,13 @@ class Streaks:
         self.length = interval("length", length, 1, 500)
         self.brightness = interval("brightness", brightness, 0, 1)
         self.spread = fixed("spread", spread, 0, 90)
-        self.scales = [float(scale) for scale in scales]
-        if not self.scales or min(self.scales) <= 0:
+        given = list(scales) if isinstance(scales, Sequence) else []
+        if not given or not all(type(scale) in (int, float) and scale > 0 for scale in given):
             raise UsageError(
-                f"The streaks' scales = {self.scales} are not possible; give one positive "
-                "magnification for each layer, such as [1, 1.6, 2.5]."
+                f"scales={written(scales)}: give one positive magnification for each layer, such "
+                "as [1, 1.6, 2.5]."
             )
+        self.scales = [float(scale) for scale in given]
 
     def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
         """Draw the rain of a batch.

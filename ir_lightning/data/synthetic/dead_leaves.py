@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_lightning.arguments import check_whole, check_wholes, written
 from ir_lightning.data.samples import Depth, Image, Sample
 from ir_lightning.data.synthetic.depth import normalised
 from ir_lightning.errors import UsageError
@@ -47,15 +48,18 @@ class DeadLeaves:
         seed: int = 0,
         radius: Sequence[float] = (6.0, 100.0),
     ) -> None:
-        self.count = count
-        self.seed = seed
-        self.height, self.width = (size, size) if isinstance(size, int) else map(int, size)
-        self.smallest, self.largest = map(float, radius)
-        if count < 1 or min(self.height, self.width) < 1 or not 0 < self.smallest < self.largest:
-            raise UsageError(
-                f"Dead leaves with count = {count}, size = {size} and radius = {radius} are not "
-                "possible; give positive numbers, and radius as [smallest, largest]."
-            )
+        self.count = check_whole("count", count, 1)
+        self.seed = check_whole("seed", seed, 0)
+        sides = [size, size] if isinstance(size, int) else size
+        if len(check_wholes("size", sides)) != 2:
+            raise UsageError(f"size={written(size)}: give a whole number, or [height, width].")
+        self.height, self.width = sides
+        try:
+            self.smallest, self.largest = map(float, radius)
+        except (TypeError, ValueError):
+            self.smallest = self.largest = 0.0
+        if not 0 < self.smallest < self.largest:
+            raise UsageError(f"radius={written(radius)}: give [smallest, largest], both above 0.")
 
     def __len__(self) -> int:
         return self.count

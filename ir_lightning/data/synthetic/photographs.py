@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.data.samples import Depth, Image, Sample
 from ir_lightning.data.synthetic.depth import (
     Disparity,
@@ -58,13 +59,10 @@ class Photographs:
                 raise UsageError(
                     f"There is no photograph '{name}'; choose from {', '.join(sorted(FILES))}."
                 )
-        if not names or draws < 1:
-            raise UsageError(
-                f"Photographs with names = {list(names)} and draws = {draws} are none; "
-                "give at least one name and one draw."
-            )
+        if not names:
+            raise UsageError(f"names=[]: give one or more of {', '.join(sorted(FILES))}.")
         self.names = list(names)
-        self.draws = draws
+        self.draws = check_whole("draws", draws, 1)
 
     def __len__(self) -> int:
         return len(self.names) * self.draws

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ir_lightning.errors import UsageError
+from ir_lightning.arguments import check_wholes
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
 from ir_lightning.networks.layers import initialise
 from ir_lightning.networks.shapes import KERNEL, level_widths
@@ -79,13 +79,7 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, scales: Sequence[int]) -> None:
         super().__init__()
-        numbers = isinstance(scales, Sequence) and all(type(n) is int and n >= 1 for n in scales)
-        if not numbers or not 0 < len(scales) == len(set(scales)):
-            raise UsageError(
-                "discriminator.scales must be a list of different whole numbers from 1, "
-                f"not {scales!r}."
-            )
-        self.scales = tuple(scales)
+        self.scales = tuple(check_wholes("scales", scales, distinct=True))
         narrow = max(1, channels // len(self.scales))
         self.levels = nn.ModuleList(nn.Conv2d(channels, narrow, 1) for _ in self.scales)
         self.out_channels = channels + narrow * len(self.scales)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.layers import initialise, norm_named
 from ir_lightning.networks.shapes import KERNEL, level_widths, patch_strides, smallest_image
@@ -29,10 +30,11 @@ class PatchGAN(nn.Module):
         self, layers: int = 5, width: int = 64, norm: str = "instance", channels: int = 3
     ) -> None:
         super().__init__()
+        check_whole("width", width, 1)
+        check_whole("channels", channels, 1)
         strides = patch_strides(layers)
-        norm_class = norm_named(norm, "discriminator.norm")
-        if width < 1:
-            raise UsageError(f"discriminator.width must be 1 or more, not {width}.")
+        self.count = layers
+        norm_class = norm_named(norm)
         self.smallest = smallest_image(layers)
         self.layers = nn.Sequential()
         inputs = 2 * channels
@@ -45,11 +47,19 @@ class PatchGAN(nn.Module):
         self.layers.append(nn.Conv2d(inputs, 1, KERNEL, strides[-1], padding=1))
         initialise(self)
 
-    def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        if min(height, width) < self.smallest:
+    def check_crop(self, crop: int) -> None:
+        """Refuse crops out of which no logit is made.
+
+        Raises:
+            UsageError: ``crop``, their side in pixels, is below :func:`smallest_image`.
+        """
+        if crop < self.smallest:
             raise UsageError(
-                f"An image of {height}x{width} pixels is too small for discriminator.layers: "
-                f"it needs {self.smallest}x{self.smallest}, so use fewer layers or larger crops."
+                f"layers={self.count} needs crops of at least {self.smallest} pixels, but "
+                f"crop={crop}: use fewer layers or larger crops."
             )
-        return self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
+
+    def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
+        self.check_crop(min(image.shape[-2:]))
+        logits: Tensor = self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
+        return logits

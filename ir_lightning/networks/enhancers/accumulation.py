@@ -64,5 +64,6 @@ class AccumulationBlock(Block):
 
     def _split(self, sums: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Of each sum, the complete part of the next layer, and the rest."""
-        parts = [total.split([self.growth, total.shape[1] - self.growth], dim=1) for total in sums]
+        rest = sums[0].shape[1] - self.growth
+        parts = [torch.split(total, [self.growth, rest], dim=1) for total in sums]
         return [now for now, _ in parts], [later for _, later in parts]

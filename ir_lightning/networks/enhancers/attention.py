@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
+from ir_lightning.arguments import check_whole
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.enhancers.residual import ResidualUnit, layer
 
 
@@ -79,9 +80,9 @@ class Attention(Enhancer):
         positions: int | Sequence[int] = (1,),
     ) -> None:
         super().__init__(positions)
-        self.steps = check_whole("steps", steps)
-        self.blocks = check_whole("blocks", blocks)
-        self.width = check_whole("width", width)
+        self.steps = check_whole("steps", steps, 1)
+        self.blocks = check_whole("blocks", blocks, 1)
+        self.width = check_whole("width", width, 1)
 
     def build(self, channels: int) -> Block:
         return AttentionBlock(channels, self.steps, self.blocks, self.width)

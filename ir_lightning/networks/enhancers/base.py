@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ir_lightning.errors import UsageError
+from ir_lightning.arguments import check_wholes
 
 
 class Block(nn.Module):
@@ -29,7 +29,8 @@ class Block(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features)
+        enhanced: Tensor = self.layers(features)
+        return enhanced
 
 
 class Enhancer(ABC):
@@ -46,13 +47,9 @@ class Enhancer(ABC):
     """
 
     def __init__(self, positions: int | Sequence[int] = (1,)) -> None:
-        self.positions = (positions,) if isinstance(positions, int) else tuple(positions)
-        whole = all(isinstance(k, int) and k >= 1 for k in self.positions)
-        if not (self.positions and whole and len(set(self.positions)) == len(self.positions)):
-            raise UsageError(
-                "enhancer.positions must be one or more different whole numbers from 1, "
-                f"not {positions!r}."
-            )
+        several = [positions] if isinstance(positions, int) else positions
+        check_wholes("positions", several, distinct=True)
+        self.positions = tuple(several)
 
     @abstractmethod
     def build(self, channels: int) -> Block:
@@ -60,28 +57,3 @@ class Enhancer(ABC):
 
         The generator draws the first weights of every ``nn.Conv2d`` in it.
         """
-
-
-def check_whole(key: str, value: int, least: int = 1) -> int:
-    """``value`` itself.
-
-    Raises:
-        UsageError: if it is no whole number of at least ``least``; names ``enhancer.key``.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"enhancer.{key} must be a whole number from {least}, not {value!r}.")
-    return value
-
-
-def check_dilations(dilations: Sequence[int]) -> tuple[int, ...]:
-    """The dilations of a block's convolutions.
-
-    Raises:
-        UsageError: if there is none or one is no whole number from 1.
-    """
-    whole = all(isinstance(dilation, int) and dilation >= 1 for dilation in dilations)
-    if not (dilations and whole):
-        raise UsageError(
-            f"enhancer.dilations must be one or more whole numbers from 1, not {list(dilations)!r}."
-        )
-    return tuple(dilations)

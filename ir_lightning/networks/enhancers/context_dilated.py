@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
+from ir_lightning.arguments import check_whole, check_wholes
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.layers import Norm, norm_named
 
 
@@ -60,10 +61,10 @@ class ContextDilated(Enhancer):
         norm: str = "none",
     ) -> None:
         super().__init__(positions)
-        self.blocks = check_whole("blocks", blocks)
-        self.width = check_whole("width", width)
-        self.dilations = check_dilations(dilations)
-        self.norm = norm_named(norm, "enhancer.norm")
+        self.blocks = check_whole("blocks", blocks, 1)
+        self.width = check_whole("width", width, 1)
+        self.dilations = tuple(check_wholes("dilations", dilations))
+        self.norm = norm_named(norm)
 
     def build(self, channels: int) -> Block:
         units = (ContextUnit(self.width, self.dilations, self.norm) for _ in range(self.blocks))

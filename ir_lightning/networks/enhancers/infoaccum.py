@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from ir_lightning.arguments import check_whole, check_wholes
 from ir_lightning.networks.enhancers.accumulation import AccumulationBlock
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.layers import norm_named
 
 
@@ -30,10 +31,10 @@ class InfoAccum(Enhancer):
         norm: str = "instance",
     ) -> None:
         super().__init__(positions)
-        self.layers = check_whole("layers", layers, least=0)
-        self.growth = check_whole("growth", growth)
-        self.dilations = check_dilations(dilations)
-        self.norm = norm_named(norm, "enhancer.norm")
+        self.layers = check_whole("layers", layers, 0)
+        self.growth = check_whole("growth", growth, 1)
+        self.dilations = tuple(check_wholes("dilations", dilations))
+        self.norm = norm_named(norm)
 
     def build(self, channels: int) -> Block:
         return AccumulationBlock(channels, self.layers, self.growth, self.dilations, self.norm)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
+from ir_lightning.arguments import check_whole
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.layers import Norm, norm_named
 
 
@@ -71,9 +72,9 @@ class Recursive(Enhancer):
         norm: str = "none",
     ) -> None:
         super().__init__(positions)
-        self.recursions = check_whole("recursions", recursions)
-        self.width = check_whole("width", width)
-        self.norm = norm_named(norm, "enhancer.norm")
+        self.recursions = check_whole("recursions", recursions, 1)
+        self.width = check_whole("width", width, 1)
+        self.norm = norm_named(norm)
 
     def build(self, channels: int) -> Block:
         return RecursiveBlock(channels, self.recursions, self.width, self.norm)

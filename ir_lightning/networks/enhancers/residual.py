@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_whole
+from ir_lightning.arguments import check_whole
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.layers import Norm, norm_named
 
 
@@ -22,7 +23,8 @@ class ResidualUnit(nn.Module):
         self.layers = nn.Sequential(*layer(width, width, norm), *layer(width, width, norm))
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.layers(features)
+        change: Tensor = self.layers(features)
+        return features + change
 
 
 class Residual(Enhancer):
@@ -54,9 +56,9 @@ class Residual(Enhancer):
         norm: str = "instance",
     ) -> None:
         super().__init__(positions)
-        self.blocks = check_whole("blocks", blocks)
-        self.width = check_whole("width", width)
-        self.norm = norm_named(norm, "enhancer.norm")
+        self.blocks = check_whole("blocks", blocks, 1)
+        self.width = check_whole("width", width, 1)
+        self.norm = norm_named(norm)
 
     def build(self, channels: int) -> Block:
         units = (ResidualUnit(self.width, self.norm) for _ in range(self.blocks))

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ir_lightning.networks.enhancers.base import Block, Enhancer, check_dilations, check_whole
+from ir_lightning.arguments import check_whole, check_wholes
+from ir_lightning.networks.enhancers.base import Block, Enhancer
 
 
 class DilatedConvolution(nn.Module):
@@ -81,9 +82,9 @@ class Scan(Enhancer):
         positions: int | Sequence[int] = (1,),
     ) -> None:
         super().__init__(positions)
-        self.width = check_whole("width", width)
-        self.dilations = check_dilations(dilations)
-        self.reduction = check_whole("reduction", reduction)
+        self.width = check_whole("width", width, 1)
+        self.dilations = tuple(check_wholes("dilations", dilations))
+        self.reduction = check_whole("reduction", reduction, 1)
 
     def build(self, channels: int) -> Block:
         squeezed = max(1, self.width // self.reduction)

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from ir_lightning.arguments import check_whole, written
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Enhancer
 from ir_lightning.networks.layers import Norm, initialise, norm_named, pad_to_multiple
-from ir_lightning.networks.shapes import DEPTHS, level_widths
+from ir_lightning.networks.shapes import DEEPEST, level_widths, smallest_crop
 from ir_lightning.networks.upsamplers import Upsampler
 
 
@@ -48,14 +49,12 @@ class EncoderDecoderBase(nn.Module, ABC):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        if depth not in DEPTHS:
-            raise UsageError(f"depth must be one of {DEPTHS[0]} to {DEPTHS[-1]}, not {depth}.")
-        if width < 1:
-            raise UsageError(f"width must be 1 or more, not {width}.")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"generator.dropout must be at least 0 and below 1, not {dropout}.")
-        norm_class = norm_named(norm, "generator.norm")
-        self.depth = depth
+        self.depth = check_whole("depth", depth, 1, DEEPEST)
+        check_whole("width", width, 1)
+        check_whole("channels", channels, 1)
+        if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+            raise UsageError(f"dropout={written(dropout)}: give a number from 0 to below 1.")
+        norm_class = norm_named(norm)
         widths = level_widths(depth, width)
         enhanced = self._add_enhancers(enhancer, [channels, *widths[:-1]])
         self.encoder = nn.ModuleList(
@@ -67,6 +66,18 @@ class EncoderDecoderBase(nn.Module, ABC):
             for level in range(depth, 0, -1)
         )
         initialise(self)
+
+    def check_crop(self, crop: int) -> None:
+        """Refuse training crops that would be little else than padding.
+
+        Raises:
+            UsageError: ``crop``, their side in pixels, is below 2^depth.
+        """
+        if crop < smallest_crop(self.depth):
+            raise UsageError(
+                f"depth={self.depth} halves the image {self.depth} times, which crop={crop} cannot "
+                f"carry: set crop={smallest_crop(self.depth)} or more, or a smaller depth."
+            )
 
     def forward(self, degraded: Tensor) -> Tensor:
         height, width = degraded.shape[-2:]
@@ -98,8 +109,9 @@ class EncoderDecoderBase(nn.Module, ABC):
         deepest = max(enhancer.positions)
         if deepest > self.depth:
             raise UsageError(
-                f"enhancer.positions holds {deepest}, but a generator of depth={self.depth} has "
-                f"no encoder layer {deepest}: lower the position or raise depth."
+                f"enhancer.positions={list(enhancer.positions)}: there is no encoder layer "
+                f"{deepest} at depth={self.depth}; use positions up to {self.depth} or a larger "
+                "depth."
             )
         outputs = list(inputs)
         for position in enhancer.positions:

@@ -25,7 +25,7 @@ class UNet(EncoderDecoderBase):
 
     def decode(self, features: list[Tensor]) -> Tensor:
         *skips, bottleneck = features
-        decoded = self.decoder[0](bottleneck)
+        decoded: Tensor = self.decoder[0](bottleneck)
         for layer, skip in zip(self.decoder[1:], reversed(skips), strict=True):
             decoded = layer(torch.cat([skip, decoded], dim=1))
         return decoded

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional as F
 
+from ir_lightning.arguments import check_whole
 from ir_lightning.data.dataset import EvaluationPairs
 from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
@@ -41,10 +42,8 @@ class Balance(Callback):
     """
 
     def __init__(self, windows: int, side: int) -> None:
-        if windows < FEWEST:
-            raise UsageError(f"callbacks.balance.windows={windows}: give {FEWEST} or more.")
-        self.windows = windows
-        self.side = side
+        self.windows = check_whole("windows", windows, FEWEST)
+        self.side = check_whole("side", side, 1)
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:

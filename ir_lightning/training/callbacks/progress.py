@@ -5,13 +5,21 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from ir_lightning.arguments import check_whole
+
 
 class IterationBar(TQDMProgressBar):
     """Lightning's bar, counting iterations instead of epochs.
 
     Args:
-        refresh_rate: iterations between two updates.
+        refresh_rate: iterations between two updates; 0 shows no bar.
+
+    Raises:
+        UsageError: it is no such number.
     """
+
+    def __init__(self, refresh_rate: int = 10) -> None:
+        super().__init__(check_whole("refresh_rate", refresh_rate, 0))
 
     def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)
