@@ -183,7 +183,6 @@ def multiply_adds(generator: nn.Module) -> int | None:
 
 def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
     """Counts and scores of a finished run."""
-    scores = mean_scores(system.test_rows, list(system.protocols))
     networks = dict(system.named_children())
     d_saturated_at = getattr(system, "d_saturated_at", None)
     return {
@@ -195,6 +194,14 @@ def measure(system: RestorationSystem, saver: Checkpoints) -> dict[str, Any]:
         "multiply_adds": multiply_adds(system.generator),
         "d_saturated_at": int(d_saturated_at) or None if d_saturated_at is not None else None,
         "best_validation": saver.best,
+        **measure_test(system),
+    }
+
+
+def measure_test(system: RestorationSystem) -> dict[str, Any]:
+    """Scores of a tested system, and where it was tested."""
+    scores = mean_scores(system.test_rows, list(system.protocols))
+    return {
         "protocol": system.protocol,
         "images": len(system.test_rows),
         "tiled_images": system.tiled_images,
