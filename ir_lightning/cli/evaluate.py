@@ -54,7 +54,9 @@ def runs_and_overrides(words: list[str], runs: Path) -> tuple[list[State], list[
         UsageError: a word names no run before any does.
     """
     states: dict[Path, State] = {}
-    for place, word in enumerate(words):
+    rest = list(words)
+    while rest:
+        word = rest[0]
         try:
             if "=" in word and may_be_changed(word) and not (runs / word).exists():
                 break
@@ -64,8 +66,7 @@ def runs_and_overrides(words: list[str], runs: Path) -> tuple[list[State], list[
                 break
             raise
         states[state.run_dir.resolve()] = state
-    else:
-        place = len(words)
+        rest.pop(0)
     if not states:
         raise UsageError(f"{words[0]}: name a run before it, as `ir-lightning runs list` does.")
-    return list(states.values()), words[place:]
+    return list(states.values()), rest

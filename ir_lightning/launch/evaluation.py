@@ -82,7 +82,7 @@ def with_evaluation(
         return _applied(plain, composed, keys)
     except (LookupError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{run_dir / CONFIG} is not the configuration of a run ({type(error).__name__}: {error})."
+            f"{run_dir / CONFIG}: it is not the configuration of a run ({error!r})."
         ) from error
 
 

@@ -18,6 +18,7 @@ CONFIG = "config.yaml"
 COMMAND = "the train.py command that it is a run of"
 RECORD = {"asked": "overrides", "discriminator_won_at": "d_saturated_at"}
 SYSTEM = {"won_accuracy": "saturated_accuracy", "won_iterations": "saturated_iterations"}
+STATE = {"wins": "d_saturated_for", "won_at": "d_saturated_at"}
 EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
 """Keys of ``recipe`` that were about evaluation."""
 
@@ -68,6 +69,11 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if "discriminator" in system:
             renewed["system"] |= saturation
     return renewed
+
+
+def current_system_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``state_dict`` of a system with today's names of its buffers."""
+    return _renamed(state, STATE)
 
 
 def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from ir_lightning.errors import DataError
 from ir_lightning.files import atomic_write
+from ir_lightning.runs.legacy import current_system_state
 from ir_lightning.training.loggers.curve import CurveLogger
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -157,6 +158,8 @@ def load_state(path: Path) -> State:
         whole = zipfile.is_zipfile(path)
         what = "it holds more than tensors and plain values" if whole else "it is damaged"
         raise DataError(f"{path} is not read: {what} ({type(error).__name__}).") from None
+    if "system" in state:
+        state["system"] = current_system_state(state["system"])
     return state
 
 

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-
 from ir_lightning.build import build
 from ir_lightning.data.module import RestorationData
 from ir_lightning.runs.record import write_rows
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
-from ir_lightning.training.callbacks.preemption import StopRequest
+from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
 from ir_lightning.training.loop import measure_test, new_trainer, prepare
 from ir_lightning.training.weights import load_kept
 
@@ -45,7 +43,9 @@ def evaluate(
     prepare(config)
     system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(tests_only(config["data"]), "data")
-    trainer = new_trainer(on_one_device(config), callbacks)
+    system.iteration = data.iterations  # it is trained
+    pictures = [ImageGrid(folder / "images" / "grid.png"), Gallery(folder)]
+    trainer = new_trainer(on_one_device(config), [Preemption(signals), *pictures])
     trainer.strategy.precision_plugin.convert_module(system)  # first: weights keep their digits
     load_kept(system.generator, run_dir, system.evaluation.weights)
     trainer.test(system, data, verbose=False)

@@ -51,10 +51,7 @@ def train(
         RunError: the run cannot go on; the message says why.
         Stopped: a signal asked for it, and the training is saved.
     """
-    quiet()
-    if config["threads"] is not None:
-        torch.set_num_threads(config["threads"])
-    pl.seed_everything(config["seed"], verbose=False)
+    prepare(config)
     system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
 
@@ -102,6 +99,14 @@ def train(
     finally:
         close(loggers, status)
     return measured
+
+
+def prepare(config: dict[str, Any]) -> None:
+    """Set what holds for the whole process: warnings, threads and seeds."""
+    quiet()
+    if config["threads"] is not None:
+        torch.set_num_threads(config["threads"])
+    pl.seed_everything(config["seed"], verbose=False)
 
 
 def end_processes(trainer: pl.Trainer | None) -> None:

@@ -82,8 +82,8 @@ def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
     path = run_dir / "checkpoints" / (BEST if weights == "best" else LAST)
     if not path.is_file():
         raise UsageError(
-            f"{path}, which holds the {weights} weights, is not there (`runs clean` deletes the last "
-            "ones): train that run again with rerun=true."
+            f"{path}, which holds the {weights} weights, is not there (`runs clean` deletes the "
+            "last ones): train that run again with rerun=true."
         )
     state = load_state(path)
     system = state.get("state_dict") or state.get("system", {})

@@ -1,4 +1,4 @@
-"""Records and configurations of earlier versions are read in today's words."""
+"""Records, configurations and checkpoints of earlier versions are read in today's words."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from ir_lightning.build import TRAININGS, refuse_untrusted
 from ir_lightning.launch.config import load_config
 from ir_lightning.runs.identity import evaluation_hash, training_hash
-from ir_lightning.runs.legacy import current_config, current_record
+from ir_lightning.runs.legacy import current_config, current_record, current_system_state
 from ir_lightning.runs.record import read_result
 
 
@@ -51,6 +51,9 @@ def test_what_is_up_to_date_passes_unchanged() -> None:
     assert current_config({"anything": 1}) == {"anything": 1}
 
 
-def test_old_keys_of_records(tmp_path: Path) -> None:
+def test_old_keys_of_records_and_buffers(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"asked": ["depth=3"], "discriminator_won_at": 7}')
     assert read_result(tmp_path) == {"overrides": ["depth=3"], "d_saturated_at": 7}
+    state = {"wins": 1, "won_at": 2, "generator.x": 3}
+    new = {"d_saturated_for": 1, "d_saturated_at": 2, "generator.x": 3}
+    assert current_system_state(state) == new
