@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from ir_lightning.cli import data, runs
+from ir_lightning.cli.evaluate import evaluate
 from ir_lightning.cli.experiment import experiment, report
 from ir_lightning.cli.images import restore, score
 from ir_lightning.cli.train import train
@@ -30,7 +31,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.command(add_help_option=False, context_settings=EVERYTHING)(train)
-for command in (restore, score, experiment, report):
+for command in (evaluate, restore, score, experiment, report):
     app.command()(command)
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -20,15 +19,14 @@ from omegaconf.errors import OmegaConfBaseException
 from ir_lightning.build import TRAININGS, refuse_untrusted
 from ir_lightning.errors import StorageError, UsageError
 from ir_lightning.files import temporaries
-from ir_lightning.launch.attempt import Record, record_run
+from ir_lightning.launch.attempt import Job, Record, record_run
 from ir_lightning.launch.preflight import check
 from ir_lightning.runs.claim import ATTEMPTS, PENDING, Claim, TakenError
 from ir_lightning.runs.identity import training_hash
-from ir_lightning.runs.legacy import current_config
+from ir_lightning.runs.legacy import COMMAND, CONFIG, read_config
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import SWEEPS, State
 
-COMMAND = "the train.py command that asked for it"
 READ = ("seed", "threads", "system", "data", "callbacks", "logger", "checkpoint", "evaluation")
 """What a training reads of a configuration, beside what the check looks at."""
 HASH = re.compile(r"[0-9a-f]{10}")
@@ -51,8 +49,8 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
             trains the run.
         RunError, Stopped: as in :func:`ir_lightning.launch.run.run`.
     """
-    path = run_dir / "config.yaml"
-    plain = _read(path)
+    path = run_dir / CONFIG
+    plain = read_config(run_dir)
     refuse_untrusted(plain, path, TRAININGS.plus(trust))
     images, config_hash = _checked(plain, path)
     try:
@@ -70,17 +68,7 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
     config_hash = next((str(each) for each in told if HASH.fullmatch(str(each))), config_hash)
     given = record.get("overrides")
     overrides = [str(override) for override in given] if isinstance(given, list) else []
-    return record_run(plain, overrides, config_hash, run_dir, images, claim, record, True)
-
-
-def _read(path: Path) -> Any:
-    try:
-        plain = yaml.safe_load(path.read_text("utf-8"))
-        return current_config(plain) if isinstance(plain, dict) else plain
-    except OSError:
-        raise UsageError(f"{path}: it was never begun; give {COMMAND}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UsageError(f"{path}: it cannot be read; give {COMMAND}.") from None
+    return record_run(Job(plain, overrides, config_hash, run_dir, images), claim, record, True)
 
 
 def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:

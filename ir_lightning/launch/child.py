@@ -22,6 +22,10 @@ from ir_lightning.runs.claim import still_ours
 from ir_lightning.runs.record import LOG
 from ir_lightning.runs.state import iteration_of
 
+Guard = Callable[[], None]
+"""Raises when a run must not be written to any more."""
+Work = Callable[[Guard, Signals], dict[str, Any]]
+"""What needs torch; returns the measured part of the result record."""
 POLL = 1.0  # seconds between two looks at a running training
 
 # One process imports torch once, and every training is a fork of it: seconds saved for each run.
@@ -31,19 +35,11 @@ if "forkserver" in _methods:
     CONTEXT.set_forkserver_preload(["ir_lightning.training.fork_point"])
 
 
-def train_in_child(
-    config: dict[str, Any],
-    run_dir: Path,
-    config_hash: str,
-    attempt: Path,
-    watch: Callable[[], None],
-) -> dict[str, Any]:
-    """Train in a child process, which writes what it says to ``log.txt`` of the attempt.
+def work_in_child(work: Work, attempt: Path, watch: Callable[[], None]) -> dict[str, Any]:
+    """Work on a run in a child process, which writes what it says to ``log.txt`` of the attempt.
 
     Args:
-        config: plain, resolved configuration.
-        run_dir: the run's directory.
-        config_hash: config hash.
+        work: trains, or evaluates; it is pickled.
         attempt: the folder of the claim, which this process holds.
         watch: called about every :data:`POLL` seconds.
 
@@ -57,8 +53,8 @@ def train_in_child(
     """
     ours, theirs = CONTEXT.Pipe(duplex=False)
     settings = (dict(os.environ), list(sys.path), Path.cwd())
-    arguments = (theirs, settings, config, run_dir, config_hash, attempt)
-    child = CONTEXT.Process(target=_train, args=arguments, name=run_dir.name)
+    name = attempt.parents[1].name
+    child = CONTEXT.Process(target=_live, args=(theirs, settings, work, attempt), name=name)
 
     def pass_on(number: int) -> None:
         if child.pid is not None and child.is_alive():
@@ -97,13 +93,8 @@ def _death(code: int) -> str:
     return f"its process was killed by {name}{hint}"
 
 
-def _train(
-    pipe: Connection,
-    settings: tuple[dict[str, str], list[str], Path],
-    config: dict[str, Any],
-    run_dir: Path,
-    config_hash: str,
-    attempt: Path,
+def _live(
+    pipe: Connection, settings: tuple[dict[str, str], list[str], Path], work: Work, attempt: Path
 ) -> None:
     """The child's life."""
     os.environ.clear()
@@ -115,12 +106,9 @@ def _train(
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(log, stream.fileno())
-    config["callbacks"].pop("progress", None)  # nobody watches a bar in a file
     with Signals() as signals:
         try:
-            from ir_lightning.training.loop import train
-
-            measured = train(config, run_dir, config_hash, lambda: still_ours(attempt), signals)
+            measured = work(lambda: still_ours(attempt), signals)
             pipe.send(("measured", measured))
         except Stopped as stop:
             pipe.send((Stopped.__name__, (stop.signum, stop.where)))

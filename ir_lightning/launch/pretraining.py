@@ -72,15 +72,20 @@ def _instead(
     config: DictConfig, overrides: Sequence[str], others: list[str]
 ) -> tuple[DictConfig, list[str]]:
     """The configuration in which ``others`` replace what they are about in ``overrides``."""
-    replaced = {_key(override) for override in others} | {"pretrain", "run_dir"}
-    kept = [o for o in overrides if not replaced & set(_ancestors(_key(o)))]
+    replaced = {key_of(override) for override in others} | {"pretrain", "run_dir"}
+    kept = [o for o in overrides if not replaced & set(_ancestors(key_of(o)))]
     overrides = [*kept, *others]
     first = load_config(overrides)
     first.paths = config.paths  # where things lie was settled when the command began
     return first, overrides
 
 
-def _key(override: str) -> str:
+def key_of(override: str) -> str:
+    """The key, or the group, that an override is about.
+
+    >>> key_of("+metric@evaluation.metrics=[vif]")
+    'metric'
+    """
     found = KEY.match(override)
     return found[1] if found else override
 

@@ -11,13 +11,16 @@ from omegaconf import DictConfig
 from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.launch import ranks
-from ir_lightning.launch.attempt import Record, console, record_run, show
+from ir_lightning.launch.attempt import Job, Record, claim_on, console, record_run, show
+from ir_lightning.launch.evaluate import evaluate
+from ir_lightning.launch.evaluation import of_evaluation
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.pretraining import FirstRun
 from ir_lightning.launch.signals import Signals
-from ir_lightning.runs.claim import Claim, TakenError, still_ours
-from ir_lightning.runs.identity import directory_of, training_hash
-from ir_lightning.runs.record import reset_run
+from ir_lightning.runs.claim import TakenError, still_ours
+from ir_lightning.runs.evaluations import evaluation_folder
+from ir_lightning.runs.identity import directory_of, evaluation_hash, training_hash
+from ir_lightning.runs.record import read_result, reset_run
 from ir_lightning.runs.state import State, has_failed, state_of
 
 POLL = 2.0  # seconds
@@ -43,54 +46,64 @@ def run(
         RunError: it failed under way, which is recorded in ``result.json``.
         Stopped: a signal asked for it; the same command continues.
     """
-    config, notices, images, first = check(config, overrides)
+    ready = check(config, overrides)
+    config, plain = ready.config, resolve(ready.config)
     config_hash = training_hash(config)
     run_dir = directory_of(config, overrides, config_hash)
-    if ranks.rank() > 0:
-        return _follow(resolve(config), run_dir, config_hash)
-    for notice in notices:
-        console.print(notice)
     known = state_of(run_dir)
-    found = known.record.get("config_hash", config_hash) if known else config_hash
-    if found != config_hash and not config.rerun:
-        raise UsageError(
-            f"run_dir={run_dir} holds a run of another configuration ({found}, not "
-            f"{config_hash}): choose another run_dir, or rerun=true to replace it."
-        )
-    again = config.rerun and not in_sweep  # a sweep has put such runs back into its queue
-    if known and known.status == "finished" and not again:
+    restart = config.rerun and not in_sweep  # a sweep has put such runs back into its queue
+    finished = known is not None and known.status == "finished" and not restart
+    if ranks.rank() > 0:
+        return {} if finished else _follow(plain, run_dir, config_hash)
+    for notice in ready.notices:
+        console.print(notice)
+    _refuse_another_run(known, config_hash, config.rerun)
+    folder = evaluation_folder(run_dir, evaluation_hash(plain))
+    if in_sweep and not retry and _left_alone(run_dir, folder, config.sweep.fail_fast):
+        return read_result(folder)
+    if finished and folder == run_dir:
         console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
         if not in_sweep:
-            show(known.record, run_dir)
-        return known.record
-    if in_sweep and not retry and known and _left_alone(known, config.sweep.fail_fast):
-        return known.record
+            show(read_result(run_dir), run_dir)
+        return read_result(run_dir)
+    if finished:
+        about = ", ".join(of_evaluation(overrides)) or "the default settings"
+        console.print(f"Trained already; evaluating with {about}: {run_dir}", soft_wrap=True)
+        return evaluate(plain, run_dir, overrides, ready.images["test"], in_sweep)
     if not in_sweep:  # a sweep has done so for all its runs
         from ir_lightning.training.trial import refuse_unbuildable
 
-        refuse_unbuildable(resolve(config))
+        refuse_unbuildable(plain)
     try:
-        claim = Claim.take(run_dir)
+        claim = claim_on(run_dir)
     except TakenError as taken:
-        if in_sweep:
+        if not in_sweep:
+            raise UsageError(
+                f"{run_dir} is being trained by {taken}: wait for it, or stop it first."
+            ) from None
+        if folder == run_dir:
             console.print(f"Left to {taken}, which trains it: {run_dir}", soft_wrap=True)
-            return known.record if known else {}
-        raise UsageError(
-            f"{run_dir} is being trained by {taken}: wait for it, or stop it first."
-        ) from None
-    except OSError as error:
-        raise UsageError(f"run_dir={run_dir} cannot be written: {error.strerror}.") from None
-    state = state_of(run_dir)
-    if state and state.record.get("status") == "finished" and not again:  # a moment ago
+            return read_result(run_dir)
+        _wait_for(run_dir)  # what is wanted is another evaluation of it
+        return run(config, overrides, in_sweep, retry)
+    record = read_result(run_dir)
+    if record.get("status") == "finished" and not restart:  # a moment ago
         claim.release(status="finished")
-        return state.record
-    if again:
+        return run(config, overrides, in_sweep, retry)
+    if restart:
         reset_run(run_dir)
-    queued = state.record if state else {}
-    before = partial(train_first, first, in_sweep) if first else None
-    return record_run(
-        resolve(config), overrides, config_hash, run_dir, images, claim, queued, in_sweep, before
-    )
+    before = partial(train_first, ready.first, in_sweep) if ready.first else None
+    job = Job(plain, overrides, config_hash, run_dir, ready.images, before)
+    return record_run(job, claim, record, in_sweep)
+
+
+def _refuse_another_run(known: State | None, config_hash: str, rerun: bool) -> None:
+    found = known.record.get("config_hash", config_hash) if known else config_hash
+    if known and found != config_hash and not rerun:
+        raise UsageError(
+            f"run_dir={known.run_dir} holds a run of another configuration ({found}, not "
+            f"{config_hash}): choose another run_dir, or rerun=true to replace it."
+        )
 
 
 def train_first(first: FirstRun, in_sweep: bool) -> None:
@@ -99,10 +112,17 @@ def train_first(first: FirstRun, in_sweep: bool) -> None:
         time.sleep(POLL)
 
 
-def _left_alone(known: State, fail_fast: bool) -> bool:
-    """Whether a sweep does not train a run: it has failed at it, or stops at any failure."""
-    record = known.record
-    others = fail_fast and "sweep" in record and has_failed(known.run_dir.parent, record["sweep"])
+def _wait_for(run_dir: Path) -> None:
+    """Return when nobody is at a run any more."""
+    while (state := state_of(run_dir)) is not None and state.status == "running":
+        time.sleep(POLL)
+
+
+def _left_alone(run_dir: Path, folder: Path, fail_fast: bool) -> bool:
+    """Whether a sweep passes an evaluation of a run by: it has failed at it, or stops at any
+    failure."""
+    record = read_result(folder)
+    others = fail_fast and "sweep" in record and has_failed(run_dir.parent, record["sweep"])
     return record.get("status") == "failed" or others
 
 

@@ -1,18 +1,42 @@
 """Run directories of earlier versions, in the words of this one.
 
-Every reader of a record, a configuration or a checkpoint goes through here, and what is up to date
-passes unchanged. Names of classes are :mod:`ir_lightning.names`' part.
+Every reader of a record or a configuration goes through here, and what is up to date
+passes unchanged. Names of classes are :mod:`ir_lightning.names`' part,
+checkpoints :mod:`ir_lightning.training.checkpoint`'s.
 """
 
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ir_lightning.errors import UsageError
+
+CONFIG = "config.yaml"
+COMMAND = "the train.py command that it is a run of"
 RECORD = {"asked": "overrides", "discriminator_won_at": "d_saturated_at"}
 SYSTEM = {"won_accuracy": "saturated_accuracy", "won_iterations": "saturated_iterations"}
 STATE = {"wins": "d_saturated_for", "won_at": "d_saturated_at"}
 EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
 """Keys of ``recipe`` that were about evaluation."""
+
+
+def read_config(run_dir: Path) -> Any:
+    """``config.yaml`` of a run directory, plain, with today's keys; a stranger may have written it.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    path = run_dir / CONFIG
+    try:
+        plain = yaml.safe_load(path.read_text("utf-8"))
+    except OSError:
+        raise UsageError(f"{path}: it was never begun; give {COMMAND}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UsageError(f"{path}: it cannot be read; give {COMMAND}.") from None
+    return current_config(plain) if isinstance(plain, dict) else plain
 
 
 def current_record(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,13 +54,9 @@ def train(
         RunError: the run cannot go on; the message says why.
         Stopped: a signal asked for it, and the training is saved.
     """
-    quiet()
-    if config["threads"] is not None:
-        torch.set_num_threads(config["threads"])
-    data: RestorationData = build(config["data"], "data")
-    pl.seed_everything(data.seed, verbose=False)
+    prepare(config)
     system: RestorationSystem = build(config["system"], "system")
-
+    data: RestorationData = build(config["data"], "data")
     checkpoints, every = run_dir / "checkpoints", config["budget"]["checkpoint_every"]
     state = load_latest(checkpoints)
     if state:
@@ -108,6 +104,14 @@ def train(
     finally:
         close(loggers, status)
     return measured
+
+
+def prepare(config: dict[str, Any]) -> None:
+    """Set what holds for the whole process: warnings, threads and seeds."""
+    quiet()
+    if config["threads"] is not None:
+        torch.set_num_threads(config["threads"])
+    pl.seed_everything(config["data"]["seed"], verbose=False)
 
 
 def end_processes(trainer: pl.Trainer | None) -> None:
@@ -196,7 +200,6 @@ def measure(system: RestorationSystem, saver: Checkpoints, scores: pd.DataFrame)
         saver: knows the best validation.
         scores: of the test images (:func:`ir_lightning.runs.scores.score_table`).
     """
-    evaluation, means = system.evaluation, mean_scores(scores)
     networks = dict(system.named_children())
     d_saturated_at = getattr(system, "d_saturated_at", None)
     return {
@@ -208,6 +211,14 @@ def measure(system: RestorationSystem, saver: Checkpoints, scores: pd.DataFrame)
         "multiply_adds": multiply_adds(system.generator),
         "d_saturated_at": int(d_saturated_at) or None if d_saturated_at is not None else None,
         "best_validation": saver.best,
+        **measure_test(system, scores),
+    }
+
+
+def measure_test(system: RestorationSystem, scores: pd.DataFrame) -> dict[str, Any]:
+    """Scores of a tested system, and where it was tested."""
+    evaluation, means = system.evaluation, mean_scores(scores)
+    return {
         "protocol": evaluation.protocols[0],
         "images": len(system.test_rows),
         "tiled_images": system.tiled_images,

@@ -22,6 +22,7 @@ from ir_lightning.files import atomic_write
 
 GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"
+IN_SYSTEM = "generator."  # what the names of its weights begin with in the state of a system
 
 
 def save_network(
@@ -52,16 +53,42 @@ def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -
         UsageError: there is no such file, or its weights are another network's.
         DataError: the file is damaged.
     """
-    path = Path(run_dir) / f"{kind}.safetensors"
-    if kind == "generator" and _tested_last(Path(run_dir)):
-        from ir_lightning.training.checkpoint import BEST, load_state  # imports Lightning
-
-        path = Path(run_dir) / "checkpoints" / BEST
-        _load(network, load_state(path)["generator"], path)
+    if kind == "generator":
+        load_kept(network, Path(run_dir), "best")
         return
+    path = Path(run_dir) / f"{kind}.safetensors"
     if not path.is_file():
         raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
     _load(network, _read(path)[1], path)
+
+
+def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
+    """Give a generator the ``best`` or the ``last`` weights of a finished run.
+
+    One of them lies in ``generator.safetensors``, the other one in a checkpoint.
+
+    Raises:
+        UsageError: there is no such file, or its weights are another network's.
+        DataError: the file is damaged.
+    """
+    if weights == ("last" if _tested_last(run_dir) else "best"):
+        path = run_dir / GENERATOR_FILE
+        if not path.is_file():
+            raise UsageError(f"{path} is not there; train that run again.")
+        _load(generator, _read(path)[1], path)
+        return
+    from ir_lightning.training.checkpoint import BEST, LAST, load_state  # imports Lightning
+
+    path = run_dir / "checkpoints" / (BEST if weights == "best" else LAST)
+    if not path.is_file():
+        raise UsageError(
+            f"{path}, which holds the {weights} weights, is not there (`runs clean` deletes the "
+            "last ones): train that run again with rerun=true."
+        )
+    state = load_state(path)
+    system = state.get("state_dict") or state.get("system", {})
+    of_system = {k.removeprefix(IN_SYSTEM): v for k, v in system.items() if k.startswith(IN_SYSTEM)}
+    _load(generator, state.get("generator", of_system), path)
 
 
 def _tested_last(run_dir: Path) -> bool:

@@ -144,7 +144,7 @@ def _links(run_dir: Path, folder: Path) -> dict[str, str]:
 
 def provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """What a run's record says about how it was made; what it does not say is left out."""
-    overrides = record.get("overrides", record.get("asked"))  # in records of earlier versions
+    overrides = record.get("overrides")
     entries = {
         "reason": record.get("reason"),
         "config hash": record.get("config_hash"),

@@ -26,10 +26,10 @@ class Preemption(Callback):
 
     Args:
         signals: what has been asked so far.
-        checkpoints: saves.
+        checkpoints: saves; None where nothing is trained.
     """
 
-    def __init__(self, signals: StopRequest, checkpoints: Checkpoints) -> None:
+    def __init__(self, signals: StopRequest, checkpoints: Checkpoints | None = None) -> None:
         self.signals = signals
         self.checkpoints = checkpoints
 
@@ -58,7 +58,8 @@ class Preemption(Callback):
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if not asked:
             return
-        if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero:
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        if self.checkpoints and fitting and trainer.is_global_zero:
             self.checkpoints.save(trainer, system, due)
         where = f"after iteration {system.iteration}, which is saved"
         raise Stopped(self.signals.asked or DEFAULT, where)
