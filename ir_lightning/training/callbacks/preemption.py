@@ -1,10 +1,9 @@
 """The training's side of stopping on a signal: save after the iteration, then end."""
 
 import signal
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 
 from ir_lightning.errors import Stopped
 from ir_lightning.training.checkpoint import Checkpoints
@@ -23,6 +22,8 @@ class StopRequest(Protocol):
 
 class Preemption(Callback):
     """After the iteration, or the evaluation image, in which a signal came: save and stop.
+
+    An evaluation changes nothing that is saved: its iteration has been saved before it.
 
     Args:
         signals: what has been received so far.
@@ -44,21 +45,25 @@ class Preemption(Callback):
         self.signals.install()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_signalled(trainer, pl_module, due=None)
+        if self._signalled(trainer):
+            if trainer.is_global_zero:
+                self.checkpoints.save(trainer, pl_module)
+            self._stop(pl_module)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_signalled(trainer, pl_module, due=True)
+        if self._signalled(trainer):
+            self._stop(pl_module)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_signalled(trainer, pl_module, due=None)
+        if self._signalled(trainer):
+            self._stop(pl_module)
 
-    def _stop_if_signalled(self, trainer: Trainer, system: Any, due: bool | None) -> None:
+    def _signalled(self, trainer: Trainer) -> bool:
         signalled = self.signals.received is not None
         if trainer.world_size > 1:  # the signal reaches the processes at different iterations
             signalled = trainer.strategy.reduce_boolean_decision(signalled, all=False)
-        if not signalled:
-            return
-        if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero:
-            self.checkpoints.save(trainer, system, due)
+        return signalled
+
+    def _stop(self, system: Any) -> NoReturn:
         where = f"after iteration {system.iteration}, which is saved"
         raise Stopped(self.signals.received or DEFAULT, where)

@@ -13,9 +13,13 @@ class IterationBar(TQDMProgressBar):
         refresh_rate: iterations between two updates.
     """
 
-    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
-        super().on_train_epoch_start(trainer, *args)
+    def on_train_start(self, trainer: Trainer, *args: Any) -> None:
+        super().on_train_start(trainer, *args)
+        self.train_progress_bar.total = trainer.num_training_batches
         self.train_progress_bar.set_description("training")
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Nothing: the one epoch is the training, and a resumed one does not begin it."""
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule

@@ -1,4 +1,4 @@
-"""Several processes, one run: they must be of one mind, and not of one dice."""
+"""Several processes, one run: one configuration, and randomness of each one's own."""
 
 from typing import Any
 
@@ -31,9 +31,9 @@ class RankConsistency(Callback):
         digests: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(digests, self.digest)
         if len(set(digests)) > 1:
-            told = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
+            named = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
             raise UsageError(
-                f"The processes of this run have different configurations ({told}); start them all "
+                f"The processes of this run have different configurations ({named}); start them all "
                 "with the same command, code and data."
             )
 
