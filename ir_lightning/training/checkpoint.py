@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning import __version__ as lightning_version
 from lightning.pytorch import Callback, Trainer
 
 from ir_lightning.errors import DataError, UsageError
@@ -235,7 +235,7 @@ def _current(former: State) -> State:
     """A checkpoint of the form that runs wrote before it was Lightning's; it has no callbacks."""
     optimizers, iteration = former["optimizers"], former["iteration"]
     return {
-        "pytorch-lightning_version": pl.__version__,
+        "pytorch-lightning_version": lightning_version,
         "global_step": iteration * len(optimizers),
         "state_dict": {RENAMED.get(name, name): value for name, value in former["system"].items()},
         "callbacks": {},

@@ -3,7 +3,7 @@
 import logging
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ def train(
     try:
         trainer = new_trainer(
             config,
-            [RankConsistency(digest, config["seed"])],
             [grid, Gallery(run_dir), saver, Preemption(signals, saver)],
+            before=[RankConsistency(digest, config["seed"])],
         )
         if trainer.is_global_zero:
             add_loggers(loggers, config, run_dir, digest)
@@ -158,13 +158,13 @@ def end_processes(trainer: pl.Trainer | None) -> None:
 
 
 def new_trainer(
-    config: dict[str, Any], before: list[pl.Callback], after: list[pl.Callback]
+    config: dict[str, Any], after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
 ) -> pl.Trainer:
     """Lightning's trainer with this run's callbacks and rhythm of validation.
 
     Args:
         config: plain, resolved configuration.
-        before, after: callbacks that come before and after those of the configuration.
+        after, before: callbacks that come after and before those of the configuration.
 
     Raises:
         UsageError: the batch cannot be shared by the processes, or the precision needs a GPU.

@@ -31,9 +31,9 @@ class RankConsistency(Callback):
         digests: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(digests, self.digest)
         if len(set(digests)) > 1:
-            named = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
+            each = ", ".join(f"rank {rank}: {digest}" for rank, digest in enumerate(digests))
             raise UsageError(
-                f"The processes of this run have different configurations ({named}); start them all "
+                f"The processes of this run have different configurations ({each}); start them all "
                 "with the same command, code and data."
             )
 
