@@ -43,7 +43,8 @@ class TrainingOrder(Sampler[Draw]):
         self.share = range(rank * batch // world, (rank + 1) * batch // world)
 
     def __len__(self) -> int:
-        return len(self.iterations) * len(self.share)
+        """Of the whole run, as Lightning counts: a resumed one delivers what is left of it."""
+        return self.iterations.stop * len(self.share)
 
     def _positions(self) -> Iterator[int]:
         for iteration in self.iterations:

@@ -71,11 +71,11 @@ def work_in_child(work: Work, attempt: Path, watch: Callable[[], None]) -> dict[
             ended = None
         finally:
             child.join()
-    if ended is None and signals.asked is None:
+    if ended is None and signals.received is None:
         raise RunError(_death(child.exitcode or 0))
     kind: str
     content: Any
-    kind, content = ended or (Stopped.__name__, (signals.asked, "before it could save anything"))
+    kind, content = ended or (Stopped.__name__, (signals.received, "before it could save anything"))
     if kind == "measured":
         return dict(content)
     if kind == Stopped.__name__:

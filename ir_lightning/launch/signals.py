@@ -1,4 +1,4 @@
-"""Stopping when asked: Ctrl-C, a scheduler that needs the node back, a time limit."""
+"""Stopping on a signal: Ctrl-C, a scheduler that needs the node back, a time limit."""
 
 import os
 import signal
@@ -15,12 +15,15 @@ class Signals:
 
     A second Ctrl-C does what it always does.
 
+    Attributes:
+        received: the signal, or None.
+
     Args:
         passed_on: called with the signal as it comes, e.g. to hand it to a child process.
     """
 
     def __init__(self, passed_on: Callable[[int], None] | None = None) -> None:
-        self.asked: int | None = None
+        self.received: int | None = None
         self.passed_on = passed_on
         self.before: dict[int, Any] = {}
 
@@ -34,27 +37,27 @@ class Signals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def install(self) -> None:
-        """Catch the signals; again, where a library has put its own handlers in between."""
+        """Catch the signals, also after a library has put its own handlers in their place."""
         for number in STOP_SIGNALS:
-            signal.signal(number, self._come)
+            signal.signal(number, self._receive)
 
     def answer_scheduler(self) -> None:
         """Let a scheduler's own handler have its turn, now that the work is saved.
 
         submitit puts a job that ran into its time limit back into the queue this way. In a plain
-        SLURM job, SIGUSR1 (``sbatch --signal=USR1@120``) asks for the same.
+        SLURM job, SIGUSR1 (``sbatch --signal=USR1@120``) means the same.
         """
-        if self.asked is None or self.asked == signal.SIGINT:
+        if self.received is None or self.received == signal.SIGINT:
             return
-        handler = self.before.get(self.asked)
+        handler = self.before.get(self.received)
         if callable(handler):
-            handler(self.asked, None)
-        elif self.asked == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
+            handler(self.received, None)
+        elif self.received == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
             subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)
 
-    def _come(self, number: int, _: FrameType | None) -> None:
-        if self.asked == number == signal.SIGINT:
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.received == number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = number
+        self.received = number
         if self.passed_on is not None:
             self.passed_on(number)

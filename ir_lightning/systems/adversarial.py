@@ -1,4 +1,4 @@
-"""The pix2pix-style GAN: a generator that restores, a discriminator that is hard to please."""
+"""The pix2pix-style GAN: a generator that restores, and a conditional discriminator."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,12 +21,12 @@ class AdversarialSystem(RestorationSystem):
         generator: (B, 3, H, W) in [0, 1] to the same.
         discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
-            have a ``begin``, to be told the iteration, and a ``boundary`` other than 0.
+            have a ``begin``, called with the iteration and their number at the top of each step,
+            and a ``boundary`` other than 0 between logits of real and of restored images.
         optimization: optimizer, schedule and budget.
         evaluation: protocols, and how large images are restored.
-        saturated_accuracy, saturated_iterations: D is called saturated when it tells more than
-            this share of the patches apart for so many iterations on end. This is recorded, and
-            nothing is done about it.
+        saturated_accuracy, saturated_iterations: D is saturated once its accuracy has exceeded
+            this for so many iterations on end. This is recorded, and nothing is done about it.
 
     Raises:
         UsageError: one of the two is out of range.
@@ -58,7 +58,7 @@ class AdversarialSystem(RestorationSystem):
         return [self.optimization.optimizer(network.parameters()) for network in networks]
 
     def training_step(self, batch: Batch, _: int) -> None:
-        self.tell_progress()
+        self.begin_iteration()
         degraded, clean = batch["degraded"], batch["clean"]
         optimizers: Any = self.optimizers()
         generator_optimizer, discriminator_optimizer = optimizers
@@ -68,7 +68,7 @@ class AdversarialSystem(RestorationSystem):
         fake = to_float32(self.discriminator(degraded, restored.detach()))
         discriminator_loss = self.adversarial.for_discriminator(real, fake)
         self.step_optimizer(discriminator_optimizer, discriminator_loss)
-        accuracy = self.judge_discriminator(real, fake)
+        accuracy = self.discriminator_accuracy(real, fake)
 
         with frozen(self.discriminator):
             verdict = to_float32(self.discriminator(degraded, restored))
@@ -77,21 +77,25 @@ class AdversarialSystem(RestorationSystem):
         generator_loss = self.weighted(losses)
         self.step_optimizer(generator_optimizer, generator_loss)
 
-        told = {"discriminator_accuracy": accuracy}
         self.finish_iteration(
-            {"generator": generator_loss, "discriminator": discriminator_loss, **losses, **told}
+            {
+                "generator": generator_loss,
+                "discriminator": discriminator_loss,
+                **losses,
+                "discriminator_accuracy": accuracy,
+            }
         )
 
-    def tell_progress(self) -> None:
-        """Let an adversarial loss that changes with time know the iteration."""
-        begin = getattr(self.adversarial, "begin", None)  # the two sides are all that it must have
+    def begin_iteration(self) -> None:
+        """Pass the iteration to an adversarial loss that changes with it."""
+        begin = getattr(self.adversarial, "begin", None)  # only the two sides are required
         if begin is not None:
             begin(self.iteration, self.optimization.iterations)
 
-    def judge_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The share of patches that D tells apart; when it has saturated is noted on the way.
+    def discriminator_accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The share of patches that D classifies correctly, in [0, 1]; keeps count of saturation.
 
-        ``d_saturated_at`` is the iteration at which the accuracy had first been over
+        ``d_saturated_at`` is the iteration at which the accuracy had first exceeded
         ``saturated_accuracy`` for ``saturated_iterations`` iterations on end (the imbalance of
         section VI.3), or 0.
         """

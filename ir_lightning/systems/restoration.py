@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ir_lightning.errors import DivergedError, RunError
 from ir_lightning.networks.tiling import restore_tiled
@@ -18,6 +19,9 @@ from ir_lightning.systems.optimization import Optimization
 Batch = dict[str, Any]
 """``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]. When images are
 evaluated, B = 1, and there are strings ``scene``."""
+
+SMALLEST_SCALE = 2.0**-24
+"""Of the losses in ``16-mixed``, which begins at 2^16: there float16 has no smaller number."""
 
 Row = dict[str, Any]
 """One image: ``image``, ``scene`` and ``scores``, which are
@@ -93,10 +97,20 @@ class RestorationSystem(LightningModule):
             group["lr"] = base_rate * self.optimization.schedule(progress)
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
-        if self.optimization.gradient_clip is not None:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.optimization.gradient_clip)
         optimizer.step()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients to ``optimization.gradient_clip``, without the scale of ``16-mixed``.
+
+        Lightning has removed that scale, unless the optimizer would do so itself (a fused one).
+        """
+        if self.optimization.gradient_clip is None:
+            return
+        precision = self.trainer.precision_plugin
+        scaler = getattr(precision, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
+        precision.clip_grad_by_norm(optimizer, self.optimization.gradient_clip)
 
     def finish_iteration(self, losses: Mapping[str, Tensor]) -> None:
         """Count the batch and, every ``log_every`` iterations, write a row of the curve.
@@ -111,15 +125,25 @@ class RestorationSystem(LightningModule):
             self.iteration % self.optimization.log_every == 0
             or self.iteration == self.optimization.iterations
         ):
-            told = means(self, losses)
-            self.write({f"train/{name}": loss for name, loss in told.items()})
+            logged = means(self, losses)
+            self.write({f"train/{name}": loss for name, loss in logged.items()})
             if any_process(self, bool(self.bad_at > 0)):
                 self._diverge()
 
     def require_finite(self) -> None:
-        """Raise ``DivergedError`` if a loss or weight is not finite; nothing such is saved."""
+        """Raise ``DivergedError`` if a loss or weight is not finite; nothing such is saved.
+
+        Nor may ``16-mixed`` have skipped every step since its gradients overflow at any scale.
+        """
         if self.bad_at > 0:
             self._diverge()
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and scaler.get_scale() < SMALLEST_SCALE:
+            raise DivergedError(
+                "the training diverged: no loss scale makes the gradients finite at iteration "
+                f"{self.iteration}. The last checkpoint before it is kept; "
+                "trainer.precision=bf16-mixed or 32-true may help."
+            )
         weights = [p for p in self.parameters() if p.is_floating_point()]
         if weights and not torch.stack([p.isfinite().all() for p in weights]).all():
             raise DivergedError(

@@ -1,20 +1,21 @@
-"""Saving and continuing a training, by iteration and by time."""
+"""Saving and resuming a training, by iteration and by time."""
 
 import io
+import pickle
 import random
 import time
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.optim import Optimizer
+from lightning import __version__ as lightning_version
+from lightning.pytorch import Callback, Trainer
 
-from ir_lightning.errors import DataError
+from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.legacy import current_system_state
 from ir_lightning.training.loggers.curve import CurveLogger
@@ -22,17 +23,19 @@ from ir_lightning.training.loggers.curve import CurveLogger
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 State = dict[str, Any]
-"""``iteration``; ``due``: whether a validation is still to follow; ``system``; ``optimizers``;
-``best``: metric, value and iteration of the best generator; ``random``: all random states."""
+"""Lightning's checkpoint (weights, optimizers, precision, every callback) without its loops, and
+``iteration``; ``best``: metric, value and iteration of the best generator so far; ``random``: all
+random states."""
 
 
 class Checkpoints(Callback):
-    """After each validation: the training in ``last.ckpt``, the best generator in ``best.ckpt``.
-    Between validations, ``last.ckpt`` again after so many minutes.
+    """Before each validation, and every so many minutes: the training in ``last.ckpt``. After each
+    validation that is the best so far: the generator in ``best.ckpt``.
 
-    Lightning's own checkpoint counts optimizer steps and replays the start of an epoch after a
-    resume in its middle. This one stores the iteration; order, crops and degradations are pure
-    functions of it, so the continued run is the uninterrupted one.
+    A resumed run begins with the validation that follows its checkpoint, if any. So nothing is
+    saved within one, where callbacks count and weights may be replaced by their average.
+
+    It stands behind the callbacks whose states it saves: they have seen the iteration, too.
 
     Args:
         directory: ``checkpoints/`` of the run.
@@ -40,7 +43,6 @@ class Checkpoints(Callback):
         guard: raises when the run must not be written to any more.
         validate_every: iterations between validations.
         seconds: the most that a power cut may cost.
-        resumed: the state that the run continues from.
     """
 
     def __init__(
@@ -50,86 +52,143 @@ class Checkpoints(Callback):
         guard: Callable[[], None],
         validate_every: int,
         seconds: float,
-        resumed: State | None = None,
     ) -> None:
         self.directory = directory
         self.curve = curve
         self.guard = guard
         self.validate_every = validate_every
         self.seconds = seconds
-        self.resumed = resumed
-        self.best = best_of(resumed) if resumed else None
+        self.best: dict[str, Any] | None = None
+        self.random: dict[str, Any] | None = None
         self.saved_at = time.monotonic()
+        self.saved_iteration = 0
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
+        checkpoint["iteration"] = pl_module.iteration
+        checkpoint["best"] = self.best
+        checkpoint["random"] = random_states()
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
+        self.saved_iteration = checkpoint["iteration"]
+        self.best = best_of(checkpoint)
+        self.random = checkpoint["random"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if self.random:  # only now: Lightning's preparations have drawn numbers
+            set_random_states(self.random)
+        refuse_objects({c.state_key: c.state_dict() for c in trainer.callbacks})  # type: ignore[attr-defined]
+        self._validate_at_the_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        late = time.monotonic() - self.saved_at > self.seconds
-        if late and trainer.is_global_zero and not self.due(pl_module):
+        self._validate_at_the_end(trainer, pl_module)
+        last = pl_module.iteration == pl_module.optimization.iterations
+        if last or pl_module.iteration % self.validate_every == 0:
+            pl_module.require_finite()  # in all processes, which would wait for each other
+            due = True
+        else:
+            due = time.monotonic() - self.saved_at > self.seconds
+        if due and trainer.is_global_zero:
             self.save(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        pl_module.require_finite()
         evaluation = pl_module.evaluation
         value = trainer.callback_metrics[f"val/{evaluation.choose_by}"].item()
-        better = self.best is None or evaluation.better(value, self.best["value"])
-        if better:
-            best = {"metric": evaluation.choose_by, "value": value}
-            self.best = {**best, "iteration": pl_module.iteration}
-        if not trainer.is_global_zero:
+        if self.best is not None and not evaluation.better(value, self.best["value"]):
             return
-        if better:
-            self._write({"generator": pl_module.generator.state_dict(), **(self.best or {})}, BEST)
-        self.save(trainer, pl_module, due=False)
+        best = {"metric": evaluation.choose_by, "value": value}
+        self.best = {**best, "iteration": pl_module.iteration}
+        if trainer.is_global_zero:
+            generator = pl_module.generator.state_dict()
+            self._write(to_bytes({"generator": generator, **self.best}), BEST)
 
-    def due(self, system: Any) -> bool:
-        """Whether a validation follows the iteration that has just ended."""
-        last = system.iteration == system.optimization.iterations
-        return last or system.iteration % self.validate_every == 0
+    def save(self, trainer: Trainer, system: Any) -> None:
+        """Write ``last.ckpt``, once an iteration; the former one becomes ``previous.ckpt``.
 
-    def save(self, trainer: Trainer, system: Any, due: bool | None = None) -> None:
-        """Write ``last.ckpt``; the one that it has been becomes ``previous.ckpt``.
-
-        Args:
-            trainer: to know whether it trains already.
-            system: what is trained.
-            due: whether a validation is still to follow; None: as the iteration says.
+        Raises:
+            DivergedError: a loss or weight is not finite; the former checkpoint stays.
+            UsageError: the state of a callback is neither tensors nor plain values.
         """
+        if self.saved_iteration == system.iteration:
+            return
         system.require_finite()
         self.curve.save()  # first: a curve may go further than its checkpoint, never less far
-        state = self._state(trainer, system) | {"best": self.best}
-        state["due"] = self.due(system) if due is None else due
-        self._write(state, LAST, keep=self.directory / PREVIOUS)
+        state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        del state["loops"]  # the iteration says where they are
+        try:
+            whole = to_bytes(state)
+        except NOT_PLAIN as error:
+            refuse_objects(state["callbacks"])
+            raise UsageError(
+                f"callbacks: one adds to the checkpoint ({error}) what is neither a tensor nor a "
+                "plain value; let its on_save_checkpoint add only those."
+            ) from None
+        self._write(whole, LAST, keep=self.directory / PREVIOUS)
         self.saved_at = time.monotonic()
+        self.saved_iteration = system.iteration
 
-    def _state(self, trainer: Trainer, system: Any) -> State:
-        if self.resumed and not trainer.optimizers:
-            return self.resumed  # a validation that was still due; no step has been taken since
-        return {
-            "iteration": system.iteration,
-            "system": system.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers_of(system)],
-            "random": random_states(),
-        }
+    def _validate_at_the_end(self, trainer: Trainer, system: Any) -> None:
+        """Let Lightning validate after the last iteration, whatever its number."""
+        if system.iteration == system.optimization.iterations:
+            trainer.val_check_batch = 1
 
-    def _write(self, state: State, name: str, keep: Path | None = None) -> None:
+    def _write(self, whole: memoryview, name: str, keep: Path | None = None) -> None:
         self.guard()
-        whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
-        torch.save(state, whole)
         with atomic_write(self.directory / name, "wb", keep) as file:
-            file.write(whole.getbuffer())
+            file.write(whole)
 
 
-def best_of(state: State) -> dict[str, Any] | None:
-    """``best`` of a checkpoint; those of earlier versions have the value under ``psnr``."""
-    best: dict[str, Any] | None = state["best"]
-    if best and "psnr" in best:
-        return {"metric": "psnr", "value": best["psnr"], "iteration": best["iteration"]}
-    return best
+NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)
+"""How pickle and torch refuse an object, when it is written or when it is read."""
 
 
-def optimizers_of(system: Any) -> list[Optimizer]:
-    """The system's optimizers as a list, be it one or two."""
-    optimizers = system.optimizers(use_pl_optimizer=False)
-    return optimizers if isinstance(optimizers, list) else [optimizers]
+def to_bytes(state: Mapping[str, Any]) -> memoryview:
+    """A checkpoint as it is written, which :func:`load_state` can read.
+
+    Raises:
+        AttributeError, TypeError, pickle.PickleError: it holds more than tensors and plain values.
+    """
+    whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
+    torch.save(state, whole)
+    whole.seek(0)
+    torch.load(whole, map_location="meta", weights_only=True)  # its structure: milliseconds
+    return whole.getbuffer()
+
+
+def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse callbacks whose states could not be read without running code.
+
+    Args:
+        states: ``state_dict`` of each callback by its ``state_key``.
+
+    Raises:
+        UsageError: names the callback.
+    """
+    for key, state in states.items():
+        try:
+            to_bytes(state)
+        except NOT_PLAIN as error:
+            raise UsageError(
+                f"callbacks: the state of {key} cannot be saved ({str(error).splitlines()[0]}); "
+                "let its state_dict return only tensors, numbers, strings, lists and dicts."
+            ) from None
+
+
+def resume(trainer: Trainer, state: State) -> None:
+    """Let the following ``trainer.fit`` go on from a checkpoint.
+
+    Lightning restores weights, callbacks, optimizers and precision. Its loops are set to the
+    iteration, within the one epoch, and to a validation of which no image has been scored: where
+    one is due there, the run begins with it. The data deliver what is left.
+    """
+    trainer._checkpoint_connector._loaded_checkpoint = state
+    fit = trainer.fit_loop
+    fit.epoch_progress.increment_ready()
+    fit.epoch_progress.increment_started()
+    fit.epoch_loop.batch_progress.increment_by(state["iteration"])
+    fit.epoch_loop.manual_optimization.optim_step_progress.increment_by(state["global_step"])
+    fit.epoch_loop.val_loop.batch_progress.increment_ready()
+    fit.epoch_loop.val_loop.batch_progress.increment_started()
+    fit.restarting = True
 
 
 def random_states() -> dict[str, Any]:
@@ -168,9 +227,31 @@ def load_state(path: Path) -> State:
         whole = zipfile.is_zipfile(path)
         what = "it holds more than tensors and plain values" if whole else "it is damaged"
         raise DataError(f"{path} is not read: {what} ({type(error).__name__}).") from None
-    if "system" in state:
-        state["system"] = current_system_state(state["system"])
-    return state
+    return _current(state) if "optimizers" in state else state
+
+
+def best_of(state: State) -> dict[str, Any] | None:
+    """``best`` of a checkpoint; those of earlier versions have the value under ``psnr``."""
+    best: dict[str, Any] | None = state["best"]
+    if best and "psnr" in best:
+        return {"metric": "psnr", "value": best["psnr"], "iteration": best["iteration"]}
+    return best
+
+
+def _current(former: State) -> State:
+    """A checkpoint of the form that runs wrote before it was Lightning's; it has no callbacks."""
+    optimizers, iteration = former["optimizers"], former["iteration"]
+    return {
+        "pytorch-lightning_version": lightning_version,
+        "global_step": iteration * len(optimizers),
+        "state_dict": current_system_state(former["system"]),
+        "callbacks": {},
+        "optimizer_states": optimizers,
+        "lr_schedulers": [],
+        "iteration": iteration,
+        "best": former["best"],
+        "random": former["random"],
+    }
 
 
 def load_latest(directory: Path) -> State | None:
@@ -193,20 +274,3 @@ def load_latest(directory: Path) -> State | None:
     if problems:
         raise DataError(f"{' '.join(problems)} rerun=true begins the run anew.")
     return None
-
-
-class Resume(Callback):
-    """Puts the optimizers and random states of a checkpoint back before the first iteration.
-
-    Args:
-        state: what :class:`Checkpoints` saved.
-    """
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        system: Any = pl_module
-        for optimizer, saved in zip(optimizers_of(system), self.state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        set_random_states(self.state["random"])

@@ -3,7 +3,7 @@
 import logging
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,11 +24,20 @@ from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
 from ir_lightning.training.callbacks.rank_consistency import RankConsistency
-from ir_lightning.training.checkpoint import BEST, Checkpoints, Resume, load_latest, load_state
+from ir_lightning.training.checkpoint import (
+    BEST,
+    Checkpoints,
+    State,
+    load_latest,
+    load_state,
+    resume,
+)
 from ir_lightning.training.loaders import Loaders
 from ir_lightning.training.loggers.curve import CurveLogger
 from ir_lightning.training.loggers.result import close, publish
 from ir_lightning.training.weights import begin_with, save_network
+
+CHECKPOINTS = "checkpoints"
 
 
 def train(
@@ -42,58 +51,49 @@ def train(
 
     Args:
         config: plain, resolved configuration.
-        run_dir: the run's directory; a checkpoint in it is continued.
-        config_hash: config hash.
+        run_dir: the run's directory; a checkpoint in it is resumed.
+        config_hash: of the training.
         guard: raises when the run must not be written to any more.
-        signals: what the run has been asked to do meanwhile.
+        signals: the signal to stop, once one has been received.
 
     Returns:
         The measured part of the result record.
 
     Raises:
         RunError: the run cannot go on; the message says why.
-        Stopped: a signal asked for it, and the training is saved.
+        Stopped: a signal was received, and the training is saved.
     """
     prepare(config)
     system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
-    checkpoints, every = run_dir / "checkpoints", config["budget"]["checkpoint_every"]
-    state = load_latest(checkpoints)
-    if state:
-        system.load_state_dict(state["system"])
-        system.iteration = data.start = state["iteration"]
-    else:
-        for kind in config["pretrain"].get("sources", {}):
-            begin_with(getattr(system, kind), kind, config["pretrain"][kind])
+    state = begin(system, data, config, run_dir)
     curve = CurveLogger(run_dir / "metrics.csv", data.start)
-    seconds = config["checkpoint"]["minutes"] * 60
-    saver = Checkpoints(checkpoints, curve, guard, every, seconds, state)
+    every, seconds = config["budget"]["checkpoint_every"], config["checkpoint"]["minutes"] * 60
+    saver = Checkpoints(run_dir / CHECKPOINTS, curve, guard, every, seconds)
     grid = ImageGrid(run_dir / "images" / "grid.png")
-    callbacks = [RankConsistency(config_hash, data.seed), saver, Preemption(signals, saver)]
-    callbacks += [grid, Gallery(run_dir)]
     loggers: list[Logger] = [curve]
     status = "failed"
     trainer = None
     try:
-        trainer = new_trainer(config, [*callbacks, *([Resume(state)] if state else [])])
+        trainer = new_trainer(
+            config,
+            [grid, Gallery(run_dir), saver, Preemption(signals, saver)],
+            before=[RankConsistency(config_hash, data.seed)],
+        )
         if trainer.is_global_zero:
-            for name, node in config["logger"].items():
-                make = build(node, f"logger.{name}")
-                loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
+            add_loggers(loggers, config, run_dir, config_hash)
         trainer.loggers = loggers if trainer.is_global_zero else []
+        if state:
+            resume(trainer, state)
+            del state  # Lightning lets go of it, too
         loaders = Loaders(data)
-        fit(trainer, system, loaders, state, every)
-        trainer.strategy.barrier("rank 0 has written the last checkpoint")
-        if system.evaluation.weights == "best":
-            best = load_state(checkpoints / BEST)
-            system.generator.load_state_dict(best["generator"])
-        trainer.test(system, loaders, verbose=False)
+        trainer.fit(system, loaders)
+        test(trainer, system, loaders, run_dir)
         scores = score_table(system.test_rows, config["dataset"]["name"])
         measured = measure(system, saver, scores)
         if trainer.is_global_zero:
             guard()
-            for kind in [kind for kind in NETWORKS if kind in dict(system.named_children())]:
-                save_network(run_dir, kind, getattr(system, kind), config[kind])
+            save_networks(system, config, run_dir)
             write_scores(run_dir, scores)
             rows = cast(list[dict[str, Any]], scores.to_dict("records"))
             publish(loggers, measured, rows, grid.draw())
@@ -114,6 +114,48 @@ def prepare(config: dict[str, Any]) -> None:
     pl.seed_everything(config["data"]["seed"], verbose=False)
 
 
+def begin(
+    system: RestorationSystem, data: RestorationData, config: dict[str, Any], run_dir: Path
+) -> State | None:
+    """The checkpoint that the run goes on from; without one, networks begin with others' weights.
+
+    Raises:
+        DataError: there are checkpoints, but none can be read.
+    """
+    state = load_latest(run_dir / CHECKPOINTS)
+    if state:
+        system.iteration = data.start = state["iteration"]
+    else:
+        for kind in config["pretrain"].get("sources", {}):
+            begin_with(getattr(system, kind), kind, config["pretrain"][kind])
+    return state
+
+
+def add_loggers(
+    loggers: list[Logger], config: dict[str, Any], run_dir: Path, config_hash: str
+) -> None:
+    """Build the loggers of the configuration, one by one: each that is there will be closed."""
+    for name, node in config["logger"].items():
+        make = build(node, f"logger.{name}")
+        loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
+
+
+def test(trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path) -> None:
+    """Score the test images with the weights that ``evaluation.weights`` chooses."""
+    trainer.strategy.barrier("rank 0 has written the last checkpoint")
+    if system.evaluation.weights == "best":
+        best = load_state(run_dir / CHECKPOINTS / BEST)
+        system.generator.load_state_dict(best["generator"])
+    trainer.test(system, loaders, verbose=False)
+
+
+def save_networks(system: RestorationSystem, config: dict[str, Any], run_dir: Path) -> None:
+    """Write the trained networks, and how to build them."""
+    networks = dict(system.named_children())
+    for kind in (kind for kind in NETWORKS if kind in networks):
+        save_network(run_dir, kind, networks[kind], config[kind])
+
+
 def end_processes(trainer: pl.Trainer | None) -> None:
     """Kill the processes that Lightning started for this run: they would wait for this one."""
     launcher = trainer.strategy.launcher if trainer else None
@@ -121,11 +163,17 @@ def end_processes(trainer: pl.Trainer | None) -> None:
         launcher.kill(signal.SIGKILL)
 
 
-def new_trainer(config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+def new_trainer(
+    config: dict[str, Any], after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
+) -> pl.Trainer:
     """Lightning's trainer with this run's callbacks and rhythm of validation.
 
+    Args:
+        config: plain, resolved configuration.
+        after, before: callbacks that come after and before those of the configuration.
+
     Raises:
-        UsageError: the batch cannot be shared by the processes.
+        UsageError: the batch cannot be shared by the processes, or the precision needs a GPU.
     """
     chosen = [build(node, f"callbacks.{name}") for name, node in config["callbacks"].items()]
     bar = any(isinstance(callback, pl.callbacks.ProgressBar) for callback in chosen)
@@ -135,7 +183,7 @@ def new_trainer(config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trai
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         logger=False,
-        callbacks=[*callbacks, *chosen],
+        callbacks=[*before, *chosen, *after],
         use_distributed_sampler=False,  # the data know rank and world themselves
         enable_checkpointing=False,
         enable_progress_bar=bar,
@@ -147,6 +195,11 @@ def new_trainer(config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trai
             f"budget.batch={batch} counts the crops of all processes together and cannot be shared "
             f"by {world}: give a multiple of {world}, or trainer.devices={batch}."
         )
+    if config["trainer"].get("precision") in ("16-mixed", 16) and trainer.precision != "16-mixed":
+        raise UsageError(
+            f"trainer.precision=16-mixed needs a GPU, and Lightning would train in "
+            f"{trainer.precision} here: give trainer.precision=bf16-mixed or 32-true."
+        )
     return trainer
 
 
@@ -156,32 +209,13 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # these batches cost little; data.workers is there
+        ".*your dataloader is not resumable.*",  # it delivers what is left of the run
         ".*smaller than the logging interval.*",  # the systems write their own curve
         ".*LeafSpec.*",  # Lightning's own business with torch
         ".*sync_dist=True.*",  # scores are gathered from all processes before they are logged
         ".*srun. command is available.*",  # on a cluster, hydra/launcher=slurm is there
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-def fit(
-    trainer: pl.Trainer,
-    system: RestorationSystem,
-    loaders: Loaders,
-    state: dict[str, Any] | None,
-    validate_every: int,
-) -> None:
-    """Train to the end of the budget; the last iteration is always validated and saved."""
-    data = loaders.data
-    if state and state["due"]:
-        trainer.validate(system, loaders, verbose=False)
-    if data.start == data.iterations:
-        return  # cut off after the training: what is left is the test
-    # Lightning validates by the number of batches of the whole run, not of this attempt.
-    trainer.fit_loop.epoch_loop.batch_progress.total.ready = data.start
-    trainer.fit(system, loaders)
-    if data.iterations % validate_every:
-        trainer.validate(system, loaders, verbose=False)
 
 
 def multiply_adds(generator: nn.Module) -> int | None:

@@ -138,8 +138,8 @@ def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> 
     (whole,) = runs_in(tmp_path / "whole")
     assert (run / "test_images.csv").read_bytes() == (whole / "test_images.csv").read_bytes()
     one, other = (load_state(d / "checkpoints" / "last.ckpt") for d in (run, whole))
-    for name, value in one["system"].items():
-        assert torch.equal(value, other["system"][name]), name
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
 
 
 def test_a_plain_job_that_is_warned_of_its_end_requeues_itself(

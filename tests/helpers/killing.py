@@ -1,12 +1,12 @@
 """A run that is killed with -9 at a chosen moment, in a process of its own."""
 
-import io
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from lightning.pytorch import Callback
 
 from ir_lightning.launch.child import CONTEXT
 from ir_lightning.launch.run import run
@@ -20,9 +20,34 @@ MOMENTS = {
     "rename": 9,  # last.ckpt has become previous.ckpt, and there is no new one yet
     "validation": 3,
     "test": 2,
-    "asked": 11,  # SIGTERM in an iteration
-    "asked in validation": 3,
+    "signal": 11,  # SIGTERM in an iteration
+    "signal in validation": 3,
 }
+
+
+class Counter(Callback):
+    """What somebody's own callback may count."""
+
+    def __init__(self) -> None:
+        self.counts = {"iterations": 0, "last batch": -1, "validations": 0, "images": 0}
+
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, out: Any, batch: Any, index: int
+    ) -> None:
+        self.counts["iterations"] += 1
+        self.counts["last batch"] = index
+
+    def on_validation_start(self, *_: Any) -> None:
+        self.counts["validations"] += 1
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self.counts["images"] += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.counts
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.counts = dict(state_dict)
 
 
 def die(*_: Any) -> None:
@@ -43,18 +68,15 @@ def counted(number: int, before: Any, then: Any) -> Any:
 
 def plant(moment: str, number: int) -> None:
     """Arrange that this process dies in the ``number``-th of such moments."""
-    import torch
-
     from ir_lightning.systems.adversarial import AdversarialSystem as System
+    from ir_lightning.training.checkpoint import Checkpoints
 
-    save, sync, replace = torch.save, os.fsync, Path.replace
+    write, sync, replace = Checkpoints._write, os.fsync, Path.replace
 
-    def half(state: Any, file: io.BytesIO) -> None:
+    def half(self: Checkpoints, whole: memoryview, *args: Any, **kwargs: Any) -> None:
         """Half of the bytes come to the disk, and then the process dies."""
-        whole = io.BytesIO()
-        save(state, whole)
-        file.write(whole.getbuffer()[: len(whole.getbuffer()) // 2])
         os.fsync = lambda handle: die(sync(handle))
+        write(self, whole[: len(whole) // 2], *args, **kwargs)
 
     def renamed(self: Path, target: Path) -> Any:
         done = replace(self, target)
@@ -64,23 +86,23 @@ def plant(moment: str, number: int) -> None:
 
     kept = counted(number, lambda: None, die)
 
-    def asked(self: System, *args: Any) -> Any:
+    def signalled(self: System, *args: Any) -> Any:
         """SIGTERM, which a run answers when it has finished what it is at."""
         os.kill(os.getpid(), signal.SIGTERM)
         return originals[moment](self, *args)
 
-    originals = {"asked": System.training_step, "asked in validation": System.validation_step}
+    originals = {"signal": System.training_step, "signal in validation": System.validation_step}
     owner, name, times = {
-        "asked": (System, "training_step", number),
-        "asked in validation": (System, "validation_step", number),
+        "signal": (System, "training_step", number),
+        "signal in validation": (System, "validation_step", number),
         "step": (System, "training_step", number),
         "between": (System, "step_optimizer", 2 * number),
         "validation": (System, "validation_step", number),
         "test": (System, "test_step", number),
-        "write": (torch, "save", number),
+        "write": (Checkpoints, "_write", number),
         "rename": (Path, "replace", number),
     }[moment]
-    special = {"write": half, "asked": asked, "asked in validation": asked}
+    special = {"write": half, "signal": signalled, "signal in validation": signalled}
     deadly = special.get(moment, die)
     planted = renamed if moment == "rename" else counted(times, getattr(owner, name), deadly)
     setattr(owner, name, planted)
@@ -100,7 +122,7 @@ def live(overrides: list[str], fault: tuple[str, int] | None) -> None:
 
 
 def attempt(overrides: list[str], fault: tuple[str, int] | None = None) -> int:
-    """Run in a process of its own; its exit code: -9 if it was killed, 143 if it was asked."""
+    """Run in a process of its own; its exit code: -9 if it was killed, 143 if it was stopped."""
     process = CONTEXT.Process(target=live, args=(overrides, fault))
     process.start()
     process.join()

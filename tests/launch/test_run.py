@@ -138,8 +138,8 @@ def test_a_run_that_was_cut_off_continues_to_the_same_end(
     ends = (tmp_path / name for name in ("whole", "cut"))
     whole, cut_off = (torch.load(end / "checkpoints" / "last.ckpt") for end in ends)
     assert whole["iteration"] == cut_off["iteration"] == 7
-    for name, value in whole["system"].items():
-        assert torch.equal(value, cut_off["system"][name]), name
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, cut_off["state_dict"][name]), name
     curves = [table(tmp_path / name / "metrics.csv") for name in ("whole", "cut")]
     for a, b in zip(*curves, strict=True):
         assert {k: v for k, v in a.items() if k != "seconds"} == {

@@ -227,11 +227,11 @@ def test_the_step_of_the_switch_is_the_second_loss_for_both_networks() -> None:
 def test_the_accuracy_is_judged_by_the_loss_in_force() -> None:
     built = system(switch(at=0.5), 2)
     quarter = torch.full((1, 1, 2, 2), 0.25)  # real for cross-entropy, fake for least squares
-    built.tell_progress()
-    assert built.judge_discriminator(quarter, -quarter) == 1
+    built.begin_iteration()
+    assert built.discriminator_accuracy(quarter, -quarter) == 1
     built.iteration = 1
-    built.tell_progress()
-    assert built.judge_discriminator(quarter, -quarter) == 0.5
+    built.begin_iteration()
+    assert built.discriminator_accuracy(quarter, -quarter) == 0.5
 
 
 def test_a_loss_of_ones_own_needs_the_two_sides_only() -> None:
@@ -272,7 +272,7 @@ def test_a_run_cut_before_and_after_the_switch_ends_as_the_undisturbed_one(
     assert played == [*attempts[0], *attempts[1], (4, then), (5, then)]
 
     ends = {
-        name: torch.load(tmp_path / name / "checkpoints" / "last.ckpt")["system"]
+        name: torch.load(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"]
         for name in ("whole", "cut", "gan")
     }
     assert list(ends["whole"]) == list(ends["cut"])

@@ -1,13 +1,16 @@
 """The training steps are eq. 16-18 in pix2pix's order: one G forward, a D step, a G step."""
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ir_lightning.errors import DivergedError
 from ir_lightning.losses.adversarial import LeastSquares, Vanilla
 from ir_lightning.losses.pixel import L1, MSE
 from ir_lightning.systems.adversarial import AdversarialSystem
@@ -149,23 +152,100 @@ def test_the_generator_step_leaves_no_gradient_in_the_discriminator() -> None:
     assert all(p.requires_grad for p in discriminator.parameters())
 
 
+class Norms:
+    """Makes optimizers that note the norm of the gradients they are given, and change nothing."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def __call__(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+        norms = self.seen
+
+        class Watch(torch.optim.SGD):
+            def step(self, closure: Any = None) -> None:
+                if closure is not None:
+                    closure()  # as an optimizer must: Lightning's hooks come from it
+                gradients = [p.grad for group in self.param_groups for p in group["params"]]
+                norms.append(torch.stack([g.norm() for g in gradients]).norm().item())
+
+        return Watch(parameters, lr=0.0)
+
+
+def gradient_norms(clip: float | None, plugin: MixedPrecision | None = None) -> list[float]:
+    """Of D and G by turns, as their optimizers see them."""
+    norms = Norms()
+    optimization = Optimization(norms, ConstantThenLinear(), ITERATIONS, 1, clip)
+    # Smooth ones: the slope of an L1 loss jumps where float16 rounds a difference to zero.
+    terms = {"adversarial": LeastSquares(weight=1.0), "mse": MSE(weight=100.0)}
+    system = AdversarialSystem(*networks(), terms, optimization, EVALUATION)
+    trainer = quiet_trainer(**({"plugins": plugin} if plugin else {}))
+    trainer.fit(system, DataLoader(batches(), batch_size=None))
+    return norms.seen
+
+
+def float16(scale: float = 2.0**8) -> MixedPrecision:
+    """``trainer.precision=16-mixed``, which Lightning itself gives to GPUs alone."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    return MixedPrecision("16-mixed", "cpu", scaler=scaler)
+
+
 def test_gradient_clipping_bounds_the_norm_of_each_network() -> None:
-    norms = []
+    norms, free = gradient_norms(0.25), gradient_norms(None)
+    assert len(norms) == 2 * ITERATIONS
+    assert norms == pytest.approx([0.25] * len(norms), rel=1e-4)
+    assert min(free) > 0.25, "the bound was reached"
 
-    class Watch(torch.optim.SGD):
-        def step(self, closure: Any = None) -> None:
-            gradients = [p.grad for group in self.param_groups for p in group["params"]]
-            norms.append(torch.stack([g.norm() for g in gradients]).norm().item())
 
+@pytest.mark.parametrize("clip", [None, 0.25, 5.0, 1e4])
+def test_gradients_are_clipped_in_16_mixed_as_in_float32(clip: float | None) -> None:
+    assert gradient_norms(clip, float16()) == pytest.approx(gradient_norms(clip), rel=5e-3)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("clip", [None, 0.25])
+def test_16_mixed_trains_what_float32_trains(fused: bool, clip: float | None) -> None:
+    ends = []
+    for plugin in (None, float16()):
+        generator, discriminator = networks()
+        adam = functools.partial(ADAM, fused=fused, eps=1e-3)  # steps follow the gradient's size
+        terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
+        chosen = Optimization(adam, ConstantThenLinear(), ITERATIONS, 1, clip)
+        system = AdversarialSystem(generator, discriminator, terms, chosen, EVALUATION)
+        trainer = quiet_trainer(**({"plugins": plugin} if plugin else {}))
+        trainer.fit(system, DataLoader(batches(), batch_size=None))
+        ends.append(torch.cat([weights(generator), weights(discriminator)]))
+    start = torch.cat([weights(network) for network in networks()])
+    whole, half = (end - start for end in ends)
+    assert (whole - half).norm() < 0.02 * whole.norm()
+
+
+def test_steps_that_16_mixed_skips_are_no_divergence() -> None:
+    plugin = float16(scale=2.0**40)
     generator, discriminator = networks()
     terms = {"adversarial": LeastSquares(weight=1.0), "l1": L1(weight=100.0)}
-    watched = Optimization(
-        functools.partial(Watch, lr=0.0), ConstantThenLinear(), ITERATIONS, 1, 0.25
-    )
-    fit(AdversarialSystem(generator, discriminator, terms, watched, EVALUATION))
-    assert len(norms) == 2 * ITERATIONS
-    assert max(norms) <= 0.2501
-    assert min(norms) > 0.2  # both gradients are larger than that here, so the bound was reached
+    system = AdversarialSystem(generator, discriminator, terms, optimization(), EVALUATION)
+    before = weights(generator)
+    trainer = quiet_trainer(plugins=plugin)
+    trainer.fit(system, DataLoader(batches() * 5, batch_size=None))
+    system.require_finite()
+    assert plugin.scaler is not None
+    assert plugin.scaler.get_scale() < 2.0**40
+    assert not torch.equal(weights(generator), before), "then it trains"
+
+
+def test_gradients_that_no_scale_makes_finite_are_a_divergence() -> None:
+    class Cliff(nn.Module):
+        weight = 1.0
+
+        def forward(self, restored: Tensor, clean: Tensor) -> Tensor:
+            return (restored - restored).abs().sqrt().mean()  # 0, with an infinite slope
+
+    generator, _ = networks()
+    system = RegressionSystem(generator, {"cliff": Cliff()}, optimization(), EVALUATION)
+    trainer = quiet_trainer(plugins=float16())
+    trainer.fit(system, DataLoader(batches() * 8, batch_size=None))
+    with pytest.raises(DivergedError, match=r"no loss scale.*iteration 48"):
+        system.require_finite()
 
 
 def test_the_rate_is_constant_and_then_falls_to_zero() -> None:

@@ -5,13 +5,16 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
+from omegaconf import DictConfig
 
-from ir_lightning.errors import DataError, DivergedError, StorageError
+from ir_lightning.errors import DataError, DivergedError, StorageError, UsageError
 from ir_lightning.launch.run import run
 from ir_lightning.runs.record import OUTCOME, read_result
 from ir_lightning.systems.adversarial import AdversarialSystem
@@ -19,12 +22,11 @@ from ir_lightning.training.checkpoint import (
     BEST,
     LAST,
     PREVIOUS,
-    Checkpoints,
+    State,
     best_of,
     load_latest,
     load_state,
 )
-from ir_lightning.training.loggers.curve import CurveLogger
 from tests.conftest import SMALL, Compose
 
 BUDGET = [*SMALL, "budget.iterations=6", "budget.checkpoint_every=2", "depth=1"]
@@ -50,8 +52,8 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(
         run(config, [])
     again = load_state(last)
     assert again["iteration"] == 6
-    for name, value in whole["system"].items():
-        assert torch.equal(value, again["system"][name]), name
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, again["state_dict"][name]), name
 
 
 class Evil:
@@ -112,7 +114,7 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint(composed: Compose, tmp_pa
     assert "iteration 5" in record["reason"]
     kept = load_state(tmp_path / "run" / "checkpoints" / LAST)
     assert kept["iteration"] == 4
-    assert all(v.isfinite().all() for v in kept["system"].values())
+    assert all(v.isfinite().all() for v in kept["state_dict"].values())
     assert run(config, [])["iterations"] == 6, "the cause mended, it goes on from there"
 
 
@@ -139,12 +141,116 @@ def test_any_metric_chooses_the_best_weights_by_its_direction(
     assert result["restored"]["error"] > 0
 
 
-def test_the_best_of_an_earlier_version_is_continued(tmp_path: Path) -> None:
-    state = {"best": {"psnr": 20.0, "iteration": 4}}
-    saver = Checkpoints(tmp_path, CurveLogger(tmp_path / "a.csv", 0), print, 2, 60.0, state)
-    assert saver.best == {"metric": "psnr", "value": 20.0, "iteration": 4}
+def test_the_best_of_an_earlier_version_is_continued() -> None:
+    best = {"metric": "psnr", "value": 20.0, "iteration": 4}
+    assert best_of({"best": {"psnr": 20.0, "iteration": 4}}) == best
+    assert best_of({"best": best}) == best
     assert best_of({"best": None}) is None
-    assert best_of({"best": saver.best}) == saver.best
+
+
+def cut(config: DictConfig, iteration: int) -> None:
+    """Let a run fail in the step of training, or of test, that follows this iteration."""
+
+    def failing(step: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(self: AdversarialSystem, *args: Any) -> Any:
+            if self.iteration == iteration:
+                raise RuntimeError("power cut")
+            return step(self, *args)
+
+        return wrapper
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("training_step", "test_step"):
+            patch.setattr(AdversarialSystem, name, failing(getattr(AdversarialSystem, name)))
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(config, [])
+
+
+def former(state: State) -> State:
+    """A checkpoint as it was before it was Lightning's."""
+    names = {"d_saturated_for": "wins", "d_saturated_at": "won_at"}
+    return {
+        "iteration": state["iteration"],
+        "system": {names.get(name, name): value for name, value in state["state_dict"].items()},
+        "optimizers": state["optimizer_states"],
+        "random": state["random"],
+        "best": state["best"],
+        "due": False,
+    }
+
+
+@pytest.mark.parametrize("iteration", [3, 4, 6])
+def test_a_former_checkpoint_is_resumed(iteration: int, composed: Compose, tmp_path: Path) -> None:
+    """Between two validations, at one, and at the end of the training."""
+    where, often = tmp_path / "cut" / "checkpoints", "checkpoint.minutes=0"
+    run(composed(*BUDGET, f"run_dir={tmp_path}/whole", often), [])
+    config = composed(*BUDGET, f"run_dir={tmp_path}/cut", often)
+    cut(config, iteration)
+    torch.save(former(load_state(where / LAST)), where / LAST)
+    run(config, [])
+    ends = [load_state(tmp_path / name / "checkpoints" / LAST) for name in ("whole", "cut")]
+    assert ends[1]["iteration"] == 6
+    assert ends[1]["best"] == ends[0]["best"]
+    for name, value in ends[0]["state_dict"].items():
+        assert torch.equal(value, ends[1]["state_dict"][name]), name
+    rows = [(tmp_path / name / "test_images.csv").read_bytes() for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+
+
+class Careless(Callback):
+    """Has a state that only running code could bring back."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.seen = 0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.seen += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"path": Path("x") if self.seen >= self.after else "x"}
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_callback_whose_state_is_an_object_is_refused_in_words(
+    after: int, composed: Compose, tmp_path: Path
+) -> None:
+    own = [f"+callbacks.mine._target_={__name__}.Careless", f"+callbacks.mine.after={after}"]
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run", *own)
+    with pytest.raises(UsageError, match=r"state of Careless cannot be saved.*let its state_dict"):
+        run(config, [])
+    latest = load_latest(tmp_path / "run" / "checkpoints")
+    assert (latest["iteration"] if latest else 0) == max(0, after - 1)
+
+
+class Adding(Callback):
+    """Adds an object to the checkpoint itself."""
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: State) -> None:
+        checkpoint["mine"] = Path("x")
+
+
+def test_a_callback_that_adds_an_object_is_refused_in_words(
+    composed: Compose, tmp_path: Path
+) -> None:
+    own = f"+callbacks.mine._target_={__name__}.Adding"
+    with pytest.raises(UsageError, match="on_save_checkpoint"):
+        run(composed(*BUDGET, f"run_dir={tmp_path}/run", own), [])
+
+
+def test_a_training_that_a_callback_ends_early_stays_ended(
+    composed: Compose, tmp_path: Path
+) -> None:
+    stopping = [
+        "+callbacks.patience._target_=lightning.pytorch.callbacks.EarlyStopping",
+        "+callbacks.patience.monitor=val/psnr",
+        "+callbacks.patience.mode=max",
+        "+callbacks.patience.patience=1",
+        "+callbacks.patience.min_delta=100",  # dB: the second validation is the last
+    ]
+    config = composed(*BUDGET, f"run_dir={tmp_path}/run", *stopping)
+    cut(config, 4)
+    assert run(config, [])["iterations"] == 4
 
 
 def test_a_won_discriminator_is_recorded_and_not_fatal(composed: Compose) -> None:
@@ -175,7 +281,7 @@ import resource, sys
 from pathlib import Path
 from hydra import compose, initialize_config_dir
 from ir_lightning.errors import StorageError
-from ir_lightning.run import run
+from ir_lightning.launch.run import run
 import ir_lightning.training
 with initialize_config_dir(sys.argv[1], version_base="1.3"):
     config = compose("train", overrides=sys.argv[2:])
@@ -198,7 +304,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(composed: Compose, tmp_
     record = read_result(tmp_path / "run")
     assert record["status"] == "failed"
     assert "File too large" in record["reason"]
-    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
     assert run(composed(*overrides), [])["iterations"] == 6
 
 

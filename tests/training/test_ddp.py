@@ -62,10 +62,10 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
         assert code == 0, err
     one, two = (load_state(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("1", "2"))
     for network in ("generator", "discriminator"):
-        names = [name for name in one["system"] if name.startswith(network)]
-        assert_close(*([state["system"][name] for name in names] for state in (one, two)))
+        names = [name for name in one["state_dict"] if name.startswith(network)]
+        assert_close(*([state["state_dict"][name] for name in names] for state in (one, two)))
     for optimizer in (0, 1):  # Adam's first moment is the mean of the gradients
-        moments: list[Any] = [s["optimizers"][optimizer]["state"] for s in (one, two)]
+        moments: list[Any] = [s["optimizer_states"][optimizer]["state"] for s in (one, two)]
         assert_close(*([moment[key]["exp_avg"] for key in sorted(moment)] for moment in moments))
     assert read_result(tmp_path / "2")["processes"] == 2
     assert read_result(tmp_path / "1")["config_hash"] == read_result(tmp_path / "2")["config_hash"]
@@ -157,5 +157,5 @@ def test_processes_stop_together_and_continue_to_the_same_end(tmp_path: Path) ->
     code, err = train(2, *long, f"run_dir={tmp_path}/stopped")
     assert code == 0, err
     ends = [load_state(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("whole", "stopped")]
-    for name, value in ends[0]["system"].items():
-        assert torch.equal(value, ends[1]["system"][name]), name
+    for name, value in ends[0]["state_dict"].items():
+        assert torch.equal(value, ends[1]["state_dict"][name]), name

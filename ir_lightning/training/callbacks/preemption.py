@@ -1,31 +1,32 @@
-"""The training's side of stopping when asked: save at the next iteration, then end."""
+"""The training's side of stopping on a signal: save after the iteration, then end."""
 
 import signal
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 
 from ir_lightning.errors import Stopped
 from ir_lightning.training.checkpoint import Checkpoints
 
-DEFAULT = signal.SIGTERM  # what another process of the same run was asked with
+DEFAULT = signal.SIGTERM  # what another process of the same run may have received
 
 
 class StopRequest(Protocol):
-    """Whether the run has been asked to stop, by which signal."""
+    """The signal by which the run is to stop, once there is one."""
 
-    asked: int | None
+    received: int | None
 
     def install(self) -> None:
-        """Catch the signals; again, where a library has put its own handlers in between."""
+        """Catch the signals, also after a library has put its own handlers in their place."""
 
 
 class Preemption(Callback):
     """After the iteration, or the evaluation image, in which a signal came: save and stop.
 
+    An evaluation changes nothing that is saved: its iteration has been saved before it.
+
     Args:
-        signals: what has been asked so far.
+        signals: what has been received so far.
         checkpoints: saves; None where nothing is trained.
     """
 
@@ -44,22 +45,25 @@ class Preemption(Callback):
         self.signals.install()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_asked(trainer, pl_module, due=None)
+        if self._signalled(trainer):
+            if self.checkpoints and trainer.is_global_zero:
+                self.checkpoints.save(trainer, pl_module)
+            self._stop(pl_module)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_asked(trainer, pl_module, due=True)
+        if self._signalled(trainer):
+            self._stop(pl_module)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_asked(trainer, pl_module, due=None)
+        if self._signalled(trainer):
+            self._stop(pl_module)
 
-    def _stop_if_asked(self, trainer: Trainer, system: Any, due: bool | None) -> None:
-        asked = self.signals.asked is not None
+    def _signalled(self, trainer: Trainer) -> bool:
+        signalled = self.signals.received is not None
         if trainer.world_size > 1:  # the signal reaches the processes at different iterations
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if not asked:
-            return
-        fitting = trainer.state.fn == TrainerFn.FITTING
-        if self.checkpoints and fitting and trainer.is_global_zero:
-            self.checkpoints.save(trainer, system, due)
+            signalled = trainer.strategy.reduce_boolean_decision(signalled, all=False)
+        return signalled
+
+    def _stop(self, system: Any) -> NoReturn:
         where = f"after iteration {system.iteration}, which is saved"
-        raise Stopped(self.signals.asked or DEFAULT, where)
+        raise Stopped(self.signals.received or DEFAULT, where)

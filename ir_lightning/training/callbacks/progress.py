@@ -21,9 +21,13 @@ class IterationBar(TQDMProgressBar):
     def __init__(self, refresh_rate: int = 10) -> None:
         super().__init__(check_whole("refresh_rate", refresh_rate, 0))
 
-    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
-        super().on_train_epoch_start(trainer, *args)
+    def on_train_start(self, trainer: Trainer, *args: Any) -> None:
+        super().on_train_start(trainer, *args)
+        self.train_progress_bar.total = trainer.num_training_batches
         self.train_progress_bar.set_description("training")
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Nothing: the one epoch is the training, and a resumed one does not begin it."""
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule

@@ -1,4 +1,4 @@
-"""Several processes, one run: they must be of one mind, and not of one dice."""
+"""Several processes, one run: one configuration, and randomness of each one's own."""
 
 from typing import Any
 
@@ -31,11 +31,9 @@ class RankConsistency(Callback):
         hashes: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(hashes, self.config_hash)
         if len(set(hashes)) > 1:
-            told = ", ".join(
-                f"rank {rank}: {config_hash}" for rank, config_hash in enumerate(hashes)
-            )
+            each = ", ".join(f"rank {rank}: {its_hash}" for rank, its_hash in enumerate(hashes))
             raise UsageError(
-                f"The processes of this run have different configurations ({told}); start them all "
+                f"The processes of this run have different configurations ({each}); start them all "
                 "with the same command, code and data."
             )
 
