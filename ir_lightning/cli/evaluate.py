@@ -10,7 +10,7 @@ from ir_lightning.cli.runs import RunsOption, Trust
 from ir_lightning.errors import RunError, UsageError, one_line
 from ir_lightning.launch.error_reporter import FAILED, USAGE
 from ir_lightning.launch.evaluate import evaluate as launch
-from ir_lightning.launch.evaluation import may_be_changed, test_names, with_evaluation
+from ir_lightning.launch.evaluate import may_be_changed, test_names, with_evaluation
 from ir_lightning.runs.state import State, find
 
 

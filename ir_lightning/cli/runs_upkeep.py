@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ir_lightning.build import TRAININGS, refuse_untrusted
 from ir_lightning.errors import StorageError, UsageError
 from ir_lightning.files import temporaries
-from ir_lightning.launch.attempt import Job, Record, record_run
+from ir_lightning.launch.attempt import Record, TrainingJob, record_run
 from ir_lightning.launch.preflight import check
 from ir_lightning.runs.claim import ATTEMPTS, PENDING, Claim, TakenError
 from ir_lightning.runs.identity import training_hash
@@ -68,7 +68,9 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
     config_hash = next((str(each) for each in told if HASH.fullmatch(str(each))), config_hash)
     given = record.get("overrides")
     overrides = [str(override) for override in given] if isinstance(given, list) else []
-    return record_run(Job(plain, overrides, config_hash, run_dir, images), claim, record, True)
+    return record_run(
+        TrainingJob(plain, overrides, config_hash, run_dir, images), claim, record, True
+    )
 
 
 def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:

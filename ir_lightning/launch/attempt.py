@@ -14,9 +14,9 @@ from rich.table import Table
 
 from ir_lightning.errors import RunError, Stopped, StorageError, UsageError
 from ir_lightning.files import atomic_write, remove_temporaries
-from ir_lightning.launch import ranks
 from ir_lightning.launch.child import Guard, Watch, Work, work_in_child
 from ir_lightning.launch.signals import Signals
+from ir_lightning.runs import ranks
 from ir_lightning.runs.claim import Claim
 from ir_lightning.runs.identity import VERSION, evaluation_hash
 from ir_lightning.runs.record import (
@@ -50,7 +50,7 @@ def claim_on(run_dir: Path) -> Claim:
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A run that is to be trained.
 
     Attributes:
@@ -70,7 +70,7 @@ class Job:
     before: Callable[[], None] | None = None
 
 
-def record_run(job: Job, claim: Claim, known: Record, in_sweep: bool) -> Record:
+def record_run(job: TrainingJob, claim: Claim, known: Record, in_sweep: bool) -> Record:
     """Train, with a record on disk of the start and of whatever end it takes.
 
     Args:

@@ -10,13 +10,12 @@ from omegaconf import DictConfig
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
-from ir_lightning.launch import ranks
-from ir_lightning.launch.attempt import Job, Record, claim_on, console, record_run, show
-from ir_lightning.launch.evaluate import evaluate
-from ir_lightning.launch.evaluation import of_evaluation
+from ir_lightning.launch.attempt import Record, TrainingJob, claim_on, console, record_run, show
+from ir_lightning.launch.evaluate import evaluate, of_evaluation
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.pretraining import FirstRun
 from ir_lightning.launch.signals import Signals
+from ir_lightning.runs import ranks
 from ir_lightning.runs.claim import TakenError, still_ours
 from ir_lightning.runs.evaluations import evaluation_folder
 from ir_lightning.runs.identity import directory_of, evaluation_hash, training_hash
@@ -62,27 +61,18 @@ def run(
     if in_sweep and not retry and _left_alone(run_dir, folder, config.sweep.fail_fast):
         return read_result(folder)
     if finished and folder == run_dir:
-        console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
-        if not in_sweep:
-            show(read_result(run_dir), run_dir)
-        return read_result(run_dir)
+        return _show_again(run_dir, in_sweep)
     if finished:
         about = ", ".join(of_evaluation(overrides)) or "the default settings"
         console.print(f"Trained already; evaluating with {about}: {run_dir}", soft_wrap=True)
         return evaluate(plain, run_dir, overrides, ready.images["test"], in_sweep)
     if not in_sweep:  # a sweep has done so for all its runs
-        from ir_lightning.training.trial import refuse_unbuildable
-
-        refuse_unbuildable(plain)
+        _try_to_build(plain)
     try:
         claim = claim_on(run_dir)
     except TakenError as taken:
-        if not in_sweep:
-            raise UsageError(
-                f"{run_dir} is being trained by {taken}: wait for it, or stop it first."
-            ) from None
+        _leave_to(taken, run_dir, in_sweep)
         if folder == run_dir:
-            console.print(f"Left to {taken}, which trains it: {run_dir}", soft_wrap=True)
             return read_result(run_dir)
         _wait_for(run_dir)  # what is wanted is another evaluation of it
         return run(config, overrides, in_sweep, retry)
@@ -93,8 +83,33 @@ def run(
     if restart:
         reset_run(run_dir)
     before = partial(train_first, ready.first, in_sweep) if ready.first else None
-    job = Job(plain, overrides, config_hash, run_dir, ready.images, before)
+    job = TrainingJob(plain, overrides, config_hash, run_dir, ready.images, before)
     return record_run(job, claim, record, in_sweep)
+
+
+def _leave_to(taken: TakenError, run_dir: Path, in_sweep: bool) -> None:
+    """Say who trains the run; a sweep goes on with its others."""
+    if not in_sweep:
+        raise UsageError(
+            f"{run_dir} is being trained by {taken}: wait for it, or stop it first."
+        ) from None
+    console.print(f"Left to {taken}, which trains it: {run_dir}", soft_wrap=True)
+
+
+def _show_again(run_dir: Path, in_sweep: bool) -> Record:
+    """Show a finished run."""
+    console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
+    record = read_result(run_dir)
+    if not in_sweep:
+        show(record, run_dir)
+    return record
+
+
+def _try_to_build(plain: dict[str, Any]) -> None:
+    """Refuse what only Lightning can judge; it takes seconds to import."""
+    from ir_lightning.training.trial import refuse_unbuildable
+
+    refuse_unbuildable(plain)
 
 
 def _refuse_another_run(known: State | None, config_hash: str, rerun: bool) -> None:

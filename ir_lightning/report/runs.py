@@ -31,7 +31,7 @@ class NotMeasuredError(Exception):
 
 
 @dataclass(frozen=True)
-class Metric:
+class ReportedMetric:
     """A metric by its name in ``test_images.csv``, as the runs' records describe it."""
 
     name: str
@@ -182,15 +182,15 @@ class Results:
         """All of them, finished or not."""
         return [run for group in self.groups for _, run in sorted(group.runs.items())]
 
-    def metric(self, name: str) -> Metric:
+    def metric(self, name: str) -> ReportedMetric:
         """The unit and direction of a metric, as the records of the runs say.
 
         Where they do not, the unit is dB for a PSNR and nothing otherwise, and higher is better.
         """
         for run in self.runs:
             if described := metrics_of(run.record).get(name):
-                return Metric(name, described["unit"] or "", described["higher_is_better"])
-        return Metric(name, "dB" if name.endswith("psnr") else "")
+                return ReportedMetric(name, described["unit"] or "", described["higher_is_better"])
+        return ReportedMetric(name, "dB" if name.endswith("psnr") else "")
 
 
 def read_run(directory: Path) -> Run:

@@ -72,8 +72,7 @@ def train(
     saver = Checkpoints(run_dir / CHECKPOINTS, curve, guard, every, seconds)
     grid = ImageGrid(run_dir / "images" / "grid.png")
     loggers: list[Logger] = [curve]
-    status = "failed"
-    trainer = None
+    status, trainer = "failed", None
     try:
         trainer = new_trainer(
             config,
@@ -88,15 +87,12 @@ def train(
             del state  # Lightning lets go of it, too
         loaders = Loaders(data)
         trainer.fit(system, loaders)
-        test(trainer, system, loaders, run_dir)
-        scores = score_table(system.test_rows, config["dataset"]["name"])
+        scores = test(trainer, system, loaders, run_dir, config["dataset"]["name"])
         measured = measure(system, saver, scores)
         if trainer.is_global_zero:
             guard()
             save_networks(system, config, run_dir)
-            write_scores(run_dir, scores)
-            rows = cast(list[dict[str, Any]], scores.to_dict("records"))
-            publish(loggers, measured, rows, grid.draw())
+            leave_scores(run_dir, scores, measured, loggers, grid)
         status = "finished"
     except Exception:
         end_processes(trainer)
@@ -140,13 +136,33 @@ def add_loggers(
         loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
 
 
-def test(trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path) -> None:
-    """Score the test images with the weights that ``evaluation.weights`` chooses."""
+def test(
+    trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path, dataset: str
+) -> pd.DataFrame:
+    """Score the test images with the weights that ``evaluation.weights`` chooses.
+
+    Returns:
+        The scores (:func:`ir_lightning.runs.scores.score_table`).
+    """
     trainer.strategy.barrier("rank 0 has written the last checkpoint")
     if system.evaluation.weights == "best":
         best = load_state(run_dir / CHECKPOINTS / BEST)
         system.generator.load_state_dict(best["generator"])
     trainer.test(system, loaders, verbose=False)
+    return score_table(system.test_rows, dataset)
+
+
+def leave_scores(
+    run_dir: Path,
+    scores: pd.DataFrame,
+    measured: dict[str, Any],
+    loggers: list[Logger],
+    grid: ImageGrid,
+) -> None:
+    """Write the scores into the run directory, and send them to the loggers."""
+    write_scores(run_dir, scores)
+    rows = cast(list[dict[str, Any]], scores.to_dict("records"))
+    publish(loggers, measured, rows, grid.draw())
 
 
 def save_networks(system: RestorationSystem, config: dict[str, Any], run_dir: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.index import INDEX
-from ir_lightning.report.runs import Metric, collect, read_run
+from ir_lightning.report.runs import ReportedMetric, collect, read_run
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import read_result, write_result
 from ir_lightning.runs.scores import COLUMNS
@@ -129,10 +129,10 @@ def test_a_metric_is_read_by_the_runs_protocol_where_it_has_one(folder: Path) ->
 
 def test_units_and_directions_are_those_of_the_records(folder: Path) -> None:
     results = collect(folder)
-    assert results.metric("lpips") == Metric("lpips", "", higher_is_better=False)
-    assert results.metric("psnr") == Metric("psnr", "dB")
+    assert results.metric("lpips") == ReportedMetric("lpips", "", higher_is_better=False)
+    assert results.metric("psnr") == ReportedMetric("psnr", "dB")
     assert results.metric("undegraded_psnr").title == "undegraded PSNR (dB)"
-    assert results.metric("vif") == Metric("vif", "")
+    assert results.metric("vif") == ReportedMetric("vif", "")
 
 
 def test_a_metric_that_runs_were_scored_without_leaves_a_claim_open(folder: Path) -> None:

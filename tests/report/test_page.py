@@ -19,7 +19,7 @@ from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.page.crops import Album, FullError, centre
 from ir_lightning.report.page.html import portable
 from ir_lightning.report.page.pictures import choose_pictures
-from ir_lightning.report.runs import Metric, read_curves
+from ir_lightning.report.runs import ReportedMetric, read_curves
 from ir_lightning.report.write import open_report, write_report
 from tests.helpers.planting import plant_curve, plant_experiment, plant_gallery
 from tests.helpers.reports import part
@@ -51,7 +51,7 @@ class Page(HTMLParser):
         return [json.loads(versions) for versions in self.all("data-versions")]
 
 
-METRICS = (Metric("psnr", "dB"), Metric("ssim", ""))
+METRICS = (ReportedMetric("psnr", "dB"), ReportedMetric("ssim", ""))
 
 
 def cells_of(folder: Path) -> list[NamedCell]:
@@ -261,7 +261,7 @@ def test_more_than_seven_curves_are_drawn_readably(
     index["report"] = part("ScoreTable")
     index["runs"] = [{"cell": {"depth": str(v)}, "seed": 0, "run": run} for v in values]
     (folder / "experiment.json").write_text(json.dumps(index))
-    drawn = draw_curves(cells_of(folder), Metric("psnr", "dB"))
+    drawn = draw_curves(cells_of(folder), ReportedMetric("psnr", "dB"))
     assert len(drawn) == 2 * drawings
     assert "At the end: depth=" in drawn[0].says
     assert "26.00" in drawn[0].says

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ir_lightning.report.figures.drawing import COLOURS, pyplot
 from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import Metric, read_curves
+from ir_lightning.report.runs import ReportedMetric, read_curves
 
 WINDOWS = 30
 """A curve with more points is drawn as so many means, each over an equal share of the run."""
@@ -57,7 +57,7 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return pd.Series([y for _, y in means], index=[x for x, _ in means])
 
 
-def draw_curves(cells: Sequence[NamedCell], metric: Metric) -> list[Drawing]:
+def draw_curves(cells: Sequence[NamedCell], metric: ReportedMetric) -> list[Drawing]:
     """The drawings of all cells that have finished runs with curves.
 
     Args:

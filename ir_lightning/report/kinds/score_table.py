@@ -11,7 +11,7 @@ import pandas as pd
 from ir_lightning.errors import UsageError
 from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import Metric, Results
+from ir_lightning.report.runs import ReportedMetric, Results
 
 Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 """Scores that the paper prints, in the order of the metrics, by method and data set."""
@@ -35,7 +35,7 @@ class ScoreTable(ReportKind):
             unused += ["difference", *(f"paper {metric.title}" for metric in metrics)]
         return {"table": table.drop(columns=unused, errors="ignore")}
 
-    def _line(self, cell: NamedCell, metrics: Sequence[Metric]) -> dict[str, str]:
+    def _line(self, cell: NamedCell, metrics: Sequence[ReportedMetric]) -> dict[str, str]:
         printed, done = self.printed(cell), cell.group.finished
         line = {"": cell.row, "data": cell.column}
         for place, metric in enumerate(metrics):
@@ -126,7 +126,7 @@ class ScoreMatrix(ScoreTable):
         table = pd.DataFrame(rows, columns=[corner, *columns]).fillna("-")
         return {"table": table, "cells": super().tables(results)["table"]}
 
-    def _entries(self, cell: NamedCell, metrics: Sequence[Metric]) -> tuple[str, str, str]:
+    def _entries(self, cell: NamedCell, metrics: Sequence[ReportedMetric]) -> tuple[str, str, str]:
         """Ours, the paper's and the difference of one method on one data set."""
         group, paper = cell.group, self.printed(cell)
         ours = [group.spread(metric.name).mean for metric in metrics]
@@ -140,7 +140,7 @@ class ScoreMatrix(ScoreTable):
         )
 
 
-def _joined(metrics: Sequence[Metric], values: Sequence[float], sign: str = "") -> str:
+def _joined(metrics: Sequence[ReportedMetric], values: Sequence[float], sign: str = "") -> str:
     if math.isnan(values[0]):
         return "-"
     return " / ".join(m.text(value, sign) for m, value in zip(metrics, values, strict=True))

@@ -22,7 +22,7 @@ from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
 from ir_lightning.report.page.crops import QUALITY, data_uri
 from ir_lightning.report.page.pictures import Pictures, choose_pictures
-from ir_lightning.report.runs import Metric, Results, Run
+from ir_lightning.report.runs import ReportedMetric, Results, Run
 from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
 
 HERE = Path(__file__).parent
@@ -128,7 +128,7 @@ class Row:
     provenance: dict[str, str]
 
 
-def row(seed: int, run: Run, folder: Path, metrics: Iterable[Metric]) -> Row:
+def row(seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]) -> Row:
     """A run, as seen from the page in ``folder``."""
     scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
     status = str(run.record.get("status", "not begun"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from ir_lightning.errors import DataError
 from ir_lightning.report.naming import NamedCell
 from ir_lightning.report.page.crops import LIMIT, SIDES, Album, FullError
-from ir_lightning.report.runs import Metric
+from ir_lightning.report.runs import ReportedMetric
 from ir_lightning.runs.gallery import KINDS, Shot, read_gallery
 
 EXTREMES = ("worst", "best")
@@ -57,7 +57,7 @@ class Pictures:
     """
 
     album: Album
-    metrics: Sequence[Metric]
+    metrics: Sequence[ReportedMetric]
     whole: bool = False
     compare: dict[str, Slider] = field(default_factory=dict)
     extremes: dict[str, tuple[int, list[Slider]]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Pictures:
 
 
 def choose_pictures(
-    cells: Sequence[NamedCell], metrics: Sequence[Metric], limit: int = LIMIT
+    cells: Sequence[NamedCell], metrics: Sequence[ReportedMetric], limit: int = LIMIT
 ) -> Pictures:
     """Everything in the largest crops with which it fits, or what fits of the smallest ones.
 
