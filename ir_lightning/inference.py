@@ -140,9 +140,9 @@ def score(
     """
     for image in (restored, clean):
         _refuse_unrestorable(image)
-    planes = [_to_tensor(np.atleast_3d(image)[..., :3]) for image in (restored, clean)]
+    ours, true = (_to_tensor(np.atleast_3d(image)[..., :3]) for image in (restored, clean))
     chosen: Mapping[str, Metric] = {"psnr": PSNR(), "ssim": SSIM()} if metrics is None else metrics
-    scores = score_images(*planes, protocol_named(protocol), chosen)
+    scores = score_images(ours, true, protocol_named(protocol), chosen)
     return {name: value.item() for name, value in scores.items()}
 
 

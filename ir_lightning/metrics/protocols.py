@@ -52,8 +52,9 @@ def rgb(image: Tensor) -> Tensor:
 
 def luma(image: Tensor) -> Tensor:
     """BT.601 studio-range luma, 16..235, not rounded: MATLAB's ``rgb2ycbcr`` of a float image."""
-    red, green, blue = image.split(1, dim=-3)
-    return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+    red, green, blue = (image.narrow(-3, plane, 1) for plane in range(3))
+    weighted: Tensor = 65.481 * red + 128.553 * green + 24.966 * blue
+    return 16 + weighted / 255
 
 
 RGB8 = Protocol("rgb8", rgb, colour=True)

@@ -99,7 +99,8 @@ def _ssim_map(x: Tensor, y: Tensor) -> Tensor:
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     covariance, variances = mean_xy - product, mean_xx + mean_yy - squares
-    return (2 * product + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
+    similarity: Tensor = (2 * product + C1) * (2 * covariance + C2)
+    return similarity / ((squares + C1) * (variances + C2))
 
 
 def _blur(maps: Tensor) -> Tensor:

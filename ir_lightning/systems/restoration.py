@@ -67,13 +67,15 @@ class RestorationSystem(LightningModule):
 
     def forward(self, degraded: Tensor) -> Tensor:
         """Restore: (B, 3, H, W) in [0, 1] to the same."""
-        return self.generator(degraded)
+        restored: Tensor = self.generator(degraded)
+        return restored
 
     def restore(self, degraded: Tensor) -> Tensor:
         """Restore one evaluation image, in tiles if it is too large to be restored whole."""
         whole = self.evaluation.whole_pixels
         if whole is None or degraded.shape[-1] * degraded.shape[-2] <= whole:
-            return self(degraded)
+            restored: Tensor = self(degraded)
+            return restored
         self.tiled_images += 1
         return restore_tiled(self, degraded, self.evaluation.tile, self.evaluation.overlap)
 

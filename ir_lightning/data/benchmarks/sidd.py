@@ -131,7 +131,7 @@ def _shape(file: Path) -> tuple[int, ...]:
             f"{file}: no blocks of 8-bit RGB called {file.stem} in it, but "
             f"{', '.join(held) or 'nothing'}; download it anew, and leave its name as it is."
         )
-    return shape
+    return tuple(map(int, shape))
 
 
 @lru_cache(maxsize=2)

@@ -172,7 +172,7 @@ def palette(rng: np.random.Generator, count: int) -> Floats:
     hues = rng.uniform(0, 2 * np.pi, 4)
     hue = rng.choice(hues, count) + rng.normal(0, 0.2, count)
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], 1).astype(np.float32)
-    return np.clip(cv2.cvtColor(lab[None], cv2.COLOR_Lab2RGB)[0], 0, 1)
+    return np.asarray(np.clip(cv2.cvtColor(lab[None], cv2.COLOR_Lab2RGB)[0], 0, 1))
 
 
 def paint(rng: np.random.Generator, leaf: NDArray[np.integer], colours: Floats) -> Floats:
@@ -197,7 +197,7 @@ def paint(rng: np.random.Generator, leaf: NDArray[np.integer], colours: Floats) 
     tile = texture(rng)[(y + from_y[leaf]) % TILE, (x + from_x[leaf]) % TILE]
     roughness = np.minimum(rng.exponential(0.06, count), 0.3)
     brightness = 1 + shade + _at(roughness, leaf) * tile
-    return np.clip(colours[leaf] * brightness[:, :, None], 0, 1)
+    return np.asarray(np.clip(colours[leaf] * brightness[:, :, None], 0, 1))
 
 
 def texture(rng: np.random.Generator) -> Floats:
@@ -210,4 +210,4 @@ def texture(rng: np.random.Generator) -> Floats:
 
 
 def _at(values: NDArray[np.floating], leaf: NDArray[np.integer]) -> Floats:
-    return values.astype(np.float32)[leaf]
+    return np.asarray(values.astype(np.float32)[leaf])

@@ -44,7 +44,8 @@ def filled(disparity: Disparity) -> Disparity:
     padded = np.pad(np.where(known, disparity, np.inf), ((0, 0), (1, 1)), constant_values=np.inf)
     rows = np.arange(disparity.shape[0])[:, None]
     farther = np.minimum(padded[rows, left + 1], padded[rows, right + 1])
-    return np.where(np.isfinite(farther), farther, disparity[known].min()).astype(np.float32)
+    known_everywhere: Depth = np.where(np.isfinite(farther), farther, disparity[known].min())
+    return known_everywhere.astype(np.float32)
 
 
 def right_view(disparity: Disparity) -> Disparity:
