@@ -99,8 +99,9 @@ def _ssim_map(x: Tensor, y: Tensor) -> Tensor:
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     covariance, variances = mean_xy - product, mean_xx + mean_yy - squares
-    similarity: Tensor = (2 * product + C1) * (2 * covariance + C2)
-    return similarity / ((squares + C1) * (variances + C2))
+    above = (2 * product + C1) * (2 * covariance + C2)
+    similarity: Tensor = above / ((squares + C1) * (variances + C2))
+    return similarity
 
 
 def _blur(maps: Tensor) -> Tensor:
