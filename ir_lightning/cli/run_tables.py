@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ir_lightning.runs.claim import CLAIM, END, Attempt
+from ir_lightning.runs.evaluations import EVALUATIONS, later_evaluations
 from ir_lightning.runs.record import budget_of, gained, score_cells
 from ir_lightning.runs.state import State, tail
 
@@ -19,7 +20,10 @@ COLOURS = {"queued": "yellow", "running": "cyan", "finished": "green", "failed":
 LOG_LINES = 12
 REASON = 100  # characters of a reason in a table; `show` and JSON have it whole
 ONE_BY_ONE = ("checkpoints", "images")  # folders whose files are named; of others, the total
-ELSEWHERE = ("status", "reason", "log", "degraded", "restored", "scores", "versions", "splits")
+ELSEWHERE = (
+    *("status", "reason", "log", "degraded", "restored", "scores", "versions", "splits"),
+    "evaluations",
+)
 
 
 def row_of(state: State) -> dict[str, Any]:
@@ -122,6 +126,8 @@ def _show_scores(console: Console, state: State) -> None:
 
     try:
         show(state.record, state.run_dir)
+        for name, record in later_evaluations(state.run_dir).items():
+            show(record, state.run_dir / EVALUATIONS / name)
     except (KeyError, TypeError, ValueError, AttributeError):
         console.print("The record holds no scores that can be read.")
 

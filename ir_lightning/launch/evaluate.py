@@ -58,7 +58,7 @@ def may_be_changed(override: str) -> bool:
 
 def of_evaluation(overrides: Sequence[str]) -> list[str]:
     """Those of train.py's overrides that say how a run is scored."""
-    return [override for override in overrides if _lies_in(key_of(override), SCORED)]
+    return [o for o in overrides if _lies_in(key_of(o), (*SCORED, *TESTED))]
 
 
 def with_evaluation(

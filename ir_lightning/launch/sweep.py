@@ -27,8 +27,9 @@ from ir_lightning.errors import UsageError
 from ir_lightning.launch.child import CONTEXT
 from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import Known, check, resolve
-from ir_lightning.runs.identity import directory_of, training_hash
-from ir_lightning.runs.record import reset_run, score_cells, write_result
+from ir_lightning.runs.evaluations import evaluation_folder
+from ir_lightning.runs.identity import VERSION, directory_of, evaluation_hash, training_hash
+from ir_lightning.runs.record import read_result, reset_run, score_cells, write_result
 from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -43,11 +44,22 @@ class Planned:
     """What it has of its own: the overrides that vary."""
     overrides: list[str]
     config_hash: str
+    evaluation: str
     run_dir: Path
+
+    @property
+    def key(self) -> str:
+        """What is trained and how it is scored; plans that agree in it are one."""
+        return f"{self.config_hash}-{self.evaluation}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its record lies: the run's directory, or that of a later evaluation of it."""
+        return evaluation_folder(self.run_dir, self.evaluation)
 
     def state(self) -> State | None:
         """What has become of it so far."""
-        return state_of(self.run_dir)
+        return state_of(self.folder)
 
 
 planned: list[Planned] = []
@@ -82,8 +94,8 @@ class SweepPlanner(Callback):
             except MISTAKES as error:
                 refused.append(f"{label}: {sentence(error, _conf(master))}")
                 continue
-            if plan.config_hash not in configs:  # options that mean the same are one run
-                configs[plan.config_hash] = complete
+            if plan.key not in configs:  # options that mean the same are one run
+                configs[plan.key] = complete
                 planned.append(plan)
         if not refused:
             refused, notice = memory(planned, configs, _here(master))
@@ -151,9 +163,8 @@ def _plan(
             "for each GPU), or hydra/launcher=node8 with trainer=auto (Ray, a GPU for each run)."
         )
     config_hash = training_hash(config)
-    return Planned(
-        label, overrides, config_hash, directory_of(config, overrides, config_hash)
-    ), config
+    run_dir = directory_of(config, overrides, config_hash)
+    return Planned(label, overrides, config_hash, evaluation_hash(config), run_dir), config
 
 
 def memory(
@@ -164,7 +175,7 @@ def memory(
     Returns:
         A sentence for each run that is refused, and one about the largest.
     """
-    wanted = [(plan.label, resolve(configs[plan.config_hash])) for plan in plans]
+    wanted = [(plan.label, resolve(configs[plan.key])) for plan in plans]
     with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # lightning stays out
         try:
             return pool.submit(_weigh, wanted, here).result()
@@ -224,32 +235,43 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
 
     While another controller works on the same sweep, what has failed there has failed in this one.
     """
-    states = {plan.config_hash: plan.state() for plan in plans}
+    states = {plan.key: plan.state() for plan in plans}
     active = any(state and state.status == "running" for state in states.values())
     identity = identity_of(states)
     runs = Path(master.paths.runs)
-    counted = dict.fromkeys(("finished", "running", "failed", "queued"), 0)
+    counted = dict.fromkeys(("finished", "running", "failed", "queued", "to be evaluated"), 0)
     try:
+        if master.rerun and not active:
+            finished = [p for p in plans if (s := states[p.key]) and s.status == "finished"]
+            for run_dir in {plan.run_dir for plan in finished}:
+                reset_run(run_dir)
+            states |= {plan.key: None for plan in finished}
         for plan in plans:
-            state = states[plan.config_hash]
-            status = state.status if state else "queued"
-            if status == "finished" and master.rerun and not active:
-                reset_run(plan.run_dir)
-                status = "queued"
+            state = states[plan.key]
+            status: str = state.status if state else "queued"
             if status == "queued" or (status == "failed" and not active):
-                begun = {
-                    "status": "queued",
-                    "config_hash": plan.config_hash,
-                    "overrides": plan.overrides,
-                }
-                write_result(plan.run_dir, {**begun, "sweep": identity, "label": plan.label})
-                status = "queued"
+                trained = read_result(plan.run_dir).get("status") == "finished"
+                status = "to be evaluated" if trained else "queued"
+                _write_queued(plan, identity)
             counted[status] += 1
-        write_sweep(runs, identity, [plan.run_dir.name for plan in plans])
+        write_sweep(runs, identity, list(dict.fromkeys(plan.run_dir.name for plan in plans)))
     except OSError as error:
         _refuse([f"paths.runs={runs} cannot be written: {error.strerror}."])
-    told = [f"{number} {status}" for status, number in counted.items() if number]
-    console.print(f"Sweep {identity}: {len(plans)} runs in {runs}: {', '.join(told)}.")
+    counts = ", ".join(f"{number} {status}" for status, number in counted.items() if number)
+    console.print(f"Sweep {identity}: {len(plans)} runs in {runs}: {counts}.")
+
+
+def _write_queued(plan: Planned, identity: str) -> None:
+    record = {
+        "status": "queued",
+        "config_hash": plan.config_hash,
+        "identity_version": VERSION,
+        "evaluation": plan.evaluation,
+        "overrides": plan.overrides,
+        "sweep": identity,
+        "label": plan.label,
+    }
+    write_result(plan.folder, record)
 
 
 def summary() -> int:
@@ -276,7 +298,8 @@ def summary() -> int:
         table.add_row(plan.label, shown, *(cells.get(column, "") for column in columns))
     console.print(table)
     for plan, state in failures:
-        log = f" Log: {state.log}" if state.log else ""
+        written = state.log or state.record.get("log")
+        log = f" Log: {written}" if written else ""
         console.print(f"failed: {plan.label}: {state.reason}{log}", soft_wrap=True, markup=False)
     if failures:
         console.print(

@@ -29,10 +29,10 @@ def evaluation_folder(run_dir: Path, evaluation: str | None) -> Path:
 
 
 def later_evaluations(run_dir: Path) -> dict[str, dict[str, Any]]:
-    """The records of the evaluations that came after a run's training, by their hashes."""
+    """The records of the evaluations that were made after a run's training, by their hashes."""
     folders = sorted((run_dir / EVALUATIONS).glob("*/"))
     records = {folder.name: read_result(folder) for folder in folders}
-    return {name: record for name, record in records.items() if record}
+    return {n: record for n, record in records.items() if record.get("status") == "finished"}
 
 
 def add_evaluation(run_dir: Path, evaluation: str, record: Mapping[str, Any]) -> None:

@@ -82,12 +82,11 @@ class Checkpoints(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self._validate_at_the_end(trainer, pl_module)
         last = pl_module.iteration == pl_module.optimization.iterations
-        if last or pl_module.iteration % self.validate_every == 0:
+        validated = last or pl_module.iteration % self.validate_every == 0
+        if validated:
             pl_module.require_finite()  # in all processes, which would wait for each other
-            due = True
-        else:
-            due = time.monotonic() - self.saved_at > self.seconds
-        if due and trainer.is_global_zero:
+        late = time.monotonic() - self.saved_at > self.seconds
+        if (validated or late) and trainer.is_global_zero:
             self.save(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import lightning.pytorch as pl
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
@@ -189,22 +190,27 @@ def new_trainer(
         after, before: callbacks that come after and before those of the configuration.
 
     Raises:
-        UsageError: the batch cannot be shared by the processes, or the precision needs a GPU.
+        UsageError: Lightning refuses its arguments, the batch cannot be shared by the processes, or
+            the precision needs a GPU.
     """
     chosen = [build(node, f"callbacks.{name}") for name, node in config["callbacks"].items()]
     bar = any(isinstance(callback, pl.callbacks.ProgressBar) for callback in chosen)
-    trainer: pl.Trainer = build(config["trainer"], "trainer")(
-        max_epochs=1,  # one pass over the budget
-        val_check_interval=config["budget"]["checkpoint_every"],
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        logger=False,
-        callbacks=[*before, *chosen, *after],
-        use_distributed_sampler=False,  # the data know rank and world themselves
-        enable_checkpointing=False,
-        enable_progress_bar=bar,
-        enable_model_summary=False,
-    )
+    make: Callable[..., pl.Trainer] = build(config["trainer"], "trainer")
+    try:
+        trainer = make(
+            max_epochs=1,  # one pass over the budget
+            val_check_interval=config["budget"]["checkpoint_every"],
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            logger=False,
+            callbacks=[*before, *chosen, *after],
+            use_distributed_sampler=False,  # the data know rank and world themselves
+            enable_checkpointing=False,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:  # e.g. a ModelCheckpoint among the callbacks
+        raise UsageError(f"trainer or callbacks: {' '.join(str(error).split())}") from None
     batch, world = config["budget"]["batch"], trainer.world_size
     if batch % world:
         raise UsageError(
