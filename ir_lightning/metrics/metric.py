@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from ir_lightning.metrics.protocols import Protocol
+
 
 class Metric(ABC):
     """A score of restored images, each by itself.
@@ -24,6 +26,10 @@ class Metric(ABC):
     higher_is_better: bool = True
     colour: bool = False
     needs_degraded: bool = False
+
+    def compares(self, protocol: Protocol) -> bool:
+        """Whether the protocol shows what the metric needs."""
+        return protocol.colour or not self.colour
 
     @abstractmethod
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def score_images(
         planes = protocol.show(restored), protocol.show(clean)
         before = {} if degraded is None else {"degraded": protocol.show(degraded)}
         for name, metric in metrics.items():
-            if (metric.colour and not protocol.colour) or (metric.needs_degraded and not before):
+            if not metric.compares(protocol) or (metric.needs_degraded and not before):
                 continue
             values = metric(*planes, **(before if metric.needs_degraded else {})).double()
             worst = -torch.inf if metric.higher_is_better else torch.inf

@@ -36,6 +36,7 @@ TRAINER_WHERE = (
     "sync_batchnorm",
 )
 TEST = ("test", "test_images", "evaluation_side", "composition", "input")
+CHOICE = ("choose_by", "validation_protocol", "validation_metrics")
 TILING = ("whole_pixels", "tile", "overlap")
 
 WATCHERS = frozenset(
@@ -78,6 +79,7 @@ def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -
     plain = _portable(config)
     system, data, trainer = plain["system"], plain["data"], plain["trainer"]
     evaluation = system["evaluation"]
+    chosen = evaluation["metrics"].get(evaluation["choose_by"], evaluation["choose_by"])
     watched = _without(system, ("evaluation", *SYSTEM_WATCHES))
     watched["optimization"] = _without(system["optimization"], ("log_every",))
     callbacks = (plain["callbacks"] or {}).values()
@@ -90,7 +92,7 @@ def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -
         seed=data["seed"],
         epochs=plain["budget"]["epochs"],  # until they are counted out in iterations
         validate_every=plain["budget"]["checkpoint_every"],
-        choose_by=canonical(evaluation.get("choose_by", evaluation["protocols"][0])),
+        choose_by=[evaluation["validation_protocol"], canonical(chosen)],
         tiling=[evaluation[key] for key in TILING] if tiled else None,
     )
 
@@ -106,7 +108,7 @@ def evaluation_hash(config: DictConfig | Mapping[str, Any]) -> str:
     """
     plain = _portable(config)
     test = {key: plain["data"][key] for key in TEST}
-    evaluation = _without(plain["system"]["evaluation"], ("choose_by",))
+    evaluation = _without(plain["system"]["evaluation"], CHOICE)
     return _digits(test=canonical(test), evaluation=canonical(evaluation))
 
 

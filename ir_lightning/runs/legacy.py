@@ -19,6 +19,11 @@ COMMAND = "the train.py command that it is a run of"
 RECORD = {"asked": "overrides", "discriminator_won_at": "d_saturated_at"}
 SYSTEM = {"won_accuracy": "saturated_accuracy", "won_iterations": "saturated_iterations"}
 STATE = {"wins": "d_saturated_for", "won_at": "d_saturated_at"}
+METRICS = {
+    "psnr": {"_target_": "ir_lightning.metrics.PSNR"},
+    "ssim": {"_target_": "ir_lightning.metrics.SSIM"},
+    "undegraded_psnr": {"_target_": "ir_lightning.metrics.UndegradedPSNR"},
+}
 EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
 """Keys of ``recipe`` that were about evaluation."""
 
@@ -59,7 +64,7 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
         renewed["optimization"], _, _ = _parts(recipe)
     if isinstance(evaluation := renewed.get("evaluation"), Mapping):
         target = {"_target_": "ir_lightning.systems.Evaluation"}
-        renewed["evaluation"] = {**target, **evaluation}
+        renewed["evaluation"] = {**target, **_scored(evaluation), **evaluation}
     system = renewed.get("system")
     if isinstance(system, Mapping) and isinstance(system.get("recipe"), Mapping):
         system = dict(system)
@@ -84,6 +89,13 @@ def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], d
     scored = {key: recipe[key] for key in EVALUATION if key in recipe}
     saturation = {new: recipe[old] for old, new in SYSTEM.items() if old in recipe}
     return optimization, scored, saturation
+
+
+def _scored(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """What earlier versions scored by without saying so; the first protocol chose the weights."""
+    protocols = evaluation.get("protocols")
+    first = {"validation_protocol": protocols[0]} if protocols else {}
+    return {"choose_by": "psnr", "metrics": deepcopy(METRICS), **first}
 
 
 def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Scores = dict[tuple[str, str, str], float]
 
 
 def usual_metrics() -> dict[str, Metric]:
-    """The metrics of a configuration that names none, such as those of earlier versions."""
+    """The metrics of a configuration that names none."""
     return {"psnr": PSNR(), "ssim": SSIM(), "undegraded_psnr": UndegradedPSNR()}
 
 
@@ -29,10 +29,12 @@ class Evaluation:
     """Everything about validation and test.
 
     Args:
-        protocols: names of the scoring protocols; validation and model choice use the first.
+        protocols: names of the scoring protocols of the test images; the first is the run's.
         metrics: by name; of this package or of torchmetrics.
         choose_by: the metric whose mean over the validation images chooses the best weights.
-        validation_metrics: those that the training curve shows beside it.
+        validation_protocol: the protocol by which validation images are scored. It is a key of
+            its own, so that a trained run may be tested by other protocols.
+        validation_metrics: those that the training curve shows beside ``choose_by``.
         weights: which ones are tested: ``best`` (of the validations) or ``last``.
         whole_pixels: larger images are restored in overlapping tiles, which bounds the memory;
             None restores every image whole.
@@ -41,11 +43,15 @@ class Evaluation:
     Raises:
         UsageError: a protocol, metric or choice is unknown, or cannot be used in its place, or a
             number is out of range.
+
+    Attributes:
+        main_metric: ranks the test images by the run's protocol: ``choose_by``, unless it cannot.
     """
 
     protocols: list[str]
     metrics: Mapping[str, Any] = field(default_factory=usual_metrics)
     choose_by: str = "psnr"
+    validation_protocol: str = "rgb8"
     validation_metrics: Sequence[str] = ("psnr", "ssim")
     weights: str = "best"
     whole_pixels: int | None = None
@@ -56,23 +62,22 @@ class Evaluation:
         if not (isinstance(self.protocols, list) and self.protocols):
             raise UsageError(f"protocols={written(self.protocols)}: give a list, such as [rgb8].")
         self._protocols = [protocol_named(name) for name in self.protocols]
+        self._validation = protocol_named(self.validation_protocol)
         self.metrics = {n: as_metric(n, m) for n, m in self.metrics.items() if m is not None}
         check_choice("weights", self.weights, ("best", "last"))
         check_whole("whole_pixels", self.whole_pixels, 1, optional=True)
         check_tiles(self.tile, self.overlap)
-        self._require("choose_by", self.choose_by)
-        for name in self.validation_metrics:
-            self._require("validation_metrics", name)
         chosen = dict.fromkeys([*self.validation_metrics, self.choose_by])
-        self._validated = {name: self.metrics[name] for name in chosen}
+        self._validated = {name: self._validating(name) for name in chosen}
+        self.main_metric = self._main_metric()
 
     def validate(self, restored: Tensor, clean: Tensor) -> dict[str, float]:
-        """Score one restored validation image by the first protocol: metric to value.
+        """Score one restored validation image: metric to value.
 
         Args:
             restored, clean: (1, 3, H, W) in [0, 1].
         """
-        scores = score_images(restored, clean, self._protocols[0], self._validated)
+        scores = score_images(restored, clean, self._validation, self._validated)
         return {name: values.item() for name, values in scores.items()}
 
     def test(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Scores:
@@ -95,16 +100,31 @@ class Evaluation:
         higher = self.metrics[self.choose_by].higher_is_better
         return value > than if higher else value < than
 
-    def _require(self, key: str, name: str) -> None:
-        """Refuse a metric that does not score validation images."""
-        metric = self.metrics.get(name)
+    def _validating(self, name: str) -> Metric:
+        """The metric of that name, which must score validation images."""
+        key = "choose_by" if name == self.choose_by else "validation_metrics"
+        metric: Metric | None = self.metrics.get(name)
         if metric is None:
             raise UsageError(
                 f"evaluation.{key}={name} is no metric of this run: take one of "
                 f"{', '.join(self.metrics)}, or add +metric={name}."
             )
-        if metric.needs_degraded or (metric.colour and not self._protocols[0].colour):
+        if metric.needs_degraded or not metric.compares(self._validation):
             raise UsageError(
                 f"evaluation.{key}={name} does not score validation images by "
-                f"{self.protocols[0]}: take another metric or evaluation.protocols."
+                f"{self.validation_protocol}: take another metric, or another "
+                "evaluation.validation_protocol."
             )
+        return metric
+
+    def _main_metric(self) -> str:
+        """The metric that test images are ranked by: the choosing one, where their protocol can."""
+        first, metrics = self._protocols[0], {self.choose_by: None, **self.metrics}
+        for name in metrics:
+            metric = self.metrics[name]
+            if metric.compares(first) and not metric.needs_degraded:
+                return name
+        raise UsageError(
+            f"evaluation.protocols={self.protocols}: no metric of this run scores images by "
+            f"{first.name}; choose_by is {self.choose_by}."
+        )

@@ -55,11 +55,16 @@ SHAPES = {  # the weights
     "validation images": "budget.validation_images=2",
     "their cut": "budget.evaluation_side=64",
     "their rhythm": "budget.checkpoint_every=7",
+    "their metric": "evaluation.choose_by=ssim",
+    "their protocol": "evaluation.validation_protocol=y-matlab",
 }
 SCORES = {  # only the scores
     "test images": "dataset.test.built_in.draws=1",
     "number of test images": "budget.test_images=1",
     "further protocols": "evaluation.protocols=[rgb8]",
+    "another first protocol": "evaluation.protocols=[y-matlab]",
+    "one more metric": "+metric=vif",
+    "how it is computed": "+evaluation.metrics.ssim.unit=dB",
     "weights": "evaluation.weights=last",
     "no tiles": "evaluation.whole_pixels=null",
     "small tiles": "evaluation.tile=512",
@@ -91,6 +96,7 @@ NOTHING = [
     "budget.log_every=1",
     "system.saturated_accuracy=0.8",
     "system.saturated_iterations=10",
+    "evaluation.validation_metrics=[psnr]",
     "optimizer.fused=false",
     "optimizer.weight_decay=0",  # 0.0, Adam's default
     "optimizer.lr=0.0002",
@@ -111,7 +117,8 @@ def composed_with(*groups: str) -> DictConfig:
 @cache
 def hashes(*overrides: str) -> tuple[str, str]:
     """Of training and evaluation."""
-    groups = [o for o in overrides if (CONF / o.partition("=")[0]).is_dir() or o[0] == "~"]
+    folders = {o: CONF / o.lstrip("+").partition("=")[0] for o in overrides}
+    groups = [o for o in overrides if folders[o].is_dir() or o[0] == "~"]
     config = composed_with(*groups).copy()
     for override in set(overrides) - set(groups):  # to compose it takes ten times as long
         key, _, value = override.lstrip("+").partition("=")
@@ -209,12 +216,12 @@ def test_a_run_directory_has_the_hash_of_its_command(composed: Compose) -> None:
 
 
 PINNED = {
-    "depth=5": "c17b736eab",
-    "method=pix2pix": "221a7d020e",
-    "method=unet5_infoaccum_subpixel": "1e11ead758",
-    "dataset=all_in_one": "1879eb31a8",
-    "discriminator=multi_scale": "f33682446f",
-    "enhancer=dense": "2863d1702d",
+    "depth=5": "ad1ae8cdf4",
+    "method=pix2pix": "7e749e5584",
+    "method=unet5_infoaccum_subpixel": "1498e60888",
+    "dataset=all_in_one": "e462f67de9",
+    "discriminator=multi_scale": "1e1663bd3a",
+    "enhancer=dense": "c06cf054ef",
 }
 
 

@@ -17,6 +17,8 @@ def as_before(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration of today in the words of before optimisation and evaluation were parts."""
     old: dict[str, Any] = json.loads(json.dumps(config))
     optimization, evaluation = old.pop("optimization"), old["evaluation"]
+    for key in ("metrics", "choose_by", "validation_protocol", "validation_metrics"):
+        del evaluation[key]
     weights = {
         key: value for key, value in evaluation.items() if key not in ("weights", "_target_")
     }
@@ -40,7 +42,19 @@ def test_an_old_configuration_is_the_same_training_and_evaluation() -> None:
         assert training_hash(renewed) == training_hash(now)
         assert evaluation_hash(renewed) == evaluation_hash(now)
         assert renewed["system"].keys() == now["system"].keys()
+        assert renewed["evaluation"]["metrics"] == now["evaluation"]["metrics"]
         refuse_untrusted(renewed, "config.yaml", TRAININGS)
+
+
+def test_the_first_protocol_chose_the_weights_of_an_old_run() -> None:
+    luma = ["evaluation.protocols=[y-matlab,rgb8]"]
+    plain: Any = OmegaConf.to_container(load_config(luma), resolve=True)
+    now: Any = OmegaConf.to_container(
+        load_config([*luma, "evaluation.validation_protocol=y-matlab"]), resolve=True
+    )
+    renewed = current_config(as_before(plain))
+    assert training_hash(renewed) == training_hash(now) != training_hash(plain)
+    assert evaluation_hash(renewed) == evaluation_hash(now)
 
 
 def test_what_is_up_to_date_passes_unchanged() -> None:

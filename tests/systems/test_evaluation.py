@@ -98,6 +98,10 @@ class Brightness(Metric):
         return restored.mean(dim=(1, 2, 3))
 
 
+class Colours(Brightness):
+    colour = True
+
+
 METRICS = {"psnr": PSNR(), "ssim": SSIM(), "brightness": Brightness()}
 
 
@@ -126,11 +130,43 @@ def test_any_metric_may_choose_the_best_weights_by_its_direction() -> None:
         ({"protocols": "rgb8"}, r"protocols=rgb8: give a list"),
         ({"protocols": []}, r"give a list"),
         ({"protocols": ["rgb9"]}, "rgb8, y-matlab"),
+        ({"validation_protocol": "rgb9"}, "rgb8, y-matlab"),
+        (
+            {
+                "metrics": {"mine": Colours()},
+                "choose_by": "mine",
+                "validation_metrics": [],
+                "protocols": ["y-matlab"],
+            },
+            "no metric of this run scores images by y-matlab",
+        ),
+        (
+            {
+                "metrics": METRICS | {"mine": Colours()},
+                "choose_by": "mine",
+                "validation_protocol": "y-matlab",
+            },
+            "choose_by=mine does not score validation images by y-matlab",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Evaluation(**{"protocols": ["rgb8"], "metrics": METRICS, **given})
+
+
+def test_validation_has_a_protocol_of_its_own() -> None:
+    (batch, _) = images()
+    evaluation = Evaluation(["rgb8"], METRICS, validation_protocol="y-matlab")
+    planes = (Y_MATLAB.show(batch[kind]) for kind in ("degraded", "clean"))
+    scores = evaluation.validate(batch["degraded"], batch["clean"])
+    assert scores["psnr"] == PSNR()(*planes).item()
+
+
+def test_images_are_ranked_by_a_metric_that_their_protocol_has() -> None:
+    metrics = METRICS | {"mine": Colours()}
+    assert Evaluation(["rgb8"], metrics, "mine").main_metric == "mine"
+    assert Evaluation(["y-matlab"], metrics, "mine").main_metric == "psnr"
 
 
 class Nowhere(Metric):

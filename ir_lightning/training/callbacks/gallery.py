@@ -27,7 +27,7 @@ class Shown:
     Attributes:
         name: of the image.
         scores: by the run's first protocol.
-        worth: its score by the metric that chooses the best weights, negative where less is better.
+        worth: its score by the evaluation's main metric, negative where less is better.
         pixels: its three versions, each (H, W, 3).
     """
 
@@ -41,7 +41,7 @@ class Gallery(Callback):
     """Writes ``images/gallery/``: PNGs without loss, and ``gallery.json``, which describes them.
 
     The first image is the same one in all runs on a data set, so that methods can be compared on
-    it; worst and best are so by the metric that chooses the best weights.
+    it; worst and best are so by the metric that chooses the best weights, where it can.
 
     Args:
         run_dir: the run's directory.
@@ -67,8 +67,9 @@ class Gallery(Callback):
         pixels = {kind: to_pixels(image[0]) for kind, image in images.items()}
         row, evaluation = pl_module.rows[place], pl_module.evaluation
         scores = scores_of(row, evaluation.protocols[0])
-        value = scores["restored"][evaluation.choose_by]
-        worth = value if evaluation.better(1, than=0) else -value
+        metric = evaluation.main_metric
+        value = scores["restored"][metric]
+        worth = value if evaluation.metrics[metric].higher_is_better else -value
         self.shown[place] = Shown(row["image"], scores, worth, pixels)
         self.shown = {number: self.shown[number] for number in self._chosen()}
 
@@ -146,11 +147,11 @@ class ImageGrid(Callback):
             whole = (batch["degraded"], outputs, batch["clean"])
             images = [to_pixels(centre(image[0], self.side)) for image in whole]
             row, evaluation = pl_module.rows[place], pl_module.evaluation
-            chosen = evaluation.choose_by
-            unit = evaluation.metrics[chosen].unit
+            metric = evaluation.main_metric
+            unit = evaluation.metrics[metric].unit
             scores = scores_of(row, evaluation.protocols[0])
             captions = [
-                " ".join((kind, score_text(scores[kind][chosen], unit), unit or chosen))
+                " ".join((kind, score_text(scores[kind][metric], unit), unit or metric))
                 for kind in KINDS[:2]
             ]
             self.rows[place] = (images, [*captions, f"clean: {row['image']}"])
