@@ -7,6 +7,7 @@ without a trace there, and a new part is found without being listed anywhere.
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,22 @@ def by_name(package: str) -> Callable[[str], Any]:
         A function of a name, which raises AttributeError where no file defines it.
     """
 
-    def find(name: str) -> Any:
+    @cache
+    def module_of(name: str) -> str | None:
         folder = Path(sys.modules[package].__path__[0])
-        if not name.startswith("_") and not (folder / f"{name}.py").exists():
-            defined = re.compile(rf"^(class|def) {re.escape(name)}\b", re.MULTILINE)
-            for path in sorted(folder.rglob("*.py")):
-                if defined.search(path.read_text("utf-8")):
-                    parts = path.relative_to(folder).with_suffix("").parts
-                    found = getattr(import_module(".".join((package, *parts))), name)
-                    setattr(sys.modules[package], name, found)  # Python does not ask again
-                    return found
-        raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        if name.startswith("_") or (folder / f"{name}.py").exists():
+            return None
+        defined = re.compile(rf"^(class|def) {re.escape(name)}\b", re.MULTILINE)
+        files = (
+            path for path in sorted(folder.rglob("*.py")) if defined.search(path.read_text("utf-8"))
+        )
+        parts = next((path.relative_to(folder).with_suffix("").parts for path in files), None)
+        return ".".join((package, *parts)) if parts else None
+
+    def find(name: str) -> Any:
+        if (module := module_of(name)) is None:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(import_module(module), name)
 
     return find
 

@@ -208,16 +208,19 @@ def test_what_cannot_fit_is_refused_in_one_sentence(plain: Plain) -> None:
     assert str(refused.value) == (
         "This training needs 15.0 GiB of memory (activations 4.0, weights 1.0, gradients 2.0, "
         "optimizer 3.0, workspace 5.0), and NVIDIA H100 has 10.0: lower budget.crop=128, "
-        "budget.batch=3, width=16, enhancer.layers=15 or enhancer.growth=8."
+        "budget.batch=3, generator.depth=2, generator.width=16, enhancer.layers=15 or "
+        "enhancer.growth=8."
     )
 
 
 def test_a_refusal_names_only_keys_that_can_be_lowered(plain: Plain) -> None:
     config = plain("depth=2", "budget.crop=8192")
-    with pytest.raises(UsageError, match=r": lower budget\.crop=8192 or width=16\.$"):
+    with pytest.raises(
+        UsageError, match=r": lower budget\.crop=8192, .*depth=2 or generator\.width=16\.$"
+    ):
         refuse_too_large(config, known(config), Memory(8 * GIB, "this computer"))
     config = plain("depth=2", "budget.crop=8192", "enhancer=residual")
-    with pytest.raises(UsageError, match=r"width=16, enhancer\.blocks=12 or enhancer\.width=16\.$"):
+    with pytest.raises(UsageError, match=r"width=16, enhancer\.blocks=12 or .*width=16\.$"):
         refuse_too_large(config, known(config), Memory(8 * GIB, "this computer"))
 
 
