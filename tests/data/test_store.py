@@ -36,7 +36,7 @@ SHARD = 100_000
 PREPARE = f"""
 import sys
 from pathlib import Path
-from ir_lightning.data import store_prepare
+from ir_lightning.data.cache import prepare as store_prepare
 from ir_lightning.data.pairs import PairedFolders
 store_prepare.SHARD = {SHARD}
 root = Path(sys.argv[1])
