@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-quick test-gpu test-cluster browser docs audit lint check setup clean
+.PHONY: quickstart test coverage test-quick test-gpu test-cluster browser docs audit lint check setup clean
 EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
@@ -20,7 +20,10 @@ quickstart: setup   ## train, score and look at a restorer (a few minutes on two
 $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its report
 	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)
 
-test: setup browser   ## the whole test suite, with its coverage
+test: setup browser   ## the whole test suite
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+coverage: setup   ## the whole test suite, and which lines it runs
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov=ir_lightning --cov-report=term:skip-covered
 
 test-quick: setup   ## what takes under two minutes: a first answer
