@@ -107,7 +107,9 @@ def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     from ir_lightning.launch.parts import Parts  # torch takes seconds to import: only now
 
     parts = Parts()
-    parts.build({name: node for name, node in plain["system"].items() if name != "optimization"})
+    later = ("optimization", "evaluation")
+    parts.build({name: node for name, node in plain["system"].items() if name not in later})
+    build(plain["system"]["evaluation"], "system.evaluation")  # metrics try a score on real data
     _check_batch_norm(plain["trainer"], parts.with_batch_norm())
     augment = build(plain["data"]["augment"], "data.augment")
     images = _images(plain["data"], known)

@@ -22,8 +22,10 @@ def refuse_unbuildable(config: dict[str, Any], here: bool = True) -> None:
     """
     quiet()
     try:
+        # The preflight has built the evaluation: its metrics try a score, which takes data.
+        plain_evaluation = {"_target_": "ir_lightning.systems.Evaluation", "protocols": ["rgb8"]}
         with on_meta():
-            build(config["system"], "system")
+            build({**config["system"], "evaluation": plain_evaluation}, "system")
     except UsageError:
         raise
     except Exception:
