@@ -46,11 +46,11 @@ class Degradation(ABC):
             raise ValueError(f"clean must be (B, C, H, W) floats, not {clean.dtype} {clean.shape}")
         # Half precision is too coarse to compute in: 1 - exp(-x) of a small x would be zero.
         image = clean.float() if clean.itemsize < 4 else clean
-        degraded = self.compose(Scene(image, self._distance(image, depth), seed))
+        degraded = self.degrade(Scene(image, self._distance(image, depth), seed))
         return degraded.clamp(0, 1).to(clean.dtype)
 
     @abstractmethod
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         """(B, C, H, W): the model's equation, before clamping."""
 
     def _distance(self, image: Tensor, depth: Tensor | None) -> Tensor:

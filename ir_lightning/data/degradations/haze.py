@@ -31,6 +31,6 @@ class Haze(Degradation):
         self.light = interval("light", light, 0, 1)
         self.distance = fixed("distance", distance, 0, 1000)
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         beta, light = scene.uniform(self.beta), scene.uniform(self.light)
         return veil(scene.clean, transmission(self.distance * scene.depth, beta), light)

@@ -41,7 +41,7 @@ class HeavyRain(Degradation):
         self.blur = interval("blur", blur, 0, 2)
         self.streaks = streaks or Streaks()
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         beta, light = scene.uniform(self.beta), scene.uniform(self.light)
         rainy = self._blurred(scene) + self.streaks.layers(scene).sum(1, keepdim=True)
         return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)

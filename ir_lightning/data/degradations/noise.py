@@ -32,7 +32,7 @@ class Noise(Degradation):
         self.read = interval("read", read, 0, 1)
         self.correlation = fixed("correlation", correlation, 0, 10)
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         shot, read = scene.uniform(self.shot), scene.uniform(self.read)
         return scene.clean + self._unit_noise(scene) * (shot * scene.clean + read**2).sqrt()
 

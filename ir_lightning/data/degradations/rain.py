@@ -20,5 +20,5 @@ class Rain(Degradation):
     def __init__(self, streaks: Streaks | None = None) -> None:
         self.streaks = streaks or Streaks()
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         return scene.clean + self.streaks.layers(scene).sum(1, keepdim=True)

@@ -31,6 +31,6 @@ class RainDensity(Degradation):
         self.level = interval("level", level, 0, 1)
         self.streaks = streaks or Streaks(density=0.006)
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         amount = scene.numbers(self.level)
         return scene.clean + self.streaks.layers(scene, amount).sum(1, keepdim=True)

@@ -61,7 +61,7 @@ class RainHaze(Degradation):
         self.focal = fixed("focal", focal, 0, 1e5)
         self.streaks = streaks or Streaks(brightness=(0.6, 1.0))
 
-    def compose(self, scene: Scene) -> Tensor:
+    def degrade(self, scene: Scene) -> Tensor:
         alpha, beta, radius = scene.choice(self.weather)
         light = scene.uniform(self.light)
         pattern = self.streaks.layers(scene).sum(1, keepdim=True).clamp(max=1)
