@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from ir_lightning.cli import app
+from ir_lightning.launch.evaluate import may_be_changed
 from ir_lightning.launch.run import run
 from ir_lightning.networks import UNet
 from ir_lightning.report.experiment import Experiment
@@ -95,6 +96,8 @@ def test_commands_and_their_options_exist(command: str) -> None:
     assert node is not root, command
     known = {name for parameter in node.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+    if node.name == "evaluate":
+        assert all(may_be_changed(word) for word in words if "=" in word)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in TRAINING + TOOL])
