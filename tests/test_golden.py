@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.run import run
+
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 BEFORE = GOLDEN / "before"
 
 METHODS = ("pix2pix", "pix2pix_lsgan", "unet5", "unet5_infoaccum", "unet5_infoaccum_subpixel")
 DATASETS = ("noise", "haze", "rain", "rain_density", "rain_haze", "heavy_rain")
-SWEEPS = {
-    "method": [f"method={','.join(METHODS[:3])}", "dataset=rain"],
-    # A sweep of its own, since the other methods have no such key.
-    "infoaccum": [f"method={','.join(METHODS[3:])}", "dataset=rain", "enhancer.growth=choice(1)"],
-    "dataset": [f"dataset={','.join(DATASETS)}"],
-}
 TRACES = {
-    **{f"method-{name}": "method" for name in METHODS[:3]},
-    **{f"method-{name}": "infoaccum" for name in METHODS[3:]},
-    **{f"dataset-{name}": "dataset" for name in DATASETS},
+    **{f"method-{name}": [f"method={name}", "dataset=rain"] for name in METHODS[:3]},
+    **{
+        f"method-{name}": [f"method={name}", "dataset=rain", "enhancer.growth=1"]
+        for name in METHODS[3:]
+    },
+    **{f"dataset-{name}": [f"dataset={name}"] for name in DATASETS},
 }
 COMMON = [
     "budget=smoke",  # the smallest crop that the depth carries
@@ -61,7 +61,6 @@ COMMON = [
     "trainer.precision=64-true",
     "logger=csv",
     "callbacks=none",
-    "paths.runs=runs",
 ]
 SCORED = "dataset-rain"
 """The trace whose test scores are golden, too."""
@@ -116,17 +115,11 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 # Training curves
 
 
-def train_sweep(sweep: str, where: Path, *changes: str) -> dict[str, Path]:
-    """Train the runs of a sweep; their directories by the name of their trace."""
-    python(where, str(ROOT / "train.py"), *SWEEPS[sweep], *COMMON, *changes, "-m")
-    found = {}
-    for path in where.glob("runs/*/result.json"):
-        overrides = json.loads(path.read_text("utf-8"))["overrides"]
-        # What was swept comes first.
-        key, _, value = overrides[0].partition("=")
-        found[f"{key}-{value}"] = path.parent
-    assert set(found) == {name for name, of in TRACES.items() if of == sweep}
-    return found
+def train_trace(name: str, where: Path) -> Path:
+    """Train the run of a trace; its directory."""
+    overrides = [*TRACES[name], *COMMON, f"run_dir={where}/{name}"]
+    assert run(load_config(overrides), overrides)["status"] == "finished"
+    return where / name
 
 
 def trace_of(run_dir: Path) -> list[dict[str, str]]:
@@ -141,29 +134,11 @@ def trace_of(run_dir: Path) -> list[dict[str, str]]:
     ]
 
 
-Train = Callable[[str], dict[str, Path]]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Train:
-    """``trained("method")``: the directories of a sweep, trained the first time it is asked for."""
-    done: dict[str, dict[str, Path]] = {}
-
-    def train(sweep: str) -> dict[str, Path]:
-        if sweep not in done:
-            done[sweep] = train_sweep(sweep, tmp_path_factory.mktemp(sweep))
-        return done[sweep]
-
-    return train
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.xdist_group(f"golden {of}")) for n, of in TRACES.items()],
-)
-def test_losses_and_validation_scores_are_the_recorded_ones(name: str, trained: Train) -> None:
+@pytest.mark.parametrize("name", TRACES)
+def test_losses_and_validation_scores_are_the_recorded_ones(name: str, tmp_path: Path) -> None:
     golden = rows_of(GOLDEN / "traces" / f"{name}.csv")
-    now = trace_of(trained(TRACES[name])[name])
+    run_dir = train_trace(name, tmp_path)
+    now = trace_of(run_dir)
     assert [row["iteration"] for row in now] == [row["iteration"] for row in golden]
     for row, expected in zip(now, golden, strict=True):
         for key, value in expected.items():
@@ -171,6 +146,8 @@ def test_losses_and_validation_scores_are_the_recorded_ones(name: str, trained: 
             assert (key in row) == bool(value), told
             # Two roundings to six digits differ by one in the last one at most.
             assert not value or math.isclose(float(row[key]), float(value), rel_tol=1e-5), told
+    if name == SCORED:
+        assert_test_scores_are_the_recorded_ones(run_dir)
 
 
 # Test scores
@@ -227,19 +204,13 @@ def assert_close(now: Mapping[Key, float], golden: Mapping[Key, float], toleranc
         assert math.isclose(now[key], value, rel_tol=tolerance), (key, now[key], value)
 
 
-@pytest.mark.xdist_group("golden dataset")
-@pytest.mark.parametrize("name", EVALUATIONS)
-def test_test_scores_are_the_recorded_ones(name: str, trained: Train) -> None:
-    golden = {
-        (
-            row["image"],
-            RENAMED.get(row["metric"], row["metric"]),
-            row["protocol"],
-            row["kind"],
-        ): float(row["value"])
-        for row in rows_of(GOLDEN / "evaluation" / name)
-    }
-    assert_close(EVALUATIONS[name](trained("dataset")[SCORED]), golden, 1e-7)
+def assert_test_scores_are_the_recorded_ones(run_dir: Path) -> None:
+    for file, read in EVALUATIONS.items():
+        golden = {}
+        for row in rows_of(GOLDEN / "evaluation" / file):
+            metric = RENAMED.get(row["metric"], row["metric"])
+            golden[row["image"], metric, row["protocol"], row["kind"]] = float(row["value"])
+        assert_close(read(run_dir), golden, 1e-7)
 
 
 # What older code has left on the disk
@@ -409,14 +380,14 @@ def test_reports_are_the_recorded_ones_byte_for_byte(name: str, tmp_path: Path) 
 def record(parts: Iterable[str]) -> None:
     """Write the named golden folders again from what this checkout makes of them."""
     parts = set(parts) or {"traces", "evaluation", "reports"}
-    for sweep in SWEEPS if "traces" in parts else ["dataset"] if "evaluation" in parts else []:
+    for name in TRACES if "traces" in parts else [SCORED] if "evaluation" in parts else []:
         with tempfile.TemporaryDirectory() as place:
-            for name, run_dir in train_sweep(sweep, Path(place)).items():
-                if "traces" in parts:
-                    write_rows(GOLDEN / "traces" / f"{name}.csv", trace_of(run_dir))
-                if name == SCORED and "evaluation" in parts:
-                    for file, read in EVALUATIONS.items():
-                        write_rows(GOLDEN / "evaluation" / file, neutral(read(run_dir)))
+            run_dir = train_trace(name, Path(place))
+            if "traces" in parts:
+                write_rows(GOLDEN / "traces" / f"{name}.csv", trace_of(run_dir))
+            if name == SCORED and "evaluation" in parts:
+                for file, read in EVALUATIONS.items():
+                    write_rows(GOLDEN / "evaluation" / file, neutral(read(run_dir)))
     for name in REPORTS if "reports" in parts else ():
         with tempfile.TemporaryDirectory() as place:
             texts = report_of(name, Path(place))

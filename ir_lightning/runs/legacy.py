@@ -63,8 +63,11 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
         renewed.pop("recipe")
         renewed["optimization"], _, _ = _parts(recipe)
     if isinstance(evaluation := renewed.get("evaluation"), Mapping):
-        target = {"_target_": "ir_lightning.systems.Evaluation"}
-        renewed["evaluation"] = {**target, **_scored(evaluation), **evaluation}
+        unsaid = {"_target_": "ir_lightning.systems.Evaluation", **_scored(evaluation)}
+        renewed["evaluation"] = {
+            **evaluation,
+            **{key: value for key, value in unsaid.items() if key not in evaluation},
+        }
     system = renewed.get("system")
     if isinstance(system, Mapping) and isinstance(system.get("recipe"), Mapping):
         system = dict(system)

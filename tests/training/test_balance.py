@@ -52,6 +52,7 @@ def test_every_validation_adds_its_numbers_and_training_is_untouched(
 def test_gradients_in_closed_form(loss: str, composed: Compose) -> None:
     """|d (100 |x - y|)| on [-1, 1] is 200 / n per value; D's side by finite differences."""
     config = resolve(check(composed(*ASKED, f"loss={loss}")).config)
+    torch.manual_seed(0)  # a step across the bend of a LeakyReLU is no derivative
     system = build(config["system"], "system").double().eval()
     system.adversarial.weight = 3.0
     random = torch.Generator().manual_seed(0)
@@ -80,7 +81,7 @@ def test_gradients_in_closed_form(loss: str, composed: Compose) -> None:
             torch.nn.functional.softplus(-logit) if loss == "gan" else (logit - 1).square()
         ).mean()
         (gradient,) = torch.autograd.grad(value, image)
-        step = 1e-5
+        step = 1e-6
         numeric = (
             objective(restored + step * direction) - objective(restored - step * direction)
         ) / (2 * step)
