@@ -192,8 +192,14 @@ def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
             (tmp_path / own(block)).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / own(block)).write_text(block.text)
     monkeypatch.syspath_prepend(tmp_path)
+    _forget("mylab")
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "mylab"]:
+    _forget("mylab")
+
+
+def _forget(package: str) -> None:
+    """Have a package imported anew: each test has its own of this name."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         sys.modules.pop(name)
 
 

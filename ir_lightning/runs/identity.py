@@ -35,7 +35,7 @@ TRAINER_WHERE = (
     *("accelerator", "benchmark", "deterministic", "devices", "num_nodes", "strategy"),
     "sync_batchnorm",
 )
-TEST = ("test", "test_images", "evaluation_side", "composition", "input")
+TEST = ("test", "test_images", "evaluation_side", "composition")
 CHOICE = ("choose_by", "validation_protocol", "validation_metrics")
 TILING = ("whole_pixels", "tile", "overlap")
 
@@ -101,7 +101,8 @@ def evaluation_hash(config: DictConfig | Mapping[str, Any]) -> str:
     """Ten hexadecimal digits that stand for how a trained run is scored, whichever it is.
 
     Scores of two evaluations are never compared: they come of other images, degradations, cuts,
-    protocols, metrics or weights (best or last).
+    protocols, metrics or weights (best or last). What the network is given of a test image (the
+    degraded one, or with ``task=reconstruction`` the clean one) is the run's, not the evaluation's.
 
     Args:
         config: of a run, complete.

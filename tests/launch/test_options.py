@@ -1,8 +1,10 @@
 """Every option of every group composes, builds and trains for a step; globbing finds them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from ir_lightning.launch.run import run
 from tests.conftest import CONF, SMALL, Compose
@@ -49,7 +51,19 @@ COMPANY = {
 }
 
 
+@pytest.fixture
+def no_group_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``trainer=ddp`` forms a group of this process, which would hold its port for all tests."""
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 # LPIPS needs weights that nobody downloads for a test; its refusal is tested in test_usage.py.
+@pytest.mark.usefixtures("no_group_is_left")
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "metric=lpips"])
 def test_every_option_trains(
     option: str, composed: Compose, benchmarks: Path, miniatures: Path
