@@ -1,11 +1,8 @@
-"""Sources made of other sources: one after the other, mixed by weight, or a part of one.
-
-In a mixture, samples are called ``<data set>/<name>``, which says by whose degradation model they
-are degraded and to whose scores they count.
-"""
+"""Sources made of other sources: one after the other, mixed by weight, or a part of one."""
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,33 +14,15 @@ from ir_lightning.data.samples import Checked, Sample, Source, files_of
 from ir_lightning.errors import UsageError
 
 
-class Concat:
-    """The samples of the first source, then those of the second, and so on.
+class DerivedSource(ABC):
+    """A source whose samples are those of other sources."""
 
-    Args:
-        sources: the sources under names of the reader's choice; a configuration can so change or
-            drop a single one.
+    @abstractmethod
+    def _locate(self, index: int) -> tuple[Source, int]:
+        """The source that a sample comes from, and its index there."""
 
-    Raises:
-        UsageError: two samples have the same name.
-    """
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self.sources = list(sources.values())
-        self.ends = list(accumulate(len(source) for source in self.sources))
-        owners: dict[str, str] = {}
-        for key, source in sources.items():
-            for index in range(len(source)):
-                name = source.name(index)
-                if name in owners:
-                    raise UsageError(
-                        f"Two samples are called '{name}', one of sources.{owners[name]} and one "
-                        f"of sources.{key}; drop one of them."
-                    )
-                owners[name] = key
-
-    def __len__(self) -> int:
-        return self.ends[-1] if self.ends else 0
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample:
         source, local = self._locate(index)
@@ -62,30 +41,54 @@ class Concat:
         return source.scene(local)
 
     def files(self, index: int) -> list[Path]:
-        source, local = self._locate(index)
-        return files_of(source, local)
+        """The files in the sample's own source; none if that does not say."""
+        return files_of(*self._locate(index))
 
     def check(self) -> None:
         """Check the sources that can be checked, as if each stood alone."""
-        for source in self.sources:
-            if hasattr(source, "check"):
+        sources = {id(source): source for source, _ in map(self._locate, range(len(self)))}
+        for source in sources.values():
+            if isinstance(source, Checked):
                 source.check()
 
+
+class Concat(DerivedSource):
+    """The samples of the first source, then those of the second, and so on.
+
+    Args:
+        sources: the sources under names of the reader's choice; a configuration can so change or
+            drop a single one.
+
+    Raises:
+        UsageError: two samples have the same name.
+    """
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self.sources = list(sources.values())
+        self.ends = list(accumulate(len(source) for source in self.sources))
+        owners: dict[str, str] = {}
+        for key, source in sources.items():
+            for name in map(source.name, range(len(source))):
+                if name in owners:
+                    raise UsageError(
+                        f"Two samples are called '{name}', one of sources.{owners[name]} and one "
+                        f"of sources.{key}; drop one of them."
+                    )
+                owners[name] = key
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
     def _locate(self, index: int) -> tuple[Source, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect_right(self.ends, index)
-        return self.sources[part], index - (self.ends[part - 1] if part else 0)
+        part, local = _part(self.ends, index)
+        return self.sources[part], local
 
 
-Place = tuple[str, int]
-"""Which source, and which sample of it."""
-
-
-class InterleavedSource:
+class InterleavedSource(DerivedSource):
     """Every sample of every source, once: the first of each source, the second of each, ...
 
-    So the first few are spread over the sources as evenly as can be.
+    So the first few are spread over the sources as evenly as can be. Samples and scenes are called
+    ``<data set>/<name>``: by whose model they are degraded, to whose scores they count.
 
     Args:
         sources: by the name of the data set.
@@ -94,44 +97,27 @@ class InterleavedSource:
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self.sources = sources
         places = [(key, i) for key, source in sources.items() for i in range(len(source))]
-        self.places: Sequence[Place] = sorted(places, key=lambda place: place[1])
+        self.places = sorted(places, key=lambda place: place[1])
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> Sample:
-        key, local = self.place(index)
-        return replace(self.sources[key][local], name=self.name(index))
+        return replace(super().__getitem__(index), name=self.name(index))
 
-    def place(self, index: int) -> Place:
-        """Where a sample comes from."""
+    def place(self, index: int) -> tuple[str, int]:
+        """The data set that a sample comes from, and its index there."""
         return self.places[index]
 
     def name(self, index: int) -> str:
-        """``<data set>/<name in its source>``."""
-        key, local = self.place(index)
-        return f"{key}/{self.sources[key].name(local)}"
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in its source."""
-        key, local = self.place(index)
-        return self.sources[key].size(local)
+        return f"{self.place(index)[0]}/{super().name(index)}"
 
     def scene(self, index: int) -> str:
-        """``<data set>/<scene in its source>``."""
-        key, local = self.place(index)
-        return f"{key}/{self.sources[key].scene(local)}"
+        return f"{self.place(index)[0]}/{super().scene(index)}"
 
-    def files(self, index: int) -> list[Path]:
-        """The files in its source; none if it does not say."""
+    def _locate(self, index: int) -> tuple[Source, int]:
         key, local = self.place(index)
-        return files_of(self.sources[key], local)
-
-    def check(self) -> None:
-        """Check the sources that can be checked, as if each stood alone."""
-        for source in self.sources.values():
-            if isinstance(source, Checked):
-                source.check()
+        return self.sources[key], local
 
 
 class Mixture(InterleavedSource):
@@ -170,25 +156,19 @@ class Mixture(InterleavedSource):
     def __len__(self) -> int:
         return self.ends[-1]
 
-    def place(self, index: int) -> Place:
-        """Where a sample comes from."""
-        key, position = self._position(index)
-        return key, position % len(self.sources[key])
+    def place(self, index: int) -> tuple[str, int]:
+        """The data set that a sample comes from, and its index there."""
+        part, position = _part(self.ends, index)
+        return self.keys[part], position % len(self.sources[self.keys[part]])
 
     def name(self, index: int) -> str:
         """``<data set>/<name in its source>``, with ``#2`` when it stands there again."""
-        key, position = self._position(index)
-        again = position // len(self.sources[key]) + 1
+        part, position = _part(self.ends, index)
+        again = position // len(self.sources[self.keys[part]]) + 1
         return super().name(index) + (f"#{again}" if again > 1 else "")
 
-    def _position(self, index: int) -> tuple[str, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect_right(self.ends, index)
-        return self.keys[part], index - (self.ends[part - 1] if part else 0)
 
-
-class Subset:
+class Subset(DerivedSource):
     """Some samples of a source.
 
     Args:
@@ -203,36 +183,15 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.source[self.indices[index]]
-
-    def name(self, index: int) -> str:
-        """The name in the whole source."""
-        return self.source.name(self.indices[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in the whole source."""
-        return self.source.size(self.indices[index])
-
-    def scene(self, index: int) -> str:
-        """The scene in the whole source."""
-        return self.source.scene(self.indices[index])
-
-    def files(self, index: int) -> list[Path]:
-        """What the whole source reads the sample from; nothing if it does not say."""
-        return files_of(self.source, self.indices[index])
-
-    def check(self) -> None:
-        """Check the whole source, where it can be checked."""
-        if isinstance(self.source, Checked):
-            self.source.check()
+    def _locate(self, index: int) -> tuple[Source, int]:
+        return self.source, self.indices[index]
 
 
 class SceneSplit(Subset):
     """The training or the validation part of a source, cut between scenes.
 
     Which scenes are held out depends on their keys and ``seed`` alone, so both parts can be built
-    independently and agree. They are the scenes with the smallest hashes, at least one.
+    independently and agree.
 
     Args:
         source: what is cut.
@@ -270,13 +229,18 @@ def held_out(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
             "name a validation source."
         )
     count = min(max(1, round(fraction * len(different))), len(different) - 1)
-
-    def digest(key: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{key}".encode()).digest()
-
-    return set(sorted(different, key=digest)[:count])
+    digests = {hashlib.sha256(f"{seed}:{key}".encode()).digest(): key for key in different}
+    return {digests[digest] for digest in sorted(digests)[:count]}
 
 
 def large_enough(source: Source, crop: int) -> Subset:
     """The samples that a crop of ``crop`` x ``crop`` pixels fits into, by their headers."""
     return Subset(source, [i for i in range(len(source)) if min(source.size(i)) >= crop])
+
+
+def _part(ends: Sequence[int], index: int) -> tuple[int, int]:
+    """Which of the parts that end at ``ends`` an index lies in, and where in it."""
+    if not (ends and 0 <= index < ends[-1]):
+        raise IndexError(index)
+    part = bisect_right(ends, index)
+    return part, index - (ends[part - 1] if part else 0)

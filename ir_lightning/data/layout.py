@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from ir_lightning.data.image_files import list_images
@@ -32,7 +32,9 @@ def find(
     if found := _found(root, levels, roles):
         return found
     wanted = " and ".join(f"'{Path(levels[0], role[0])}'" for role in roles)
-    near = next((place for place in _around(root) if _found(place, levels, roles)), None)
+    # The root may go by another name, too.
+    around = chain(_levels(root), islice(subfolders(root.parent), LOOKED_AT))
+    near = next((place for place in around if _found(place, levels, roles)), None)
     advice = f"did you mean {near}?" if near else "give the folder that it was unpacked to."
     raise UsageError(f"{root}: {_state(root)}; {title} is known by {wanted} in its root; {advice}")
 
@@ -60,35 +62,20 @@ def subfolders(folder: Path) -> list[Path]:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except OSError:
         return []
-    return [folder / name for name in names if _is_folder(folder / name)]
+    return [folder / name for name in names if os.path.isdir(folder / name)]  # noqa: PTH112
 
 
 def _found(root: Path, levels: Sequence[str], roles: Sequence[Sequence[str]]) -> list[Path]:
     for level in levels:
-        found = [_first([root / level / name for name in role]) for role in roles]
-        complete = [path for path in found if path is not None]
-        if len(complete) == len(roles):
-            return complete
+        paths = [[path for name in role if _exists(path := root / level / name)] for role in roles]
+        if all(paths):
+            return [there[0] for there in paths]
     return []
 
 
-def _first(paths: Sequence[Path]) -> Path | None:
-    return next((path for path in paths if _exists(path)), None)
-
-
 def _exists(path: Path) -> bool:
-    """Whether it is there; what may not be looked at, or is a loop of links, is not."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+    """Whether it is there; what may not be looked at is not."""
+    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises PermissionError)
 
 
 def _state(root: Path) -> str:
@@ -107,12 +94,6 @@ def _levels(folder: Path) -> Iterator[Path]:
     for sibling in islice(subfolders(folder.parent), LOOKED_AT):
         yield sibling / folder.name
     yield folder.parent
-
-
-def _around(root: Path) -> Iterator[Path]:
-    """The levels around a root, and the folders beside it: it may go by another name."""
-    yield from _levels(root)
-    yield from islice(subfolders(root.parent), LOOKED_AT)
 
 
 def _holds_images(folder: Path) -> bool:

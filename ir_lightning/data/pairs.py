@@ -1,7 +1,8 @@
-"""Pairs of degraded and clean images that lie on disk."""
+"""Pairs of degraded and clean images on disk: which files belong together, and what is in them."""
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +10,72 @@ import numpy as np
 
 from ir_lightning.data.image_files import image_size, read_image
 from ir_lightning.data.layout import images_in
-from ir_lightning.data.names import PairFiles, by_stem, compiled, pair_up
 from ir_lightning.data.samples import Image, Sample
-from ir_lightning.errors import DataError, UsageError
+from ir_lightning.errors import DataError, UnpairedError, UsageError
 
 
-class FilePairs:
+@dataclass(frozen=True)
+class PairFiles:
+    """The degraded and the clean file of a pair, or the one that holds both (or a clean image).
+
+    Pairs of one scene show the same clean image, as far as the names tell.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    scene: str
+
+
+class FileSource:
+    """Samples read from files of their own, which are opened by indexing and :meth:`check` only."""
+
+    def __init__(self, pairs: Sequence[PairFiles]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def name(self, index: int) -> str:
+        return self.pairs[index].name
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width), from the header of the first file."""
+        return image_size(self.pairs[index].files[0])
+
+    def scene(self, index: int) -> str:
+        return self.pairs[index].scene
+
+    def files(self, index: int) -> list[Path]:
+        """The degraded and the clean file, or the one file."""
+        return list(self.pairs[index].files)
+
+    def check(self) -> None:
+        """Compare the sizes in all headers.
+
+        Raises:
+            UsageError: names the first file that is unreadable or does not fit, counts the others.
+        """
+        problems = []
+        for index in range(len(self)):
+            try:
+                self._fit(self.files(index), [image_size(file) for file in self.files(index)])
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            more = f" ({len(problems) - 1} more such files)" if len(problems) > 1 else ""
+            raise UsageError(problems[0] + more)
+
+    def _read(self, index: int) -> list[Image]:
+        images = [read_image(file) for file in self.files(index)]
+        self._fit(self.files(index), [image.shape for image in images])
+        return images
+
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        """Raise DataError where files of these sizes make no pair."""
+
+
+class FilePairs(FileSource):
     """Degraded and clean images in files of their own.
-
-    Files are opened by :meth:`check` and by indexing only.
 
     Args:
         pairs: in order.
@@ -26,11 +84,8 @@ class FilePairs:
     """
 
     def __init__(self, pairs: Sequence[PairFiles], border: int = 0) -> None:
-        self.pairs = pairs
+        super().__init__(pairs)
         self.border = border
-
-    def __len__(self) -> int:
-        return len(self.pairs)
 
     def __getitem__(self, index: int) -> Sample:
         """Read one pair.
@@ -38,59 +93,19 @@ class FilePairs:
         Raises:
             DataError: a file is broken, or the two sizes differ.
         """
-        degraded, clean = (read_image(file) for file in self.files(index))
-        if problem := self._difference(index, degraded.shape[:2], clean.shape[:2]):
-            raise DataError(problem)
-        return Sample(self.name(index), self._cropped(clean, degraded.shape), degraded)
+        degraded, clean = self._read(index)
+        if clean.shape != degraded.shape:
+            inside = slice(self.border, -self.border)
+            clean = np.ascontiguousarray(clean[inside, inside])
+        return Sample(self.name(index), clean, degraded)
 
-    def name(self, index: int) -> str:
-        """Of the pair, unique in the source."""
-        return self.pairs[index].name
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the degraded image, from its header."""
-        return image_size(self.pairs[index].degraded)
-
-    def scene(self, index: int) -> str:
-        """All degraded versions of one clean image are one scene."""
-        return self.pairs[index].scene
-
-    def files(self, index: int) -> list[Path]:
-        """The degraded and the clean file."""
-        return [self.pairs[index].degraded, self.pairs[index].clean]
-
-    def check(self) -> None:
-        """Compare the sizes in all headers.
-
-        Raises:
-            UsageError: names the first file that is unreadable or differs from its partner.
-        """
-        refuse_problems([self._problem(index) for index in range(len(self))])
-
-    def _problem(self, index: int) -> str | None:
-        try:
-            degraded, clean = (image_size(file) for file in self.files(index))
-        except DataError as error:
-            return str(error)
-        return self._difference(index, degraded, clean)
-
-    def _difference(
-        self, index: int, degraded: tuple[int, ...], clean: tuple[int, ...]
-    ) -> str | None:
-        within = tuple(side - 2 * self.border for side in clean)
-        if degraded in (clean, within):
-            return None
-        files = self.files(index)
-        return (
-            f"{files[0]} is {degraded[1]} x {degraded[0]} pixels, but its clean image "
-            f"{files[1]} is {clean[1]} x {clean[0]}; cut both to the same size."
-        )
-
-    def _cropped(self, clean: Image, shape: tuple[int, ...]) -> Image:
-        if clean.shape == shape:
-            return clean
-        inside = slice(self.border, -self.border)
-        return np.ascontiguousarray(clean[inside, inside])
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        degraded, clean = (size[:2] for size in sizes)
+        if degraded not in (clean, tuple(side - 2 * self.border for side in clean)):
+            raise DataError(
+                f"{files[0]} is {degraded[1]} x {degraded[0]} pixels, but its clean image "
+                f"{files[1]} is {clean[1]} x {clean[0]}; cut both to the same size."
+            )
 
 
 class PairedFolders(FilePairs):
@@ -109,8 +124,7 @@ class PairedFolders(FilePairs):
     A pair is called by its degraded file's stem; its scene is the clean file's stem.
 
     Args:
-        degraded: folder of the degraded images.
-        clean: folder of the clean images.
+        degraded, clean: the folders.
         rule: ``stem``, ``prefix`` or ``regex``.
         pattern: the regular expression of the rule ``regex``, with exactly one group.
         border: as for :class:`FilePairs`.
@@ -127,7 +141,7 @@ class PairedFolders(FilePairs):
         pattern: str | None = None,
         border: int = 0,
     ) -> None:
-        expression = compiled(rule, pattern)
+        expression = _compiled(rule, pattern)
 
         def clean_stem(stem: str) -> str | None:
             found = expression.search(stem)
@@ -137,16 +151,7 @@ class PairedFolders(FilePairs):
         super().__init__(pairs, border)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A file that holds a pair side by side, and what the pair is called."""
-
-    name: str
-    file: Path
-    scene: str
-
-
-class SideBySidePairs:
+class SideBySidePairs(FileSource):
     """Pairs stored as one picture: two halves of equal width, one clean, one degraded.
 
     Args:
@@ -157,14 +162,11 @@ class SideBySidePairs:
         UsageError: ``left`` is neither.
     """
 
-    def __init__(self, pictures: Sequence[Picture], left: str) -> None:
+    def __init__(self, pictures: Sequence[PairFiles], left: str) -> None:
         if left not in {"clean", "degraded"}:
             raise UsageError(f"left={left}: say which half is on the left, clean or degraded.")
-        self.pictures = pictures
+        super().__init__(pictures)
         self.left = left
-
-    def __len__(self) -> int:
-        return len(self.pictures)
 
     def __getitem__(self, index: int) -> Sample:
         """Read one picture and cut it in two.
@@ -172,50 +174,21 @@ class SideBySidePairs:
         Raises:
             DataError: the file is broken or its width is odd.
         """
-        picture = read_image(self.pictures[index].file)
-        if problem := self._odd(index, picture.shape[1]):
-            raise DataError(problem)
+        (picture,) = self._read(index)
         halves = [np.ascontiguousarray(half) for half in np.split(picture, 2, axis=1)]
         clean, degraded = halves if self.left == "clean" else reversed(halves)
         return Sample(self.name(index), clean, degraded)
 
-    def name(self, index: int) -> str:
-        """Of the pair, unique in the source."""
-        return self.pictures[index].name
-
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of one half, from the file's header."""
-        height, width = image_size(self.pictures[index].file)
+        height, width = super().size(index)
         return height, width // 2
 
-    def scene(self, index: int) -> str:
-        """What the pictures of one clean image share, as far as the names tell."""
-        return self.pictures[index].scene
-
-    def files(self, index: int) -> list[Path]:
-        """The one file."""
-        return [self.pictures[index].file]
-
-    def check(self) -> None:
-        """Read all headers.
-
-        Raises:
-            UsageError: names the first file that is unreadable or of odd width.
-        """
-        refuse_problems([self._problem(index) for index in range(len(self))])
-
-    def _problem(self, index: int) -> str | None:
-        file = self.pictures[index].file
-        try:
-            return self._odd(index, image_size(file)[1])
-        except DataError as error:
-            return str(error)
-
-    def _odd(self, index: int, width: int) -> str | None:
-        if width % 2 == 0:
-            return None
-        file = self.pictures[index].file
-        return f"{file}: {width} pixels wide cannot be two halves of equal width."
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        if sizes[0][1] % 2:
+            raise DataError(
+                f"{files[0]}: {sizes[0][1]} pixels wide cannot be two halves of equal width."
+            )
 
 
 class SideBySideFolder(SideBySidePairs):
@@ -230,13 +203,90 @@ class SideBySideFolder(SideBySidePairs):
     """
 
     def __init__(self, root: str | os.PathLike[str], left: str) -> None:
-        files = by_stem(images_in(root))
-        super().__init__([Picture(stem, file, stem) for stem, file in files.items()], left)
+        super().__init__(pictures_in(root), left)
 
 
-def refuse_problems(problems: Iterable[str | None]) -> None:
-    """Raise UsageError about the first problem, and count the others."""
-    found = [problem for problem in problems if problem]
-    if found:
-        more = f" ({len(found) - 1} more such files)" if len(found) > 1 else ""
-        raise UsageError(found[0] + more)
+def pictures_in(root: str | os.PathLike[str]) -> list[PairFiles]:
+    """The images of a folder, one file and one scene each.
+
+    Raises:
+        UsageError: the folder is missing or empty, or a name is ambiguous.
+    """
+    return [PairFiles(stem, (file,), stem) for stem, file in by_stem(images_in(root)).items()]
+
+
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names without extension.
+
+    Raises:
+        UsageError: two files have the same name, but for their extension or folder.
+    """
+    known: dict[str, Path] = {}
+    for file in files:
+        other = known.setdefault(file.stem, file)
+        if other is not file:
+            name = file.name if other.parent == file.parent else str(file)
+            raise UsageError(
+                f"{other} and {name} differ only in their extension; keep one of them."
+            )
+    return known
+
+
+def pair_up(
+    degraded: Mapping[str, Path],
+    clean: Mapping[str, Path],
+    clean_key: Callable[[str], str | None],
+    rule: str,
+    spare_clean: bool = False,
+) -> list[PairFiles]:
+    """Find each degraded file's clean one, which is its scene.
+
+    Args:
+        degraded, clean: files by name, at least one each.
+        clean_key: of a degraded name, the clean name; None if it makes no sense.
+        rule: how the names are related, for messages.
+        spare_clean: accept clean files that no degraded one belongs to.
+
+    Raises:
+        UnpairedError: names and counts the files without a partner.
+    """
+    partner = {stem: key for stem in degraded if (key := clean_key(stem)) in clean}
+    used = set(partner.values())
+    lonely = [file for stem, file in degraded.items() if stem not in partner]
+    unused = [] if spare_clean else [file for stem, file in clean.items() if stem not in used]
+    folders = [next(iter(files.values())).parent for files in (degraded, clean)]
+    refuse_unpaired(lonely, folders[1], f"clean image by the rule '{rule}'", lonely + unused)
+    refuse_unpaired(unused, folders[0], f"degraded image by the rule '{rule}'", unused)
+    return [PairFiles(s, (degraded[s], clean[key]), key) for s, key in partner.items() if key]
+
+
+def refuse_unpaired(
+    files: Sequence[Path], partners: Path, what: str, unpaired: Sequence[Path]
+) -> None:
+    """Raise UnpairedError about ``files``, if there are any."""
+    if files:
+        names = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
+        raise UnpairedError(
+            f"{len(files)} unpaired: {names} has no {what} in {partners}; "
+            "choose another rule, or complete or thin out the folders.",
+            unpaired,
+        )
+
+
+def _compiled(rule: str, pattern: str | None) -> re.Pattern[str]:
+    """The expression whose one group, found in a degraded stem, is the clean stem."""
+    patterns = {"stem": r"^(.+)$", "prefix": r"^([^_]+)", "regex": pattern}
+    if rule not in patterns:
+        raise UsageError(f"rule={rule}: unknown pairing rule; choose {', '.join(patterns)}.")
+    if (pattern is not None) != (rule == "regex"):
+        raise UsageError(f"rule={rule}, pattern={pattern}: regex, and only regex, has a pattern.")
+    try:
+        compiled = re.compile(patterns[rule] or "")
+    except re.error as error:
+        raise UsageError(f"pattern={pattern}: no valid regular expression ({error}).") from None
+    if compiled.groups != 1:
+        raise UsageError(
+            f"pattern={pattern}: {compiled.groups} groups; exactly one must enclose the clean "
+            "stem (other parentheses are written '(?:...)')."
+        )
+    return compiled

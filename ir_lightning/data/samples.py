@@ -1,7 +1,4 @@
-"""What every collection of images looks like, wherever its images come from.
-
-A source is free of torch: finding, pairing and checking files costs no second of start-up.
-"""
+"""What every collection of images looks like: free of torch, so that a look at one costs little."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,14 +1,9 @@
-"""RESIDE: haze from measured depth, indoors (ITS, SOTS-indoor) and outdoors (IEEE TIP 2019).
-
-A hazy image is called ``<id>_<...>``, its clean one ``<id>``. Downloads and re-packages agree on
-that, but not on the names of the two folders.
-"""
+"""RESIDE (IEEE TIP 2019): haze from depth, indoors and outdoors; ``<id>_<...>`` and ``<id>``."""
 
 import os
 
 from ir_lightning.data.layout import find, images_in
-from ir_lightning.data.names import PairFiles, by_stem, pair_up
-from ir_lightning.data.pairs import FilePairs, PairedFolders
+from ir_lightning.data.pairs import FilePairs, PairedFolders, PairFiles, by_stem, pair_up
 
 HAZY = ("hazy", "haze", "images", "input")
 CLEAN = ("clear", "gt", "GT", "labels", "target")
@@ -27,8 +22,8 @@ class ITS(PairedFolders):
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        hazy, clean = find(root, "RESIDE's ITS", ("ITS_v2", "ITS", "indoor"), HAZY, CLEAN)
-        super().__init__(hazy, clean, "prefix")
+        folders = find(root, "RESIDE's ITS", ("ITS_v2", "ITS", "indoor"), HAZY, CLEAN)
+        super().__init__(*folders, "prefix")
 
 
 class SOTSIndoor(PairedFolders):
@@ -79,12 +74,7 @@ class ResideIn(FilePairs):
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str) -> None:
-        levels = [f"RESIDE-IN/{split}", split]
-        folders = find(root, "RESIDE-IN", levels, HAZY, CLEAN)
+        folders = find(root, "RESIDE-IN", [f"RESIDE-IN/{split}", split], HAZY, CLEAN)
         hazy, clean = (by_stem(images_in(folder)) for folder in folders)
-        super().__init__(
-            [
-                PairFiles(pair.name, pair.degraded, pair.clean, pair.name.split("_")[0])
-                for pair in pair_up(hazy, clean, lambda stem: stem, "stem")
-            ]
-        )
+        pairs = pair_up(hazy, clean, lambda stem: stem, "stem")
+        super().__init__([PairFiles(p.name, p.files, p.name.split("_")[0]) for p in pairs])

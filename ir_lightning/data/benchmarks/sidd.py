@@ -10,13 +10,9 @@ from scipy.io import loadmat, whosmat
 
 from ir_lightning.data.image_files import list_images
 from ir_lightning.data.layout import find, subfolders
-from ir_lightning.data.names import PairFiles, refuse_unpaired
-from ir_lightning.data.pairs import FilePairs
+from ir_lightning.data.pairs import FilePairs, PairFiles, refuse_unpaired
 from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError
-
-Blocks = NDArray[np.uint8]
-"""(images, blocks of each, height, width, 3)."""
 
 
 class SIDDPhotographs(FilePairs):
@@ -52,7 +48,7 @@ def _instance(folder: Path) -> list[PairFiles]:
     lonely = [files[stem] for stem, other in (noisy | clean).items() if other not in files]
     refuse_unpaired(lonely, folder, "partner (NOISY with GT)", lonely)
     return [
-        PairFiles(f"{folder.name}_{stem[-3:]}", files[stem], files[other], fields[1])
+        PairFiles(f"{folder.name}_{stem[-3:]}", (files[stem], files[other]), fields[1])
         for stem, other in noisy.items()
     ]
 
@@ -60,8 +56,8 @@ def _instance(folder: Path) -> list[PairFiles]:
 class SIDDBlocks:
     """The SIDD validation blocks: 1,280 pairs of 256 x 256 in two MATLAB files.
 
-    Each file has a key of its own, as the file is called. They are read when the first sample is
-    asked for, 250 MB each, and kept. Samples are called ``0001_01`` to ``0040_32``: image, block.
+    They are read with the first sample, 250 MB each, and kept. Samples are called ``0001_01`` to
+    ``0040_32``: image, block.
 
     Args:
         root: folder of ``ValidationNoisyBlocksSrgb.mat`` and ``ValidationGtBlocksSrgb.mat``.
@@ -71,9 +67,9 @@ class SIDDBlocks:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        names = [f"Validation{kind}BlocksSrgb.mat" for kind in ("Noisy", "Gt")]
+        roles = [[f"Validation{kind}BlocksSrgb.mat"] for kind in ("Noisy", "Gt")]
         levels = (".", "validation", "SIDD_Validation")
-        self.noisy, self.clean = find(root, "SIDD's validation", levels, *([n] for n in names))
+        self.noisy, self.clean = find(root, "SIDD's validation", levels, *roles)
         shapes = [_shape(file) for file in (self.noisy, self.clean)]
         if shapes[0] != shapes[1]:
             raise UsageError(
@@ -102,7 +98,6 @@ class SIDDBlocks:
         return f"{image + 1:04d}_{block + 1:02d}"
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a block."""
         return self.height, self.width
 
     def scene(self, index: int) -> str:
@@ -110,7 +105,6 @@ class SIDDBlocks:
         return f"{self._place(index)[0] + 1:04d}"
 
     def files(self, index: int) -> list[Path]:
-        """The noisy and the clean file: the same two for all samples."""
         return [self.noisy, self.clean]
 
     def _place(self, index: int) -> tuple[int, int]:
@@ -135,9 +129,9 @@ def _shape(file: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=2)
-def _blocks(file: Path) -> Blocks:
+def _blocks(file: Path) -> NDArray[np.uint8]:
+    """(images, blocks of each, height, width, 3)."""
     try:
-        blocks: Blocks = loadmat(file, variable_names=[file.stem])[file.stem]
+        return np.asarray(loadmat(file, variable_names=[file.stem])[file.stem])
     except Exception as error:  # whatever broken bytes cause
         raise DataError(f"{file}: the blocks cannot be read ({error}).") from error
-    return blocks

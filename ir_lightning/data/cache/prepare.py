@@ -1,6 +1,5 @@
 """Making stores: how much there is to store, and then sample by sample, many processes at once."""
 
-import hashlib
 import shutil
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ from ir_lightning.data.cache.store import (
 )
 from ir_lightning.data.samples import Sample, Source, files_of
 from ir_lightning.errors import DataError, UsageError
-from ir_lightning.files import write_json
+from ir_lightning.files import file_hash, write_json
 
 SHARD = 512 * 2**20
 """Bytes, about: what one process works on at a time. 240 of them hold RainCityscapes."""
@@ -35,8 +34,6 @@ WAIT = 0.2  # seconds until a shard that another process is at is looked at agai
 
 class Preparation:
     """One source that reads files, on its way into a store.
-
-    The files are looked at here, and hashed as soon as the store's name is asked for.
 
     Args:
         source: what is stored.
@@ -64,14 +61,12 @@ class Preparation:
         files = [tuple(files_of(self.source, index)) for index in range(len(self.source))]
         # Where several samples come from the very same files (blocks of one array), none is shared.
         alone = Counter(files)
-        shared: set[tuple[Path, tuple[int, int]]] = set()
+        seen: set[tuple[Path, tuple[int, int]]] = set()
         total = 0
-        for paths, (height, width) in zip(files, self.sizes, strict=True):
-            total += height * width * self.per_pixel
-            clean = (paths[-1], (height, width))
-            if clean in shared and alone[paths] == 1:
-                total -= height * width * 3
-            shared.add(clean)
+        for paths, size in zip(files, self.sizes, strict=True):
+            shared = (paths[-1], size) in seen and alone[paths] == 1
+            total += size[0] * size[1] * (self.per_pixel - 3 * shared)
+            seen.add((paths[-1], size))
         return total
 
     def digests(self, read: Callable[[int], None]) -> dict[Path, str]:
@@ -79,8 +74,7 @@ class Preparation:
         digests = {}
         for file, (length, _) in self.stamps.items():
             try:
-                with file.open("rb") as opened:
-                    digests[file] = hashlib.file_digest(opened, "sha256").hexdigest()
+                digests[file] = file_hash(file)
             except OSError as error:
                 raise DataError(f"{file}: cannot be read ({error.strerror}).") from None
             read(length)
@@ -101,20 +95,12 @@ class Preparation:
             UsageError: the store cannot be written.
         """
         directory = self.directory(digests)
-        told: set[int] = set()
-
-        def tell(index: int) -> None:
-            if index not in told:
-                told.add(index)
-                stored()
-
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            pending = [Shard(directory, *entry) for entry in enumerate(self._shards())]
-            files = [shard.path for shard in pending]
-            while pending := [shard for shard in pending if not shard.fill(self._read, tell)]:
+            shards = pending = [Shard(directory, *entry) for entry in enumerate(self._shards())]
+            while pending := [shard for shard in pending if not shard.fill(self._read, stored)]:
                 time.sleep(WAIT)
-            self._finish(directory, files, digests)
+            self._finish(directory, [shard.path for shard in shards], digests)
         except OSError as error:
             raise UsageError(f"{directory}: cannot be written ({error.strerror}).") from None
         return directory
@@ -135,12 +121,11 @@ class Preparation:
 
         It depends on the source alone, so that all processes agree.
         """
-        scenes: dict[str, list[int]] = {}
-        for index in range(len(self.source)):
-            scenes.setdefault(self.source.scene(index), []).append(index)
+        first: dict[str, int] = {}
+        scenes = [first.setdefault(self.source.scene(i), i) for i in range(len(self.source))]
         shards: list[list[int]] = []
         room = 0
-        for index in (index for scene in scenes.values() for index in scene):
+        for index in sorted(range(len(scenes)), key=scenes.__getitem__):
             if room <= 0:
                 shards.append([])
                 room = SHARD
@@ -175,16 +160,15 @@ def leaf_sources(source: Source) -> list[Source]:
 
 
 def refuse_without_room(preparations: Iterable[tuple[Preparation, Path]], stores: Path) -> None:
-    """See that the disk holds what is not stored yet.
-
-    Args:
-        preparations: each with the directory of its store.
-        stores: a folder on the disk, or one that will be.
+    """See that the disk of the folder ``stores`` holds what is not in the stores' directories yet.
 
     Raises:
         UsageError: there is too little room.
     """
-    needed = sum(max(p.bytes - _size(directory), 0) for p, directory in preparations)
+    needed = 0
+    for preparation, directory in preparations:
+        held = sum(path.stat().st_size for path in directory.glob("shard-*.npy*"))
+        needed += max(preparation.bytes - held, 0)
     free = free_bytes(stores)
     if needed > free:
         raise UsageError(
@@ -200,13 +184,5 @@ def free_bytes(folder: Path) -> int:
 
 
 def gigabytes(count: int) -> str:
-    """A number of bytes for people.
-
-    >>> gigabytes(15_300_000_000)
-    '15.3 GB'
-    """
+    """A number of bytes for people: ``15.3 GB``."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _size(directory: Path) -> int:
-    return sum(path.stat().st_size for path in directory.glob("shard-*.npy*"))

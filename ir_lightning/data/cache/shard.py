@@ -5,12 +5,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ir_lightning.data.cache.store import images_of
 from ir_lightning.data.samples import Sample
@@ -28,9 +26,8 @@ class Shard:
     While it grows it is called ``.npy.part``. The journal beside it has a line for each sample
     whose pixels are written, so a process that is killed loses the one it was at; what a crash of
     the machine spoiled is known by the checksums. A lock on the journal, which its owner's death
-    releases, keeps other processes off.
-
-    Images that are equal are stored once: many degraded images may share a clean one.
+    releases, keeps other processes off. Equal images, such as the clean ones of a scene, are
+    stored once.
 
     Args:
         directory: the store.
@@ -44,15 +41,12 @@ class Shard:
         self.journal = self.path.with_suffix(".jsonl")
         self.indices = indices
 
-    def fill(self, read: Callable[[int], Sample], stored: Callable[[int], None]) -> bool:
-        """Write what is missing.
+    def fill(self, read: Callable[[int], Sample], stored: Callable[[], None]) -> bool:
+        """Write what is missing; False if another process is at it.
 
         Args:
             read: gives the sample of an index.
-            stored: is told each index that is in the shard, old or new.
-
-        Returns:
-            False if another process is at it.
+            stored: is called for each sample that is in the shard, old or new.
         """
         with self.journal.open("a+b") as journal:
             try:
@@ -60,12 +54,13 @@ class Shard:
             except BlockingIOError:
                 return False
             if not self.path.exists():
-                with self._opened() as pixels:
+                self.part.touch()
+                with self.part.open("r+b") as pixels:
                     self._write(pixels, journal, read, stored)
                 self.part.replace(self.path)
                 return True
-        for index in self.indices:
-            stored(index)
+        for _ in self.indices:
+            stored()
         return True
 
     def _write(
@@ -73,7 +68,7 @@ class Shard:
         pixels: IO[bytes],
         journal: IO[bytes],
         read: Callable[[int], Sample],
-        stored: Callable[[int], None],
+        stored: Callable[[], None],
     ) -> None:
         """Take up the work after the last intact sample, and bring all to the disk."""
         records = list(self._intact(pixels, journal))
@@ -84,15 +79,22 @@ class Shard:
             if place >= len(records):
                 record: Record = {"index": index}
                 for kind, image in images_of(read(index)).items():
-                    record[kind], end = _append(pixels, image, known, end)
+                    shape, data = list(image.shape), image.tobytes()
+                    digest = _digest(data, shape)
+                    if digest not in known:
+                        start = -(-end // ALIGNMENT) * ALIGNMENT
+                        pixels.seek(HEADER + start)
+                        pixels.write(data)
+                        known[digest] = [start, shape, image.dtype.str, digest]
+                        end = start + len(data)
+                    record[kind] = known[digest]
                 pixels.flush()
                 journal.write(json.dumps(record).encode() + b"\n")
                 journal.flush()
-            stored(index)
+            stored()
         pixels.seek(0)
-        np.lib.format.write_array_header_1_0(
-            pixels, {"descr": "|u1", "fortran_order": False, "shape": (end,)}
-        )
+        header = {"descr": "|u1", "fortran_order": False, "shape": (end,)}
+        np.lib.format.write_array_header_1_0(pixels, header)
         if pixels.tell() != HEADER:
             raise AssertionError("numpy writes another header than it did")
         for file in (pixels, journal):
@@ -101,6 +103,11 @@ class Shard:
 
     def _intact(self, pixels: IO[bytes], journal: IO[bytes]) -> Iterator[Record]:
         """The journal's records whose pixels are all there; the journal is cut after them."""
+
+        def spoiled(image: Sequence[Any]) -> bool:
+            pixels.seek(HEADER + image[0])
+            return _digest(pixels.read(_end(image) - image[0]), image[1]) != image[3]
+
         journal.seek(0)
         good = 0
         for index, line in zip(self.indices, journal.readlines(), strict=False):
@@ -110,43 +117,15 @@ class Shard:
                 break
             if record["index"] != index or not line.endswith(b"\n"):
                 break
-            if any(
-                _digest(_read(pixels, image), image[1]) != image[3] for image in _images(record)
-            ):
+            if any(map(spoiled, _images(record))):
                 break
             good += len(line)
             yield record
         journal.truncate(good)
 
-    @contextmanager
-    def _opened(self) -> Iterator[IO[bytes]]:
-        handle = os.open(self.part, os.O_RDWR | os.O_CREAT, 0o666)
-        with os.fdopen(handle, "r+b") as pixels:
-            yield pixels
-
-
-def _append(
-    pixels: IO[bytes], image: NDArray[Any], known: dict[str, list[Any]], end: int
-) -> tuple[list[Any], int]:
-    """Store an image unless it is known; returns where it is and where the pixels end."""
-    shape, data = list(image.shape), image.tobytes()
-    digest = _digest(data, shape)
-    if digest not in known:
-        start = -(-end // ALIGNMENT) * ALIGNMENT
-        pixels.seek(HEADER + start)
-        pixels.write(data)
-        known[digest] = [start, shape, image.dtype.str, digest]
-        end = start + len(data)
-    return known[digest], end
-
 
 def _digest(data: bytes, shape: Sequence[int]) -> str:
     return hashlib.sha256(repr(list(shape)).encode() + data).hexdigest()
-
-
-def _read(pixels: IO[bytes], image: Sequence[Any]) -> bytes:
-    pixels.seek(HEADER + image[0])
-    return pixels.read(_end(image) - image[0])
 
 
 def _end(image: Sequence[Any]) -> int:

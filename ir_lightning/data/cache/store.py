@@ -1,20 +1,9 @@
-"""Samples that were decoded once and are read from memory-mapped arrays ever after.
-
-A store is a folder, named by a hash of what is in it (:func:`content_key`):
-
-    <key>/shard-000.npy      pixels of many images one after the other, numpy's own format
-          shard-000.jsonl    one line per sample: where in the shard its images are
-          manifest.json      the files it was made of; written last, so it marks a whole store
-          seen/<quick key>   an empty file for each state of the user's files it was compared with
-
-A few large shards, not a file per image: opening one costs more than reading a crop, and keeping
-thousands of them open costs a file descriptor each. :mod:`ir_lightning.data.cache.prepare` writes.
-"""
+"""Samples that were decoded once and are read from memory-mapped arrays ever after."""
 
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +27,14 @@ class Stored:
     """A source whose pixels come from a store; everything else comes from the source itself.
 
     The images of a sample are read-only views of memory-mapped arrays, equal to the source's bit
-    by bit; a slice of one reads the slice's rows only.
+    by bit; a slice of one reads the slice's rows only. A store is a folder::
+
+        <content key>/shard-000.npy     pixels of many images one after the other
+                      shard-000.jsonl   one line per sample: where in the shard its images are
+                      manifest.json     the files it was made of; written last: the store is whole
+                      seen/<quick key>  an empty file for each state of the files it was compared to
+
+    A few large shards, not a file per image: opening one costs more than reading a crop.
 
     Args:
         source: what the store was made of.
@@ -51,12 +47,16 @@ class Stored:
     def __init__(self, source: Source, directory: Path) -> None:
         self.source = source
         self.directory = directory
+        samples: dict[int, tuple[str, Any]] = {}
         try:
             manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-            for file, length in manifest["shards"].items():
-                if (directory / file).stat().st_size != length:
+            for name, length in manifest["shards"].items():
+                shard = directory / name
+                if shard.stat().st_size != length:
                     raise ValueError
-            samples = dict(_located(directory, manifest["shards"]))
+                for line in shard.with_suffix(".jsonl").read_text("utf-8").splitlines():
+                    record = json.loads(line)
+                    samples[record["index"]] = name, record
             self.samples = [samples[index] for index in range(len(source))]
         except (OSError, ValueError, KeyError):
             raise UsageError(
@@ -70,10 +70,12 @@ class Stored:
     def __getitem__(self, index: int) -> Sample:
         shard, record = self.samples[index]
         pixels = self._shard(shard)
-        images = {kind: _view(pixels, *record[kind]) for kind in KINDS if kind in record}
-        return Sample(
-            self.name(index), images["clean"], images.get("degraded"), images.get("depth")
-        )
+        images = {}
+        for kind in record.keys() & set(KINDS):
+            start, shape, dtype, _ = record[kind]
+            end = start + int(np.prod(shape)) * np.dtype(dtype).itemsize
+            images[kind] = pixels[start:end].view(dtype).reshape(shape)
+        return Sample(self.name(index), **images)
 
     def name(self, index: int) -> str:
         return self.source.name(index)
@@ -149,11 +151,10 @@ def map_sources(source: Source, change: Callable[[Source], Source]) -> Source:
         return change(source) if len(source) and files_of(source, 0) else source
     wrapper = copy.copy(source)
     for name, value in inside.items():
-        new = [map_sources(each, change) for each in _sources(value)]
+        new: Any = [map_sources(each, change) for each in _sources(value)]
         if isinstance(value, dict):
-            setattr(wrapper, name, dict(zip(value, new, strict=True)))
-        else:
-            setattr(wrapper, name, new if isinstance(value, list) else new[0])
+            new = dict(zip(value, new, strict=True))
+        setattr(wrapper, name, new if isinstance(value, list | dict) else new[0])
     return wrapper
 
 
@@ -165,32 +166,35 @@ def find(quick: str, stores: Path) -> Path | None:
 
 def quick_key(source: Source) -> str:
     """Changes when a file is replaced or touched; costs one look at each file's entry."""
-    stamps = stamps_of(source)
-    return _key(source, {file: (file.name, *stamp) for file, stamp in stamps.items()})
+    return content_key(source, {file: (file.name, *s) for file, s in stamps_of(source).items()})
 
 
-def content_key(source: Source, digests: Mapping[Path, str]) -> str:
-    """The name of the store: of the reader, the samples' names and their files' contents.
+def content_key(source: Source, marks: Mapping[Path, Any]) -> str:
+    """The name of the store where ``marks`` are the SHA-256 of the files: a hash of how and what.
 
-    Args:
-        source: what is stored.
-        digests: SHA-256 of each file of the source.
+    How the source reads is told by its class and by the pixels of its first sample: they differ
+    when the halves are swapped, a border is cut, or another version of a decoder is installed.
     """
-    return _key(source, digests)
+    first = {
+        kind: hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+        for kind, image in images_of(source[0]).items()
+    }
+    samples = [
+        [source.name(index), [marks[file] for file in files_of(source, index)]]
+        for index in range(len(source))
+    ]
+    text = json.dumps([VERSION, stable_name(type(source)), first, samples])
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:
-    """(bytes, time of the last change in ns) of each file of a source.
+    """The :func:`stamp` of each file of a source.
 
     Raises:
         DataError: a file is missing.
     """
-    stamps: dict[Path, tuple[int, int]] = {}
-    for index in range(len(source)):
-        for file in files_of(source, index):
-            if file not in stamps:
-                stamps[file] = stamp(file)
-    return stamps
+    files = (file for index in range(len(source)) for file in files_of(source, index))
+    return {file: stamp(file) for file in dict.fromkeys(files)}
 
 
 def stamp(file: Path) -> tuple[int, int]:
@@ -208,30 +212,8 @@ def stamp(file: Path) -> tuple[int, int]:
 
 def images_of(sample: Sample) -> dict[str, NDArray[Any]]:
     """The images that a sample has, by :data:`KINDS`."""
-    images = {kind: getattr(sample, kind) for kind in KINDS}
-    return {
-        kind: np.ascontiguousarray(image) for kind, image in images.items() if image is not None
-    }
-
-
-def _key(source: Source, marks: Mapping[Path, Any]) -> str:
-    """A hash of how the source reads and what.
-
-    How it reads is told by its class and by the pixels of its first sample: they differ when the
-    halves are swapped, a border is cut, or another version of a decoder is installed.
-    """
-    first = {kind: _digest(image) for kind, image in images_of(source[0]).items()}
-    kind = stable_name(type(source))
-    samples = [
-        [source.name(index), [marks[file] for file in files_of(source, index)]]
-        for index in range(len(source))
-    ]
-    text = json.dumps([VERSION, kind, first, samples])
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _digest(image: NDArray[Any]) -> str:
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+    images = ((kind, getattr(sample, kind)) for kind in KINDS)
+    return {kind: np.ascontiguousarray(image) for kind, image in images if image is not None}
 
 
 def _sources(value: Any) -> list[Source]:
@@ -240,18 +222,3 @@ def _sources(value: Any) -> list[Source]:
     values = values if isinstance(values, list) else [values]
     methods = ("__getitem__", "name", "size", "scene")
     return values if all(hasattr(v, method) for v in values for method in methods) else []
-
-
-def _located(directory: Path, shards: Mapping[str, int]) -> Iterator[tuple[int, tuple[str, Any]]]:
-    for file in shards:
-        with (directory / file).with_suffix(".jsonl").open(encoding="utf-8") as lines:
-            for line in lines:
-                record = json.loads(line)
-                yield record["index"], (file, record)
-
-
-def _view(
-    pixels: NDArray[np.uint8], start: int, shape: list[int], dtype: str, _: str
-) -> NDArray[Any]:
-    length = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return pixels[start : start + length].view(dtype).reshape(shape)

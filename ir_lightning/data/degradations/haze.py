@@ -1,13 +1,22 @@
-"""Haze, the composition of RESIDE."""
+"""Haze, the composition of RESIDE, and the laws of light in scattering air."""
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from ir_lightning.data.degradations.atmosphere import transmission, veil
-from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.parameters import Range, fixed, interval
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import check_number
+from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
+
+
+def transmission(depth: Tensor, attenuation: Tensor) -> Tensor:
+    """Part of the light that arrives: exp(-attenuation * depth), Beer-Lambert's law."""
+    return torch.exp(-attenuation * depth)
+
+
+def veil(scene: Tensor, transmission: Tensor, light: Tensor) -> Tensor:
+    """Koschmieder's law: the scene fades by the transmission t, the air adds (1 - t) light."""
+    return scene * transmission + light * (1 - transmission)
 
 
 class Haze(Degradation):
@@ -29,7 +38,7 @@ class Haze(Degradation):
     ) -> None:
         self.beta = interval("beta", beta, 0, 100)
         self.light = interval("light", light, 0, 1)
-        self.distance = fixed("distance", distance, 0, 1000)
+        self.distance = float(check_number("distance", distance, 0, 1000))
 
     def degrade(self, scene: Scene) -> Tensor:
         beta, light = scene.uniform(self.beta), scene.uniform(self.light)

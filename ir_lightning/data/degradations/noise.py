@@ -4,9 +4,8 @@ import math
 
 from torch import Tensor
 
-from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.parameters import Range, fixed, interval
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import check_number
+from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
 
 
 class Noise(Degradation):
@@ -15,8 +14,7 @@ class Noise(Degradation):
     The heteroscedastic Gaussian model of a sensor (Foi et al., "Practical Poissonian-Gaussian
     noise modeling and fitting for single-image raw-data", TIP 2008), which SIDD's noise-level
     functions are written in (Abdelhamed et al., CVPR 2018). A camera's interpolation of colours
-    spreads a pixel's noise over its neighbours, so n may be correlated in space; its variance at
-    each pixel is that of the equation all the same.
+    correlates n in space; its variance at each pixel is that of the equation all the same.
 
     Args:
         shot: variance of the photon noise at full scale.
@@ -30,7 +28,7 @@ class Noise(Degradation):
     ) -> None:
         self.shot = interval("shot", shot, 0, 1)
         self.read = interval("read", read, 0, 1)
-        self.correlation = fixed("correlation", correlation, 0, 10)
+        self.correlation = float(check_number("correlation", correlation, 0, 10))
 
     def degrade(self, scene: Scene) -> Tensor:
         shot, read = scene.uniform(self.shot), scene.uniform(self.read)

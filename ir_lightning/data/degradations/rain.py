@@ -1,10 +1,23 @@
-"""Rain streaks, the composition of Rain800."""
+"""Rain streaks, alone and with fog: the compositions of four benchmarks."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
 from torch import Tensor
 
-from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import check_number, written
+from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
+from ir_lightning.data.degradations.haze import transmission, veil
 from ir_lightning.data.degradations.streaks import Streaks
+from ir_lightning.errors import UsageError
+
+LIGHT = (0.05, 0.35)
+MEDIUM = (0.35, 0.65)
+HEAVY = (0.65, 0.95)
+BLUR_WINDOW = 9
+RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
+"""The weather of RainCityscapes, from its file names: drizzle, rain, downpour."""
 
 
 class Rain(Degradation):
@@ -22,3 +35,117 @@ class Rain(Degradation):
 
     def degrade(self, scene: Scene) -> Tensor:
         return scene.clean + self.streaks.layers(scene).sum(1, keepdim=True)
+
+
+class RainDensity(Degradation):
+    """Density-aware additive rain: O = J + S, with S as dense as the image's noise level.
+
+    Zhang, Patel, "Density-aware Single Image De-raining using a Multi-stream Dense Network"
+    (DID-MDN, Rain1200), arXiv 1802.07412: noise of 5-35 % (:data:`LIGHT`), 35-65 %
+    (:data:`MEDIUM`) or 65-95 % (:data:`HEAVY`), blurred along the fall. Here the noise level is
+    the part of ``streaks.density`` that falls. The three classes are equally wide and equally
+    frequent, so class and level within it are one uniform draw from 5-95 %.
+
+    Args:
+        level: noise level; give one of the three ranges for rain of one class.
+        streaks: the rain at level 1; None for the default rain.
+    """
+
+    def __init__(self, level: Range = (0.05, 0.95), streaks: Streaks | None = None) -> None:
+        self.level = interval("level", level, 0, 1)
+        self.streaks = streaks or Streaks(density=0.006)
+
+    def degrade(self, scene: Scene) -> Tensor:
+        amount = scene.numbers(self.level)
+        return scene.clean + self.streaks.layers(scene, amount).sum(1, keepdim=True)
+
+
+class HeavyRain(Degradation):
+    """Streaks that the air veils: I = T (J + S_1 + ... + S_n) + (1 - T) A, T = exp(-beta d).
+
+    Li, Cheong, Tan, "Heavy Rain Image Restoration: Integrating Physics Model and Conditional
+    Adversarial Learning" (Outdoor-Rain), CVPR 2019, arXiv 1904.05050. As in its generator the
+    scene is first blurred a little and J + sum S is limited to full scale.
+
+    Args:
+        beta: attenuation per unit of relative depth.
+        light: atmospheric light A, gray, in parts of full scale.
+        blur: standard deviation in pixels of the blur of J, at most 2; 0 leaves J sharp.
+        streaks: the layers S_i; None for the default rain.
+    """
+
+    needs_depth: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        beta: Range = (3.0, 4.2),
+        light: Range = (0.3, 0.9),
+        blur: Range = (0.0, 1.0),
+        streaks: Streaks | None = None,
+    ) -> None:
+        self.beta = interval("beta", beta, 0, 100)
+        self.light = interval("light", light, 0, 1)
+        self.blur = interval("blur", blur, 0, 2)
+        self.streaks = streaks or Streaks()
+
+    def degrade(self, scene: Scene) -> Tensor:
+        from kornia.filters import gaussian_blur2d  # not for the preflight
+
+        beta, light = scene.uniform(self.beta), scene.uniform(self.light)
+        sigma = scene.numbers(self.blur).clamp(min=1e-3)[:, None].expand(-1, 2)
+        blurred = gaussian_blur2d(scene.clean, BLUR_WINDOW, sigma, border_type="replicate")
+        rainy = blurred + self.streaks.layers(scene).sum(1, keepdim=True)
+        return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)
+
+
+class RainHaze(Degradation):
+    """Depth-aware rain: O = I (1 - R - A) + R + A0 A.
+
+    R = R_pattern t_r, t_r = exp(-alpha max(d1, d)): rain in front of near objects is seen as
+    streaks. A = 1 - exp(-beta d): in front of far ones it is fog. Hu et al., "Depth-attentional
+    Features for Single-image Rain Removal" (DAF-Net, RainCityscapes), CVPR 2019. A drop of radius
+    a is wider than a pixel up to the distance d1 = 2 f a; nearer objects lose no more streaks.
+
+    Args:
+        weather: (alpha per metre, beta per metre, drop radius a in metres), values that move
+            together; each image gets one of the triples, all equally likely. As in the paper,
+            alpha >= beta, so that R + A never exceeds 1.
+        light: atmospheric light A0, gray, in parts of full scale.
+        distance: metres to the farthest point of a scene (relative depth 1).
+        focal: focal length f in pixels (Cityscapes: 2262).
+        streaks: R_pattern, the rain at distance zero; None for the default rain.
+    """
+
+    needs_depth: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        weather: Sequence[Sequence[float]] = RAIN_CITYSCAPES,
+        light: Range = (0.7, 1.0),
+        distance: float = 150.0,
+        focal: float = 2262.0,
+        streaks: Streaks | None = None,
+    ) -> None:
+        try:
+            self.weather = [[float(number) for number in triple] for triple in weather]
+            legal = [a >= b >= 0 and radius >= 0 for a, b, radius in self.weather]
+        except (TypeError, ValueError):
+            legal = []
+        if not (legal and all(legal)):
+            raise UsageError(
+                f"weather={written(weather)}: give a list of [alpha, beta, drop radius] with "
+                "alpha >= beta >= 0."
+            )
+        self.light = interval("light", light, 0, 1)
+        self.distance = float(check_number("distance", distance, 0, 1e5))
+        self.focal = float(check_number("focal", focal, 0, 1e5))
+        self.streaks = streaks or Streaks(brightness=(0.6, 1.0))
+
+    def degrade(self, scene: Scene) -> Tensor:
+        alpha, beta, radius = scene.choice(self.weather)
+        light = scene.uniform(self.light)
+        pattern = self.streaks.layers(scene).sum(1, keepdim=True).clamp(max=1)
+        metres = self.distance * scene.depth
+        rain = pattern * transmission(torch.maximum(2 * self.focal * radius, metres), alpha)
+        fog = 1 - transmission(metres, beta)
+        return scene.clean * (1 - rain - fog) + rain + light * fog

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ir_lightning.arguments import written
-from ir_lightning.data.degradations.parameters import Range, fixed, interval
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import check_number, written
+from ir_lightning.data.degradations.degradation import Range, Scene, interval
 from ir_lightning.errors import UsageError
 
 RAMP = (0.0, 0.08, 0.16, 0.24)
@@ -22,9 +21,8 @@ class Streaks:
     In the frame of the falling rain a layer is a sum of vertical segments, one pixel wide, at
     random places: drop i covers its column from v_i to v_i + length_i with brightness b_i. The
     segments' ends are softened, and the layer is magnified by its scale (near rain is wide, long
-    and sparse, far rain fine and dense) and turned by the angle of fall. This is what the recipe
-    "noise, then motion blur" of Rain800 and Rain1200 draws, with a length and a brightness for
-    each drop instead of one for the whole picture.
+    and sparse, far rain fine and dense) and turned by the angle of fall. It is "noise, then motion
+    blur" of Rain800 and Rain1200, with a length and a brightness for each drop.
 
     Args:
         angle: degrees from the vertical; positive leans to the right, like "/".
@@ -50,7 +48,7 @@ class Streaks:
         self.density = interval("density", density, 0, 1)
         self.length = interval("length", length, 1, 500)
         self.brightness = interval("brightness", brightness, 0, 1)
-        self.spread = fixed("spread", spread, 0, 90)
+        self.spread = float(check_number("spread", spread, 0, 90))
         given = list(scales) if isinstance(scales, Sequence) else []
         if not given or not all(type(scale) in (int, float) and scale > 0 for scale in given):
             raise UsageError(
@@ -60,14 +58,9 @@ class Streaks:
         self.scales = [float(scale) for scale in given]
 
     def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
-        """Draw the rain of a batch.
+        """(B, layers, H, W), not negative: the rain of a batch, the same for all channels.
 
-        Args:
-            scene: the images to rain on; they give the size and the generators.
-            amount: (B,), multiplies the density of each image.
-
-        Returns:
-            (B, layers, H, W), not negative; the same for all colour channels.
+        ``amount``, (B,), multiplies the density of each image.
         """
         angle = scene.uniform(self.angle)
         brightness = scene.uniform(self.brightness)
@@ -98,10 +91,9 @@ def _edges(generator: torch.Generator, side: int, density: float, length: float)
     row = (column * side).long() * (side + 1)  # one more column, for what ends off the canvas
     edges = torch.zeros(side * (side + 1))
     for ramp in RAMP:
-        rise = first + ramp * extent
-        fall = first + (1 - ramp) * extent
-        edges.index_add_(0, row + rise.clamp(0, side).long(), step)
-        edges.index_add_(0, row + fall.clamp(0, side).long(), -step)
+        for part, change in ((ramp, step), (1 - ramp, -step)):
+            edge = (first + part * extent).clamp(0, side)
+            edges.index_add_(0, row + edge.long(), change)
     return edges.view(side, side + 1)[:, :side]
 
 
@@ -110,8 +102,7 @@ def _turn(segments: Tensor, tilt: Tensor, scale: float, size: Sequence[int]) -> 
     height, width = size
     y = torch.arange(height, device=tilt.device, dtype=tilt.dtype)[:, None] - (height - 1) / 2
     x = torch.arange(width, device=tilt.device, dtype=tilt.dtype) - (width - 1) / 2
-    radians = torch.deg2rad(tilt[:, 0])
-    cos, sin = torch.cos(radians), torch.sin(radians)
+    cos, sin = torch.deg2rad(tilt[:, 0]).cos(), torch.deg2rad(tilt[:, 0]).sin()
     down, across = cos * y - sin * x, sin * y + cos * x
     # The last axis of the canvas runs down the fall; grid_sample counts its half-width as 1.
     grid = torch.stack([down, across], -1) * (2 / (scale * segments.shape[-1]))

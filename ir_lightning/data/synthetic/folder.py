@@ -7,19 +7,16 @@ from pathlib import Path
 
 from ir_lightning.data.audit.duplicates import first_of_identical
 from ir_lightning.data.combining import Subset, held_out
-from ir_lightning.data.image_files import image_size, read_image
-from ir_lightning.data.layout import images_in
-from ir_lightning.data.names import by_stem
-from ir_lightning.data.pairs import refuse_problems
+from ir_lightning.data.pairs import FileSource, pictures_in
 from ir_lightning.data.samples import Sample, Source
 from ir_lightning.data.synthetic.depth import ground_plane
-from ir_lightning.errors import DataError, UsageError
+from ir_lightning.errors import UsageError
 
 PARTS = {"test": 0.1, "validation": 0.05}
 """Share of the photographs, cut off one after the other; the rest is for training."""
 
 
-class Folder:
+class Folder(FileSource):
     """All images of a folder, clean, for a composition model to degrade.
 
     Nobody measured their depth, so each gets one that is made up by
@@ -33,10 +30,7 @@ class Folder:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.paths = list(by_stem(images_in(root)).values())
-
-    def __len__(self) -> int:
-        return len(self.paths)
+        super().__init__(pictures_in(root))
 
     def __getitem__(self, index: int) -> Sample:
         """Read one photograph.
@@ -44,45 +38,17 @@ class Folder:
         Raises:
             DataError: the file is broken.
         """
-        clean = read_image(self.paths[index])
-        height, width = clean.shape[:2]
-        depth = ground_plane(height, width, seed=zlib.crc32(self.name(index).encode()))
+        (clean,) = self._read(index)
+        depth = ground_plane(*clean.shape[:2], seed=zlib.crc32(self.name(index).encode()))
         return Sample(self.name(index), clean, depth=depth)
-
-    def name(self, index: int) -> str:
-        """The file's stem."""
-        return self.paths[index].stem
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width), from the file's header."""
-        return image_size(self.paths[index])
 
     def scene(self, index: int) -> str:
         """The stem of the first file with the same bytes."""
         return self._originals[index].stem
 
-    def files(self, index: int) -> list[Path]:
-        """The one file."""
-        return [self.paths[index]]
-
-    def check(self) -> None:
-        """Read all headers.
-
-        Raises:
-            UsageError: names the first file that is unreadable.
-        """
-        refuse_problems([self._problem(index) for index in range(len(self))])
-
     @cached_property
     def _originals(self) -> list[Path]:
-        return first_of_identical(self.paths)
-
-    def _problem(self, index: int) -> str | None:
-        try:
-            self.size(index)
-        except DataError as error:
-            return str(error)
-        return None
+        return first_of_identical([pair.files[0] for pair in self.pairs])
 
 
 def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
