@@ -55,9 +55,7 @@ class DerivedSource(ABC):
 class Concat(DerivedSource):
     """The samples of the first source, then those of the second, and so on.
 
-    Args:
-        sources: the sources under names of the reader's choice; a configuration can so change or
-            drop a single one.
+    The sources have names, so that a configuration can change or drop a single one.
 
     Raises:
         UsageError: two samples have the same name.
@@ -89,9 +87,6 @@ class InterleavedSource(DerivedSource):
 
     So the first few are spread over the sources as evenly as can be. Samples and scenes are called
     ``<data set>/<name>``: by whose model they are degraded, to whose scores they count.
-
-    Args:
-        sources: by the name of the data set.
     """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
@@ -129,7 +124,7 @@ class Mixture(InterleavedSource):
 
     Args:
         sources: by the name of the data set.
-        weights: share of each source in an epoch, in any unit; all positive.
+        weights: their shares of an epoch, in any unit.
 
     Raises:
         UsageError: names differ, a source is empty, or a weight is not positive.
@@ -169,12 +164,7 @@ class Mixture(InterleavedSource):
 
 
 class Subset(DerivedSource):
-    """Some samples of a source.
-
-    Args:
-        source: the whole.
-        indices: which samples of it, in the order wanted.
-    """
+    """Some samples of a source: those of the ``indices``, in their order."""
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
         self.source = source
@@ -194,7 +184,7 @@ class SceneSplit(Subset):
     independently and agree.
 
     Args:
-        source: what is cut.
+        source: the whole.
         part: ``train`` or ``validation``.
         fraction: share of the scenes held out for validation, in (0, 1).
         seed: another seed holds out other scenes.
@@ -224,10 +214,8 @@ def held_out(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
         raise UsageError(f"fraction={fraction}: the share held out lies between 0 and 1.")
     different = set(keys)
     if len(different) < 2:
-        raise UsageError(
-            f"A training set of {len(different)} scene cannot be cut in two; "
-            "name a validation source."
-        )
+        size = f"A training set of {len(different)} scene"
+        raise UsageError(f"{size} cannot be cut in two; name a validation source.")
     count = min(max(1, round(fraction * len(different))), len(different) - 1)
     digests = {hashlib.sha256(f"{seed}:{key}".encode()).digest(): key for key in different}
     return {digests[digest] for digest in sorted(digests)[:count]}

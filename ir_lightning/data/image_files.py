@@ -1,8 +1,4 @@
-"""Image files: what lies on disk becomes (H, W, 3) uint8 RGB, and back, never half-written.
-
-Pillow decodes, because it refuses a truncated file; OpenCV, with the same libjpeg-turbo and
-bit-identical pixels, returns the missing part as grey without a word.
-"""
+"""Image files: what lies on disk becomes (H, W, 3) uint8 RGB, and back, never half-written."""
 
 import os
 import re
@@ -32,6 +28,7 @@ FORMATS = {
     ".webp": "WEBP",
     ".ppm": "PPM",
 }
+EXTENSIONS = " ".join(suffix[1:] for suffix in FORMATS)
 WITH_ALPHA = {"PNG", "TIFF", "WEBP"}
 QUALITY: dict[str, dict[str, int | bool]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -88,7 +85,7 @@ def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
     path = Path(path)
     file_format = FORMATS.get(path.suffix.lower())
     if file_format is None:
-        raise UsageError(f"{path}: unknown image extension; use one of {_extensions()}.")
+        raise UsageError(f"{path}: unknown image extension; use one of {EXTENSIONS}.")
     if image.ndim == 3 and image.shape[2] == 4 and file_format not in WITH_ALPHA:
         raise UsageError(f"{path}: {file_format} has no transparency; write a .png instead.")
     with atomic_write(path, "wb") as file:
@@ -113,7 +110,7 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be listed as a folder ({error.strerror}).") from None
     if not names:
-        raise UsageError(f"{folder}: no images in this folder; looked for {_extensions()}.")
+        raise UsageError(f"{folder}: no images in this folder; looked for {EXTENSIONS}.")
     return [folder / name for name in sorted(names, key=natural_order)]
 
 
@@ -132,13 +129,10 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _extensions() -> str:
-    return " ".join(suffix[1:] for suffix in FORMATS)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Pillow.Image]:
     """Open a picture; a failure inside the block becomes a sentence with the file's name."""
+    # Pillow refuses a truncated file; OpenCV returns the missing part as grey without a word.
     try:
         with Pillow.open(path) as picture:
             yield picture
@@ -150,8 +144,7 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
         state = "empty" if path.stat().st_size == 0 else "not an image, or damaged at its start"
         raise DataError(f"{path}: the file is {state}.") from None
     except Exception as error:
-        # Pillow's decoders let through whatever broken bytes cause: OSError, SyntaxError,
-        # struct.error, zlib.error, ValueError, DecompressionBombError ...
+        # Pillow's decoders let through whatever broken bytes cause: OSError, struct.error ...
         raise DataError(f"{path}: the image cannot be read ({error}).") from error
 
 

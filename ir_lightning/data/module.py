@@ -9,8 +9,13 @@ from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
 from ir_lightning.data.combining import large_enough
-from ir_lightning.data.dataset import EvaluationPairs, TrainingPairs, quiet_worker
-from ir_lightning.data.order import EvaluationOrder, TrainingOrder
+from ir_lightning.data.dataset import (
+    EvaluationOrder,
+    EvaluationPairs,
+    TrainingOrder,
+    TrainingPairs,
+    quiet_worker,
+)
 from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker
 from ir_lightning.data.samples import Source
 
@@ -20,9 +25,8 @@ WINDOW = 11  # pixels of SSIM's window: a smaller image has no score
 class RestorationData:
     """Training crops by iteration, whole images for validation and test.
 
-    One pass over the training loader is the whole run: the budget is counted in iterations, and
-    the order of the images is this package's own
-    (:class:`~ir_lightning.data.order.TrainingOrder`). Free of lightning, so that its arguments are
+    One pass over the training loader is the whole run, in the order of
+    :class:`~ir_lightning.data.dataset.TrainingOrder`. Free of lightning, so that its arguments are
     judged before that is imported.
 
     Args:
@@ -90,20 +94,19 @@ class RestorationData:
     def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in what is left of the budget."""
         images = len(self.training_pairs.source)
-        order = TrainingOrder(
-            images, self.seed, self.batch, self.start, self.iterations, rank, world
-        )
+        budget = (self.start, self.iterations)
+        order = TrainingOrder(images, self.seed, self.batch, *budget, rank, world)
         return self._loader(self.training_pairs, order, self.batch // world)
 
     def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in the validation images."""
-        order = EvaluationOrder(len(self.validation_pairs), rank, world)
-        return self._loader(self.validation_pairs, order, batch_size=1)
+        pairs = self.validation_pairs
+        return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
 
     def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in the test images."""
-        order = EvaluationOrder(len(self.test_pairs), rank, world)
-        return self._loader(self.test_pairs, order, batch_size=1)
+        pairs = self.test_pairs
+        return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
 
     def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
         return DataLoader(

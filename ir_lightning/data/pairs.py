@@ -16,10 +16,7 @@ from ir_lightning.errors import DataError, UnpairedError, UsageError
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The degraded and the clean file of a pair, or the one that holds both (or a clean image).
-
-    Pairs of one scene show the same clean image, as far as the names tell.
-    """
+    """The degraded and the clean file of a pair, or the one that holds both (or a clean image)."""
 
     name: str
     files: tuple[Path, ...]
@@ -77,10 +74,8 @@ class FileSource:
 class FilePairs(FileSource):
     """Degraded and clean images in files of their own.
 
-    Args:
-        pairs: in order.
-        border: pixels by which the clean image may exceed the degraded one on every side; it is
-            then cropped (SOTS-indoor: 10). Nothing is ever resized.
+    The clean image may exceed the degraded one by ``border`` pixels on every side; it is then
+    cropped (SOTS-indoor: 10). Nothing is ever resized.
     """
 
     def __init__(self, pairs: Sequence[PairFiles], border: int = 0) -> None:
@@ -111,22 +106,16 @@ class FilePairs(FileSource):
 class PairedFolders(FilePairs):
     """Degraded and clean images in two folders, paired by name.
 
-    A rule finds the clean file's stem (its name without extension) in the degraded file's stem:
+    A pair is called by its degraded file's stem (the name without extension); its scene is the
+    clean file's stem, which a rule finds in it:
 
-    ====== =========================================================== ====================
-    rule   clean stem                                                  example
-    ====== =========================================================== ====================
-    stem   the same                                                    a.jpg -> a.png
-    prefix up to the first ``_``; many degraded images may share it    1_3_0.9.png -> 1.png
-    regex  the one group of ``pattern``, searched in the degraded stem ``^(.+)_rain``
-    ====== =========================================================== ====================
-
-    A pair is called by its degraded file's stem; its scene is the clean file's stem.
+    - ``stem``: the same (a.jpg, a.png);
+    - ``prefix``: up to the first ``_``; many degraded images may share it (1_3_0.9.png, 1.png);
+    - ``regex``: the one group of ``pattern``, searched in the degraded stem (``^(.+)_rain``).
 
     Args:
         degraded, clean: the folders.
-        rule: ``stem``, ``prefix`` or ``regex``.
-        pattern: the regular expression of the rule ``regex``, with exactly one group.
+        rule, pattern: how the names are related.
         border: as for :class:`FilePairs`.
 
     Raises:
@@ -142,24 +131,17 @@ class PairedFolders(FilePairs):
         border: int = 0,
     ) -> None:
         expression = _compiled(rule, pattern)
-
-        def clean_stem(stem: str) -> str | None:
-            found = expression.search(stem)
-            return found[1] if found else None
-
-        pairs = pair_up(by_stem(images_in(degraded)), by_stem(images_in(clean)), clean_stem, rule)
-        super().__init__(pairs, border)
+        files = by_stem(images_in(degraded)), by_stem(images_in(clean))
+        found = {stem: expression.search(stem) for stem in files[0]}
+        stems = {stem: match[1] for stem, match in found.items() if match}
+        super().__init__(pair_up(*files, stems.get, rule), border)
 
 
 class SideBySidePairs(FileSource):
     """Pairs stored as one picture: two halves of equal width, one clean, one degraded.
 
-    Args:
-        pictures: in order.
-        left: which half is on the left, ``clean`` (Rain800) or ``degraded`` (Rain1200).
-
     Raises:
-        UsageError: ``left`` is neither.
+        UsageError: ``left``, the half on the left, is neither ``clean`` nor ``degraded``.
     """
 
     def __init__(self, pictures: Sequence[PairFiles], left: str) -> None:
@@ -185,18 +167,13 @@ class SideBySidePairs(FileSource):
         return height, width // 2
 
     def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
-        if sizes[0][1] % 2:
-            raise DataError(
-                f"{files[0]}: {sizes[0][1]} pixels wide cannot be two halves of equal width."
-            )
+        width = sizes[0][1]
+        if width % 2:
+            raise DataError(f"{files[0]}: {width} pixels wide cannot be two halves of equal width.")
 
 
 class SideBySideFolder(SideBySidePairs):
     """All pictures of a folder as pairs of halves; each is a scene of its own.
-
-    Args:
-        root: folder of the pictures.
-        left: as for :class:`SideBySidePairs`.
 
     Raises:
         UsageError: the folder is missing or empty, or a name is ambiguous.
@@ -207,11 +184,7 @@ class SideBySideFolder(SideBySidePairs):
 
 
 def pictures_in(root: str | os.PathLike[str]) -> list[PairFiles]:
-    """The images of a folder, one file and one scene each.
-
-    Raises:
-        UsageError: the folder is missing or empty, or a name is ambiguous.
-    """
+    """The images of a folder, one file and one scene each."""
     return [PairFiles(stem, (file,), stem) for stem, file in by_stem(images_in(root)).items()]
 
 
@@ -239,11 +212,11 @@ def pair_up(
     rule: str,
     spare_clean: bool = False,
 ) -> list[PairFiles]:
-    """Find each degraded file's clean one, which is its scene.
+    """Find each degraded file's clean one: ``clean_key`` gives its name, which is the scene.
 
     Args:
         degraded, clean: files by name, at least one each.
-        clean_key: of a degraded name, the clean name; None if it makes no sense.
+        clean_key: of a degraded name; None if it makes no sense.
         rule: how the names are related, for messages.
         spare_clean: accept clean files that no degraded one belongs to.
 
@@ -266,11 +239,9 @@ def refuse_unpaired(
     """Raise UnpairedError about ``files``, if there are any."""
     if files:
         names = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
-        raise UnpairedError(
-            f"{len(files)} unpaired: {names} has no {what} in {partners}; "
-            "choose another rule, or complete or thin out the folders.",
-            unpaired,
-        )
+        advice = "choose another rule, or complete or thin out the folders."
+        sentence = f"{len(files)} unpaired: {names} has no {what} in {partners}; {advice}"
+        raise UnpairedError(sentence, unpaired)
 
 
 def _compiled(rule: str, pattern: str | None) -> re.Pattern[str]:

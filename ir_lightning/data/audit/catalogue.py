@@ -10,15 +10,12 @@ import yaml
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A data set, in words.
+    """A data set, in words: what it is, who published it, what to know before using it.
 
     Attributes:
-        title, task, composition: what it is; composition is the model by which it was degraded.
-        paper, source: who published it, and where it is downloaded.
-        licence, size: as the authors state them.
+        composition: the model by which it was degraded.
         pairs: published number of pairs, ``training`` and ``test``; None where unknown.
         tree: the files below its root.
-        notes: what to know before using it.
     """
 
     title: str

@@ -1,9 +1,9 @@
 """Read every image of a data set as training would, and say what is wrong with it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from ir_lightning.files import file_hash
 
 SCHEMA = 1
 KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")
-"""Of broken data. ``unreadable``: no header; ``truncated``: a header, but not all the pixels;
-``size``: readable files that do not make a pair; ``refused``: the reader's own complaint."""
+"""Of broken data. ``truncated``: a header, but not all the pixels; ``refused``: by the reader."""
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 """``watch(items, count)``: passes items on, and shows how far they are."""
@@ -57,14 +56,14 @@ class Report:
     published: dict[str, int | None]
     held_out: int | None
     broken: list[Broken]
-    files: list[DuplicateGroup] = field(default_factory=list)
-    clean: list[DuplicateGroup] = field(default_factory=list)
+    files: list[DuplicateGroup]
+    clean: list[DuplicateGroup]
 
     @property
     def different(self) -> list[str]:
         """The splits whose number of pairs is known, published, and not the published one."""
-        known = [side for side, count in self.found.items() if count is not None]
-        return [side for side in known if self.published[side] not in (None, self.found[side])]
+        published = self.published
+        return [k for k, n in self.found.items() if n is not None and published[k] not in (None, n)]
 
     @property
     def status(self) -> str:
@@ -75,14 +74,11 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in plain values."""
-        counts = {
-            side: {"found": self.found[side], "published": self.published[side]}
-            for side in self.found
-        }
+        published = self.published
         return {
             "schema": SCHEMA,
             "status": self.status,
-            "counts": counts,
+            "counts": {k: {"found": n, "published": published[k]} for k, n in self.found.items()},
             "held_out_for_validation": self.held_out,
             "broken": [asdict(each) for each in self.broken],
             "byte_identical_files": [asdict(group) for group in self.files],
@@ -102,7 +98,7 @@ def examine(
         published: pairs of ``training`` and ``test``, where known.
         watch: shows the progress.
     """
-    broken = list(_refusals(splits))
+    broken = [_refusal(name, e) for name, e in splits.items() if isinstance(e, Exception)]
     sources = {name: each for name, each in splits.items() if not isinstance(each, Exception)}
     jobs = [(name, index) for name, source in sources.items() for index in range(len(source))]
     readings: list[Reading] = []
@@ -141,13 +137,10 @@ def _pairs(sources: Mapping[str, Source], *names: str) -> int | None:
     return sum(present) if len(present) == len(names) else None
 
 
-def _refusals(splits: Mapping[str, Source | Exception]) -> Iterator[Broken]:
-    """Training and validation refuse in the same words, and are told once."""
-    for name, refusal in splits.items():
-        if isinstance(refusal, UnpairedError):
-            yield Broken("unpaired", name, [str(file) for file in refusal.files], str(refusal))
-        elif isinstance(refusal, Exception):
-            yield Broken("refused", name, [], str(refusal))
+def _refusal(split: str, error: Exception) -> Broken:
+    if isinstance(error, UnpairedError):
+        return Broken("unpaired", split, [str(file) for file in error.files], str(error))
+    return Broken("refused", split, [], str(error))
 
 
 def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[Broken]]:
@@ -155,7 +148,7 @@ def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[
     try:
         sample = source[index]
     except DataError as error:
-        return None, list(_broken(split, files, error))
+        return None, _broken(split, files, error)
     reading = Reading(
         split=split,
         name=source.name(index),
@@ -168,21 +161,18 @@ def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[
     return reading, []
 
 
-def _broken(split: str, files: list[Path], error: DataError) -> Iterator[Broken]:
+def _broken(split: str, files: list[Path], error: DataError) -> list[Broken]:
     """Every broken file of a pair, or the pair itself when each file can be read."""
+    names = [str(file) for file in files]
     if any(file.suffix.lower() not in FORMATS for file in files) or not files:
-        yield Broken("unreadable", split, [str(file) for file in files], str(error))
-        return
-    problems = [problem for file in files if (problem := _broken_file(split, file))]
-    yield from problems or [Broken("size", split, [str(file) for file in files], str(error))]
-
-
-def _broken_file(split: str, file: Path) -> Broken | None:
-    kind = "unreadable"
-    try:
-        image_size(file)
-        kind = "truncated"
-        read_image(file)
-    except DataError as error:
-        return Broken(kind, split, [str(file)], str(error))
-    return None
+        return [Broken("unreadable", split, names, str(error))]
+    problems = []
+    for file in files:
+        kind = "unreadable"
+        try:
+            image_size(file)
+            kind = "truncated"
+            read_image(file)
+        except DataError as problem:
+            problems.append(Broken(kind, split, [str(file)], str(problem)))
+    return problems or [Broken("size", split, names, str(error))]

@@ -39,11 +39,8 @@ WEATHER = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
 class Rain100(FilePairs):
     """Rain100L and Rain100H (CVPR 2017): ``rain-001.png`` and ``norain-001.png``.
 
-    Both lie in one folder, or in ``rainy`` and ``norain``.
-
-    Args:
-        root: of the data set.
-        folders: what the folder of the split may be called.
+    Both lie in one folder, or in ``rainy`` and ``norain``; ``folders``: what the folder of the
+    split may be called.
 
     Raises:
         UsageError: no such folder, or an image without partner.
@@ -79,10 +76,6 @@ class Rain800(SideBySideFolder):
     rain or byte for byte. Pictures of one photograph are one scene, called as the first of them,
     so that a validation part holds no photograph that is trained on.
 
-    Args:
-        root: folder of ``rain``, or of ``training`` and ``test_syn``.
-        split: ``training`` or ``test_syn``. ``test_nature`` has no ground truth.
-
     Raises:
         UsageError: no such folder.
     """
@@ -104,10 +97,8 @@ class Rain800(SideBySideFolder):
 
 @cache
 def photographs() -> dict[str, str]:
-    """Of each training picture whose photograph occurs again: the first picture that shows it.
-
-    Recorded on the complete benchmark with ``ir-lightning data check rain800``; 196 groups.
-    """
+    """Of each training picture whose photograph occurs again: the first picture that shows it."""
+    # Recorded on the complete benchmark with `ir-lightning data check rain800`; 196 groups.
     text = (files(__package__) / "rain800_scenes.json").read_text(encoding="utf-8")
     return {str(name): str(group[0]) for group in json.loads(text) for name in group}
 
@@ -118,9 +109,6 @@ class Rain1200(SideBySidePairs):
     Three densities of rain on the same photographs (arXiv 1802.07412), rainy on the left. The same
     number shows the same photograph in all three folders, so it is the scene; samples are called
     ``Heavy-0``.
-
-    Args:
-        root: folder of ``DID-MDN-datasets`` or of ``DID-MDN-training``.
 
     Raises:
         UsageError: no such tree.
@@ -139,14 +127,7 @@ class Rain1200(SideBySidePairs):
 
 
 class Rain1200Test(SideBySideFolder):
-    """Test set of DID-MDN: ``DID-MDN-test/0.jpg`` to ``1200.jpg``, rainy on the left.
-
-    Args:
-        root: as for :class:`Rain1200`.
-
-    Raises:
-        UsageError: no such folder.
-    """
+    """Test set of DID-MDN: ``DID-MDN-test/0.jpg`` to ``1200.jpg``, rainy on the left."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         levels = ("DID-MDN-datasets", ".")
@@ -157,12 +138,8 @@ class Rain1200Test(SideBySideFolder):
 class Rain13K(PairedFolders):
     """Rain13K of MPRNet (CVPR 2021): 13,712 training pairs, and five test sets, re-packaged.
 
-    ``train/Rain13K/{input,target}`` or ``test/<set>/{input,target}``, the same name in both.
-
-    Args:
-        root: folder of ``train`` and ``test``.
-        folder: ``train/Rain13K``, ``test/Test100``, ``test/Rain100H``, ``test/Rain100L``,
-            ``test/Test1200`` or ``test/Test2800``.
+    ``<folder>/{input,target}``, the same name in both; the folder is ``train/Rain13K`` or
+    ``test/{Test100,Rain100H,Rain100L,Test1200,Test2800}``.
 
     Raises:
         UsageError: no such tree, or an image without partner.
@@ -180,7 +157,7 @@ class OutdoorRain(Subset):
     the test set is in the training set too. The split by scene has the same size without that.
 
     Args:
-        root: folder of ``train``, or of ``in`` and ``gt``.
+        root: of the data set.
         split: ``paper`` (8:2 of the images) or ``scene`` (8:2 of the clean images).
         part: ``train`` or ``test``.
         seed: another seed draws another fifth.
@@ -213,13 +190,8 @@ class RainCityscapes(FilePairs):
     to one clean: three kinds of weather, twelve patterns. A scene is
     ``<city>_<sequence>_<frame>``. Clean images without rain are left aside: Cityscapes has more.
 
-    Args:
-        root: folder of ``leftImg8bit_rain`` and ``leftImg8bit``.
-        split: ``train`` or ``val``; what the paper calls test is ``val``.
-
     Raises:
-        UsageError: no such tree, a rainy image without partner, or a name that the benchmark does
-            not have.
+        UsageError: no such tree, a rainy image without partner, or a name that it does not have.
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str) -> None:
@@ -235,13 +207,9 @@ class RainCityscapes(FilePairs):
             for folder in folders
         )
         scenes = {stem: _cityscape(stem, file) for stem, file in rainy.items()}
-        pairs = pair_up(
-            rainy,
-            clean,
-            lambda stem: f"{scenes[stem]}_leftImg8bit",
-            "<city>_<sequence>_<frame>_leftImg8bit",
-            spare_clean=True,
-        )
+        stems = {stem: f"{scene}_leftImg8bit" for stem, scene in scenes.items()}
+        rule = "<city>_<sequence>_<frame>_leftImg8bit"
+        pairs = pair_up(rainy, clean, stems.get, rule, spare_clean=True)
         super().__init__([PairFiles(pair.name, pair.files, scenes[pair.name]) for pair in pairs])
 
 

@@ -21,9 +21,6 @@ class SIDDPhotographs(FilePairs):
     A folder is one scene instance, named instance_scene_phone_ISO_shutter_temperature_light; the
     same ten scenes were taken many times, so the second field is the scene.
 
-    Args:
-        root: folder of ``SIDD_Small_sRGB_Only``, or that folder itself.
-
     Raises:
         UsageError: no such tree, or a noisy or clean image without the other.
     """
@@ -56,11 +53,8 @@ def _instance(folder: Path) -> list[PairFiles]:
 class SIDDBlocks:
     """The SIDD validation blocks: 1,280 pairs of 256 x 256 in two MATLAB files.
 
-    They are read with the first sample, 250 MB each, and kept. Samples are called ``0001_01`` to
-    ``0040_32``: image, block.
-
-    Args:
-        root: folder of ``ValidationNoisyBlocksSrgb.mat`` and ``ValidationGtBlocksSrgb.mat``.
+    ``Validation{Noisy,Gt}BlocksSrgb.mat`` are read with the first sample, 250 MB each, and kept.
+    Samples are called ``0001_01`` to ``0040_32``: image, block.
 
     Raises:
         UsageError: a file is missing, is no MATLAB file, or holds something else.
@@ -93,7 +87,7 @@ class SIDDBlocks:
         return Sample(self.name(index), clean, noisy)
 
     def name(self, index: int) -> str:
-        """``%04d_%02d``, counted from one, as published results are called."""
+        """As published results are called: counted from one."""
         image, block = self._place(index)
         return f"{image + 1:04d}_{block + 1:02d}"
 

@@ -19,11 +19,8 @@ PARTS = {"test": 0.1, "validation": 0.05}
 class Folder(FileSource):
     """All images of a folder, clean, for a composition model to degrade.
 
-    Nobody measured their depth, so each gets one that is made up by
-    :func:`~ir_lightning.data.synthetic.depth.ground_plane`, a function of its name and size.
-
-    Args:
-        root: the folder. Folders in it are not looked into.
+    Folders in it are not looked into. The depth is made up by
+    :func:`~ir_lightning.data.synthetic.depth.ground_plane`, a function of name and size.
 
     Raises:
         UsageError: the folder is missing or empty, or a name is ambiguous.
@@ -52,12 +49,7 @@ class Folder(FileSource):
 
 
 def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
-    """The clean scenes of a synthetic data set: the user's own where there is a folder of them.
-
-    Args:
-        clean_dir: folder of photographs, or None.
-        part: ``train``, ``validation`` or ``test`` of that folder, cut by file.
-        built_in: the scenes without a folder.
+    """A part (``train``, ``validation``, ``test``) of the user's own scenes, or the built-in ones.
 
     Raises:
         UsageError: the folder holds fewer than three different images.

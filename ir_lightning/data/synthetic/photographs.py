@@ -11,27 +11,13 @@ from PIL import Image as Picture
 
 from ir_lightning.arguments import check_whole
 from ir_lightning.data.samples import Depth, Image, Sample
-from ir_lightning.data.synthetic.depth import (
-    Disparity,
-    filled,
-    from_disparity,
-    ground_plane,
-    right_view,
-)
+from ir_lightning.data.synthetic import depth
+from ir_lightning.data.synthetic.depth import Disparity
 from ir_lightning.errors import UsageError
 
-FILES = {
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "hubble_deep_field": "hubble_deep_field.jpg",
-    "ihc": "ihc.png",
-    "motorcycle_left": "motorcycle_left.png",
-    "motorcycle_right": "motorcycle_right.png",
-    "retina": "retina.jpg",
-    "rocket": "rocket.jpg",
-}
-DISPARITY = "motorcycle_disp.npz"
+PNG = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
+JPEG = ("hubble_deep_field", "retina", "rocket")
+FILES = {name: f"{name}.png" for name in PNG} | {name: f"{name}.jpg" for name in JPEG}
 PRINCIPAL_POINT_OFFSET = 31.086
 """Pixels by which the motorcycle's two cameras differ, from Middlebury's calibration."""
 
@@ -40,9 +26,8 @@ class Photographs:
     """Photographs without any download.
 
     The motorcycle's depth is measured: structured light gave the disparity of the left view (7 %
-    of its pixels are unknown and take the background beside them), and the right view's depth is
-    the left one's, moved to where the right camera sees it. All other depths are made up by
-    :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
+    of it is unknown), which is moved to where the right camera sees it. All other depths are made
+    up by :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
 
     Args:
         names: which photographs, of those in :data:`FILES`.
@@ -93,21 +78,17 @@ class Photographs:
 def _photograph(name: str) -> tuple[Image, Depth]:
     with Picture.open(_folder() / FILES[name]) as picture:
         clean = np.array(picture.convert("RGB"))
-    height, width = clean.shape[:2]
-    if name == "motorcycle_left":
-        depth = from_disparity(filled(motorcycle_disparity()), PRINCIPAL_POINT_OFFSET)
-    elif name == "motorcycle_right":
-        depth = from_disparity(filled(right_view(motorcycle_disparity())), PRINCIPAL_POINT_OFFSET)
-    else:
-        depth = ground_plane(height, width, seed=zlib.crc32(name.encode()))
-    return clean, depth
+    if not name.startswith("motorcycle"):
+        return clean, depth.ground_plane(*clean.shape[:2], seed=zlib.crc32(name.encode()))
+    left = motorcycle_disparity()
+    disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
+    return clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET)
 
 
 def motorcycle_disparity() -> Disparity:
     """(500, 741): of the left view, in pixels; infinite where it is unknown."""
-    with np.load(_folder() / DISPARITY) as arrays:
-        disparity: Disparity = arrays["arr_0"]
-    return disparity
+    with np.load(_folder() / "motorcycle_disp.npz") as arrays:
+        return np.asarray(arrays["arr_0"])
 
 
 def _folder() -> Path:
