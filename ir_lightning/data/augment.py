@@ -30,8 +30,8 @@ class PairedAugment:
         crop: side of the square crop in pixels. A smaller image is padded by reflection.
         flip: mirror left-right with probability 1/2.
         rotate90: turn by 0, 90, 180 or 270 degrees. Off by default: rain does not fall sideways.
-        extra: transforms of albumentations, applied to the crop in this order, with the same
-            parameters for the clean and the degraded image (and, as a mask, the depth).
+        extra: transforms of albumentations, applied to the crop, with the same parameters for the
+            clean and the degraded image (and, as a mask, the depth).
 
     Raises:
         UsageError: the crop is no whole number from 1.

@@ -139,11 +139,10 @@ class Mixture(InterleavedSource):
             )
         for key, weight in weights.items():
             number = type(weight) in (int, float) and math.isfinite(weight)
-            if not (number and weight > 0 and len(sources[key])):
-                raise UsageError(
-                    f"weights.{key}={weight} for {len(sources[key])} training images: give both "
-                    "more than 0, or drop the data set."
-                )
+            count = len(sources[key])
+            if not (number and weight > 0 and count):
+                both = f"weights.{key}={weight} for {count} training images"
+                raise UsageError(f"{both}: give both more than 0, or drop the data set.")
         unit = max(len(sources[key]) / weight for key, weight in weights.items())
         self.keys = list(weights)
         self.ends = list(accumulate(math.ceil(unit * weights[key] - 1e-9) for key in self.keys))
@@ -152,7 +151,6 @@ class Mixture(InterleavedSource):
         return self.ends[-1]
 
     def place(self, index: int) -> tuple[str, int]:
-        """The data set that a sample comes from, and its index there."""
         part, position = _part(self.ends, index)
         return self.keys[part], position % len(self.sources[self.keys[part]])
 
@@ -190,8 +188,7 @@ class SceneSplit(Subset):
         seed: another seed holds out other scenes.
 
     Raises:
-        UsageError: an unknown part, a fraction outside (0, 1), a seed that is no whole number
-            from 0, or fewer than two scenes.
+        UsageError: an unknown part, an impossible fraction or seed, or fewer than two scenes.
     """
 
     def __init__(self, source: Source, part: str, fraction: float = 0.05, seed: int = 0) -> None:

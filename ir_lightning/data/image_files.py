@@ -18,17 +18,9 @@ from ir_lightning.files import atomic_write
 Pixels = NDArray[np.uint8]
 """(H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and alpha, 0..255."""
 
-FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-    ".ppm": "PPM",
-}
-EXTENSIONS = " ".join(suffix[1:] for suffix in FORMATS)
+EXTENSIONS = "png jpg jpeg bmp tif tiff webp ppm"
+SHORT = {"jpg": "jpeg", "tif": "tiff"}
+FORMATS = {f".{name}": SHORT.get(name, name).upper() for name in EXTENSIONS.split()}
 WITH_ALPHA = {"PNG", "TIFF", "WEBP"}
 QUALITY: dict[str, dict[str, int | bool]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -39,9 +31,8 @@ QUALITY: dict[str, dict[str, int | bool]] = {
 def read_image(path: str | os.PathLike[str]) -> Image:
     """Read a file as (H, W, 3) uint8 RGB, upright (EXIF rotation is applied).
 
-    Grey becomes three equal channels, a palette its colours, CMYK the RGB that Pillow makes of it.
-    Alpha is dropped: the colours are those stored under it. 16-bit values are scaled to 8 bits, to
-    within one level.
+    Grey becomes three equal channels, a palette its colours, CMYK Pillow's RGB; alpha is dropped,
+    16-bit values are scaled to 8 bits, to within one level.
 
     Raises:
         DataError: the file is missing, empty, truncated, no image, larger than Pillow's limit
@@ -58,16 +49,11 @@ def read_pixels(path: str | os.PathLike[str]) -> Pixels:
     with _opened(Path(path)) as picture:
         orientation = _orientation(picture)
         picture.load()
-        upright = picture if orientation == 1 else ImageOps.exif_transpose(picture)
-        return _eight_bit(upright)
+        return _eight_bit(picture if orientation == 1 else ImageOps.exif_transpose(picture))
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(height, width) of the upright image, from the file's header alone.
-
-    Raises:
-        DataError: the file is missing, empty or no image.
-    """
+    """(height, width) of the upright image, from the header; raises DataError as above."""
     with _opened(Path(path)) as picture:
         width, height = picture.size
         return (width, height) if _orientation(picture) >= 5 else (height, width)
@@ -76,8 +62,8 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
     """Write (H, W), (H, W, 3) or (H, W, 4) uint8 in the format that the extension names.
 
-    The file appears complete or not at all. PNG, BMP, TIFF, WebP and PPM are lossless here; JPEG is
-    written at quality 95 with full-resolution colour.
+    The file appears complete or not at all. JPEG has quality 95 and full-resolution colour, all
+    else is lossless.
 
     Raises:
         UsageError: an unknown extension, or alpha in a format that has none.
@@ -94,9 +80,7 @@ def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files directly in a folder, in natural order (2.png before 10.png).
-
-    Extensions count in any case; hidden files (macOS leaves ``._1.jpg`` beside ``1.jpg``) do not.
+    """The image files directly in a folder, without hidden ones, in natural order (2 before 10).
 
     Raises:
         UsageError: the folder is missing, unreadable or holds no image.
@@ -111,10 +95,10 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
         raise UsageError(f"{folder}: cannot be listed as a folder ({error.strerror}).") from None
     if not names:
         raise UsageError(f"{folder}: no images in this folder; looked for {EXTENSIONS}.")
-    return [folder / name for name in sorted(names, key=natural_order)]
+    return [folder / name for name in sorted(names, key=_natural_order)]
 
 
-def natural_order(name: str) -> tuple[list[str | int], str]:
+def _natural_order(name: str) -> tuple[list[str | int], str]:
     """A sorting key that compares runs of digits as numbers."""
     parts = re.split(r"(\d+)", name.casefold())
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
@@ -150,13 +134,12 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
 
 def _orientation(picture: Pillow.Image) -> int:
     """EXIF orientation, 1..8; 1 is upright, 5 and above swap height and width."""
-    # Pillow turns a TIFF itself. Asked for EXIF, it decodes a whole PNG in case some stands behind
-    # the pixels, which no header tells.
+    # Pillow turns a TIFF itself, and for EXIF behind the pixels it would decode a whole PNG.
     if picture.format == "TIFF" or (picture.format == "PNG" and "exif" not in picture.info):
         return 1
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except SyntaxError:  # what stands there is no EXIF, and says nothing about the pixels
+    except SyntaxError:  # what stands there is no EXIF
         return 1
     return orientation if orientation in range(1, 9) else 1
 

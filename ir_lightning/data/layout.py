@@ -19,11 +19,9 @@ def find(
     Args:
         root: what the user calls the folder of the data set.
         title: name of the data set, for messages.
-        levels: folders in the root that downloads unpack to; ``.`` is the root itself.
-        roles: one for each thing wanted: the names it goes by, relative to the level.
-
-    Returns:
-        One path for each role, all under the first level that has them all.
+        levels: folders in the root that downloads unpack to; ``.`` is the root itself. The first
+            one that has all the roles is taken.
+        roles: one for each path wanted: the names it goes by, relative to the level.
 
     Raises:
         UsageError: no level has them all; names a folder one level up or down that does.
@@ -40,12 +38,7 @@ def find(
 
 
 def images_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files directly in a folder, in natural order.
-
-    Raises:
-        UsageError: as :func:`.image_files.list_images`, and where one level up or down
-            there are images, names that folder.
-    """
+    """As :func:`.list_images`, whose UsageError also names a folder near by that has images."""
     try:
         return list_images(folder)
     except UsageError as error:

@@ -36,22 +36,16 @@ class FileSource:
         return self.pairs[index].name
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width), from the header of the first file."""
         return image_size(self.pairs[index].files[0])
 
     def scene(self, index: int) -> str:
         return self.pairs[index].scene
 
     def files(self, index: int) -> list[Path]:
-        """The degraded and the clean file, or the one file."""
         return list(self.pairs[index].files)
 
     def check(self) -> None:
-        """Compare the sizes in all headers.
-
-        Raises:
-            UsageError: names the first file that is unreadable or does not fit, counts the others.
-        """
+        """Raise UsageError about the first file whose header is unreadable or does not fit."""
         problems = []
         for index in range(len(self)):
             try:
@@ -83,11 +77,7 @@ class FilePairs(FileSource):
         self.border = border
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one pair.
-
-        Raises:
-            DataError: a file is broken, or the two sizes differ.
-        """
+        """Read one pair; raises DataError where a file is broken or the two sizes differ."""
         degraded, clean = self._read(index)
         if clean.shape != degraded.shape:
             inside = slice(self.border, -self.border)
@@ -151,18 +141,13 @@ class SideBySidePairs(FileSource):
         self.left = left
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one picture and cut it in two.
-
-        Raises:
-            DataError: the file is broken or its width is odd.
-        """
+        """Cut one picture in two; raises DataError where it is broken or its width is odd."""
         (picture,) = self._read(index)
         halves = [np.ascontiguousarray(half) for half in np.split(picture, 2, axis=1)]
         clean, degraded = halves if self.left == "clean" else reversed(halves)
         return Sample(self.name(index), clean, degraded)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of one half, from the file's header."""
         height, width = super().size(index)
         return height, width // 2
 
@@ -189,11 +174,7 @@ def pictures_in(root: str | os.PathLike[str]) -> list[PairFiles]:
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Files by their names without extension.
-
-    Raises:
-        UsageError: two files have the same name, but for their extension or folder.
-    """
+    """Files by their names without extension; raises UsageError where two have the same."""
     known: dict[str, Path] = {}
     for file in files:
         other = known.setdefault(file.stem, file)

@@ -11,10 +11,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.haze import Haze
 from ir_lightning.data.degradations.noise import Noise
-from ir_lightning.data.degradations.rain import HeavyRain, Rain, RainDensity, RainHaze
 from ir_lightning.data.degradations.streaks import Streaks
+from ir_lightning.data.degradations.weather import Haze, HeavyRain, Rain, RainDensity, RainHaze
 from ir_lightning.errors import UsageError
 from tests.helpers.scenes import photograph, slope
 

@@ -24,10 +24,9 @@ BLOCK = 256  # rows of the distance matrix, and thousands of thumbnails, held at
 class PerceptualHash:
     """How an image looks from far away.
 
-    The bits sort out nearly all pairs of different images; the thumbnails confirm the rest. On the
-    clean halves of Rain800, pairs of one photograph correlate above 0.99 with at most 10 bits
-    between them, pairs of different ones stay below 0.96 with at least 20 bits. A crop, a rotation
-    or a mirror image is not recognised.
+    On the clean halves of Rain800, pairs of one photograph correlate above 0.99 with at most 10
+    bits between them, pairs of different ones stay below 0.96 with at least 20 bits. A crop, a
+    rotation or a mirror image is not recognised.
 
     Attributes:
         bits: which low frequencies of the thumbnail exceed their median, as 64 bits.
@@ -84,16 +83,10 @@ def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def first_of_identical(files: Sequence[Path]) -> list[Path]:
-    """For every file, the first one in the sequence with the same bytes: mostly itself.
-
-    Only files of the same size are read.
-
-    Raises:
-        DataError: a file cannot be read.
-    """
+    """For every file, the first with the same bytes; raises DataError where one is unreadable."""
     try:
         sizes = [file.stat().st_size for file in files]
-        alike = Counter(sizes)
+        alike = Counter(sizes)  # only files of the same size are read
         first: dict[object, Path] = {}
         return [
             first.setdefault((size, file_hash(file)), file) if alike[size] > 1 else file
@@ -105,14 +98,7 @@ def first_of_identical(files: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What is kept of a sample that was read.
-
-    Attributes:
-        split: ``train``, ``validation`` or ``test``.
-        name, scene, files: as the source gives them.
-        degraded, clean: digests of the pixels.
-        perceptual_hash: of the clean image.
-    """
+    """What is kept of a sample that was read; ``degraded`` and ``clean`` are digests."""
 
     split: str
     name: str
@@ -139,13 +125,10 @@ class Member:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """What is the same.
+    """What is the same, in ``training``, ``test`` or ``both``.
 
-    Attributes:
-        where: ``training``, ``test`` or ``both``.
-        same: ``bytes`` of files; ``pixels`` of clean images; ``look``: pixels that differ
-            slightly, as after another compression.
-        members: at least two.
+    That is, ``bytes`` of files, ``pixels`` of clean images, or their ``look``: pixels that differ
+    slightly, as after another compression.
     """
 
     where: str
@@ -203,12 +186,11 @@ def repeated_clean(
 def _several(readers: Sequence[Reading], bytes_of: Mapping[Path, str]) -> bool:
     """Whether more is the same than the scenes' keys and the files' bytes explain."""
     explained: list[tuple[int, int]] = []
-    for keys in (
-        [(each.side, each.scene) for each in readers],
-        [tuple(bytes_of[file] for file in each.files) or each.name for each in readers],
-    ):
-        first: dict[object, int] = {}
-        explained += [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
+    first: dict[object, int] = {}
+    for i, each in enumerate(readers):
+        scene = ("scene", each.side, each.scene)
+        content = tuple(bytes_of[file] for file in each.files) or each.name
+        explained += [(first.setdefault(key, i), i) for key in (scene, content)]
     return len(connected(len(readers), explained)) > 1
 
 

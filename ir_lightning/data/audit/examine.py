@@ -24,8 +24,7 @@ SCHEMA = 1
 KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")
 """Of broken data. ``truncated``: a header, but not all the pixels; ``refused``: by the reader."""
 
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""``watch(items, count)``: passes items on, and shows how far they are."""
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, count): passes the items on
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,9 @@ class Report:
     """What :func:`examine` found.
 
     Attributes:
-        found: pairs of ``training`` (with the part held out for validation) and ``test``; None
-            where the reader refused.
-        published: the same as the benchmark's authors or the paper give it; None if unknown.
-        held_out: pairs of ``training`` that are held out for validation.
-        broken: what stops training.
+        found: pairs of ``training`` (with those held out for validation) and ``test``; None where
+            the reader refused.
+        published: the same, by the authors or the paper; None if unknown.
         files: groups of byte-identical files.
         clean: groups of scenes that share a clean image, beyond what byte-identical pairs say.
     """
@@ -61,7 +58,7 @@ class Report:
 
     @property
     def different(self) -> list[str]:
-        """The splits whose number of pairs is known, published, and not the published one."""
+        """The splits whose number of pairs is known and not the published one."""
         published = self.published
         return [k for k, n in self.found.items() if n is not None and published[k] not in (None, n)]
 
@@ -126,10 +123,10 @@ def examine(
 
 def is_on_disk(splits: Mapping[str, Source | Exception]) -> bool:
     """Whether any split is read from files, or would be if it could be built."""
-    return any(
-        isinstance(each, Exception) or (len(each) > 0 and bool(files_of(each, 0)))
-        for each in splits.values()
-    )
+    for each in splits.values():
+        if isinstance(each, Exception) or (len(each) and files_of(each, 0)):
+            return True
+    return False
 
 
 def _pairs(sources: Mapping[str, Source], *names: str) -> int | None:
@@ -149,16 +146,9 @@ def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[
         sample = source[index]
     except DataError as error:
         return None, _broken(split, files, error)
-    reading = Reading(
-        split=split,
-        name=source.name(index),
-        scene=source.scene(index),
-        files=files,
-        degraded=None if sample.degraded is None else digest(sample.degraded),
-        clean=digest(sample.clean),
-        perceptual_hash=perceptual_hash(sample.clean),
-    )
-    return reading, []
+    degraded = None if sample.degraded is None else digest(sample.degraded)
+    looks = (degraded, digest(sample.clean), perceptual_hash(sample.clean))
+    return Reading(split, source.name(index), source.scene(index), files, *looks), []
 
 
 def _broken(split: str, files: list[Path], error: DataError) -> list[Broken]:

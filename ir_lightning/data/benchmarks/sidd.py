@@ -76,11 +76,7 @@ class SIDDBlocks:
         return self.images * self.blocks
 
     def __getitem__(self, index: int) -> Sample:
-        """Cut one pair out of the arrays.
-
-        Raises:
-            DataError: a file is damaged.
-        """
+        """Cut one pair out of the arrays; raises DataError where a file is damaged."""
         place = self._place(index)
         # Copies: whoever writes into a sample must not write into the next one.
         clean, noisy = (_blocks(file)[place].copy() for file in (self.clean, self.noisy))

@@ -42,11 +42,7 @@ Record = dict[str, Any]
 
 
 class Preparation:
-    """One source that reads files, on its way into a store.
-
-    Args:
-        source: what is stored.
-        stores: the folder that the store will be in.
+    """One source that reads files, on its way into a store in the folder ``stores``.
 
     Raises:
         DataError: a file is missing or broken.
@@ -68,8 +64,7 @@ class Preparation:
     def bytes(self) -> int:
         """Of all pixels, from the headers; a clean image that several samples share counts once."""
         files = [tuple(files_of(self.source, index)) for index in range(len(self.source))]
-        # Where several samples come from the very same files (blocks of one array), none is shared.
-        alone = Counter(files)
+        alone = Counter(files)  # of several samples of the very same files none is shared
         seen: set[tuple[Path, tuple[int, int]]] = set()
         total = 0
         for paths, size in zip(files, self.sizes, strict=True):
@@ -95,9 +90,6 @@ class Preparation:
         Args:
             digests: of :meth:`digests`.
             stored: is called once for each sample that is in the store, old or new.
-
-        Returns:
-            The store.
 
         Raises:
             DataError: a file is broken, or changed while it was being read.
@@ -126,10 +118,7 @@ class Preparation:
         return sample
 
     def _shards(self) -> list[list[int]]:
-        """Which samples make up which shard: those of a scene side by side, in the source's order.
-
-        It depends on the source alone, so that all processes agree.
-        """
+        """The samples of each shard, those of a scene side by side: a function of the source."""
         first: dict[str, int] = {}
         scenes = [first.setdefault(self.source.scene(i), i) for i in range(len(self.source))]
         shards: list[list[int]] = []
@@ -143,9 +132,10 @@ class Preparation:
         return shards
 
     def _finish(self, directory: Path, shards: Iterable[Path], digests: dict[Path, str]) -> None:
+        reader = type(self.source)
         manifest = {
             "version": VERSION,
-            "reader": f"{type(self.source).__module__}.{type(self.source).__qualname__}",
+            "reader": f"{reader.__module__}.{reader.__qualname__}",
             "samples": len(self.source),
             "shards": {path.name: path.stat().st_size for path in shards},
             "files": [[file.name, self.stamps[file][0], digests[file]] for file in self.stamps],
@@ -162,13 +152,7 @@ class Shard:
     While it grows it is called ``.npy.part``. The journal beside it has a line for each sample
     whose pixels are written, so a process that is killed loses the one it was at; what a crash of
     the machine spoiled is known by the checksums. A lock on the journal, which its owner's death
-    releases, keeps other processes off. Equal images, such as the clean ones of a scene, are
-    stored once.
-
-    Args:
-        directory: the store.
-        number: of the shard.
-        indices: of its samples, in the order in which they are stored.
+    releases, keeps other processes off. Equal images are stored once.
     """
 
     def __init__(self, directory: Path, number: int, indices: Sequence[int]) -> None:
@@ -178,12 +162,7 @@ class Shard:
         self.indices = indices
 
     def fill(self, read: Callable[[int], Sample], stored: Callable[[], None]) -> bool:
-        """Write what is missing; False if another process is at it.
-
-        Args:
-            read: gives the sample of an index.
-            stored: is called for each sample that is in the shard, old or new.
-        """
+        """Write what is missing, call ``stored`` per sample; False if another process is at it."""
         with self.journal.open("a+b") as journal:
             try:
                 fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -251,9 +230,8 @@ class Shard:
                 record = json.loads(line)
             except ValueError:
                 break
-            if record["index"] != index or not line.endswith(b"\n"):
-                break
-            if any(map(spoiled, _images(record))):
+            whole = record["index"] == index and line.endswith(b"\n")
+            if not whole or any(map(spoiled, _images(record))):
                 break
             good += len(line)
             yield record
@@ -273,11 +251,7 @@ def leaf_sources(source: Source) -> list[Source]:
 
 
 def refuse_without_room(preparations: Iterable[tuple[Preparation, Path]], stores: Path) -> None:
-    """See that the disk of the folder ``stores`` holds what is not in the stores' directories yet.
-
-    Raises:
-        UsageError: there is too little room.
-    """
+    """Raise UsageError where the disk of ``stores`` has no room for what is not stored yet."""
     needed = 0
     for preparation, directory in preparations:
         held = sum(path.stat().st_size for path in directory.glob("shard-*.npy*"))

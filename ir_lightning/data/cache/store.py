@@ -26,19 +26,13 @@ PREPARE = "run `ir-lightning data prepare DATASET` with the same overrides"
 class Stored:
     """A source whose pixels come from a store; everything else comes from the source itself.
 
-    The images of a sample are read-only views of memory-mapped arrays, equal to the source's bit
-    by bit; a slice of one reads the slice's rows only. A store is a folder::
+    Images are read-only views of memory-mapped arrays; a slice of one reads its rows only. A store
+    is a folder of a few large shards, since opening a file costs more than reading a crop::
 
         <content key>/shard-000.npy     pixels of many images one after the other
                       shard-000.jsonl   one line per sample: where in the shard its images are
                       manifest.json     the files it was made of; written last: the store is whole
                       seen/<quick key>  an empty file for each state of the files it was compared to
-
-    A few large shards, not a file per image: opening one costs more than reading a crop.
-
-    Args:
-        source: what the store was made of.
-        directory: the store.
 
     Raises:
         UsageError: the store is incomplete or damaged.
@@ -81,15 +75,13 @@ class Stored:
         return self.source.name(index)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width), without a look at the original file."""
-        height, width = self.samples[index][1]["clean"][1][:2]
+        height, width, _ = self.samples[index][1]["clean"][1]
         return height, width
 
     def scene(self, index: int) -> str:
         return self.source.scene(index)
 
     def files(self, index: int) -> list[Path]:
-        """The original files."""
         return files_of(self.source, index)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,14 +100,12 @@ class Stored:
 
 
 def from_store(source: Source, store: str | bool, stores: str | Path, key: str = "data") -> Source:
-    """The source, read from stores as far as it can be.
+    """The source, or those inside it, read from stores as far as they can be.
 
     Args:
-        source: any source; wrapped ones are looked for inside.
-        store: ``auto`` takes the stores there are, ``off`` none; else the folder that must hold a
-            store of every source that lies on disk.
-        stores: the folder that ``auto`` looks into.
-        key: what the source is called, for messages.
+        source: any source, called ``key`` in messages.
+        store: ``auto`` takes the stores there are in the folder ``stores``, ``off`` none; else the
+            folder that must hold a store of every source that lies on disk.
 
     Raises:
         UsageError: a required store is missing, out of date or damaged.
@@ -143,8 +133,7 @@ def from_store(source: Source, store: str | bool, stores: str | Path, key: str =
 def map_sources(source: Source, change: Callable[[Source], Source]) -> Source:
     """A source with every source inside it that reads files itself replaced by ``change(it)``.
 
-    A wrapper (a part, a concatenation) keeps the sources that it is made of in attributes, alone
-    or in a list or a dict; it is copied, not altered.
+    A wrapper keeps its sources in attributes, alone or in a list or a dict; it is copied.
     """
     inside = {name: value for name, value in vars(source).items() if _sources(value)}
     if not inside:
@@ -170,7 +159,7 @@ def quick_key(source: Source) -> str:
 
 
 def content_key(source: Source, marks: Mapping[Path, Any]) -> str:
-    """The name of the store where ``marks`` are the SHA-256 of the files: a hash of how and what.
+    """The name of the store, where ``marks`` are the SHA-256 of the files.
 
     How the source reads is told by its class and by the pixels of its first sample: they differ
     when the halves are swapped, a border is cut, or another version of a decoder is installed.
@@ -179,30 +168,20 @@ def content_key(source: Source, marks: Mapping[Path, Any]) -> str:
         kind: hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
         for kind, image in images_of(source[0]).items()
     }
-    samples = [
-        [source.name(index), [marks[file] for file in files_of(source, index)]]
-        for index in range(len(source))
-    ]
+    count = range(len(source))
+    samples = [[source.name(i), [marks[file] for file in files_of(source, i)]] for i in count]
     text = json.dumps([VERSION, stable_name(type(source)), first, samples])
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:
-    """The :func:`stamp` of each file of a source.
-
-    Raises:
-        DataError: a file is missing.
-    """
+    """The :func:`stamp` of each file of a source."""
     files = (file for index in range(len(source)) for file in files_of(source, index))
     return {file: stamp(file) for file in dict.fromkeys(files)}
 
 
 def stamp(file: Path) -> tuple[int, int]:
-    """(bytes, time of the last change in ns).
-
-    Raises:
-        DataError: the file is missing.
-    """
+    """(bytes, time of the last change in ns); raises DataError where the file is missing."""
     try:
         state = file.stat()
     except OSError as error:
@@ -218,7 +197,7 @@ def images_of(sample: Sample) -> dict[str, NDArray[Any]]:
 
 def _sources(value: Any) -> list[Source]:
     """The sources in an attribute: itself, or a list or mapping of nothing but sources."""
-    values = list(value.values()) if isinstance(value, dict) else value
-    values = values if isinstance(values, list) else [values]
+    value = list(value.values()) if isinstance(value, dict) else value
+    values = value if isinstance(value, list) else [value]
     methods = ("__getitem__", "name", "size", "scene")
     return values if all(hasattr(v, method) for v in values for method in methods) else []

@@ -18,29 +18,22 @@ Interval = tuple[float, float]
 
 
 def interval(name: str, value: Range, smallest: float, largest: float) -> Interval:
-    """Lowest and highest value of a parameter, checked.
-
-    Raises:
-        UsageError: neither a number nor [low, high], or beyond the legal values.
-    """
+    """Lowest and highest value of a parameter; raises UsageError beyond the legal ones."""
     try:
         low, high = (value, value) if isinstance(value, int | float) else value
         legal = smallest <= low <= high <= largest
     except (TypeError, ValueError):
         legal = False
     if not legal:
-        raise UsageError(
-            f"{name}={written(value)}: give a number, or a range [low, high], between "
-            f"{smallest:g} and {largest:g}."
-        )
+        wanted = f"a number, or a range [low, high], between {smallest:g} and {largest:g}"
+        raise UsageError(f"{name}={written(value)}: give {wanted}.")
     return float(low), float(high)
 
 
 class Scene:
     """A batch of clean images, each with a depth and a random generator of its own.
 
-    All random numbers are drawn on the CPU in float32 and then moved, so every device and type
-    gets the same ones.
+    Random numbers are drawn on the CPU in float32, so every device and type gets the same ones.
 
     Args:
         clean: (B, C, H, W) in [0, 1].
@@ -88,8 +81,7 @@ class Scene:
 class Degradation(ABC):
     """Turns clean images into degraded ones: ``composition(clean, depth, seed=7)``.
 
-    The constructor of a subclass takes physical parameters. One that is given as a range
-    ``[low, high]`` is drawn anew for every image; a single number holds for all of them.
+    A parameter that is given as a range ``[low, high]`` is drawn anew for every image.
     """
 
     needs_depth: ClassVar[bool] = False
@@ -97,16 +89,14 @@ class Degradation(ABC):
     def __call__(
         self, clean: Tensor, depth: Tensor | None = None, *, seed: int | Sequence[int]
     ) -> Tensor:
-        """Degrade a batch: a pure function of each image, its depth and its seed.
+        """Degrade a batch, to the shape, type and device of ``clean``, clamped to [0, 1].
+
+        The result is a pure function of each image, its depth and its seed.
 
         Args:
             clean: (B, C, H, W), floating point in [0, 1], on any device.
             depth: (B, 1, H, W), relative depth: 0 = nearest, 1 = farthest point of the scene.
-                Without effect on models that need none.
             seed: one number >= 0, or one for each image; for a single image the same.
-
-        Returns:
-            The degraded images: shape, type and device of ``clean``, clamped to [0, 1].
 
         Raises:
             UsageError: the model needs the depth and there is none.

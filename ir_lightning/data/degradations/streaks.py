@@ -27,10 +27,9 @@ class Streaks:
     Args:
         angle: degrees from the vertical; positive leans to the right, like "/".
         density: drops per pixel of a layer of scale 1 (scale s has density / s^2).
-        length: mean length of an image's segments in pixels at scale 1; the drops of one image
-            vary by half of it around it.
-        brightness: of an image's brightest segments, as a part of full scale. Drops vary between
-            this and a quarter of it; crossing segments add up.
+        length: mean length of an image's segments in pixels at scale 1; drops vary by half of it.
+        brightness: of an image's brightest segments, as a part of full scale; drops vary between
+            this and a quarter of it.
         scales: magnification of each layer, in output pixels per segment width.
         spread: largest deviation of a layer's angle from the image's, in degrees.
     """
@@ -51,10 +50,8 @@ class Streaks:
         self.spread = float(check_number("spread", spread, 0, 90))
         given = list(scales) if isinstance(scales, Sequence) else []
         if not given or not all(type(scale) in (int, float) and scale > 0 for scale in given):
-            raise UsageError(
-                f"scales={written(scales)}: give one positive magnification for each layer, such "
-                "as [1, 1.6, 2.5]."
-            )
+            wanted = "one positive magnification for each layer, such as [1, 1.6, 2.5]"
+            raise UsageError(f"scales={written(scales)}: give {wanted}.")
         self.scales = [float(scale) for scale in given]
 
     def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
@@ -62,8 +59,7 @@ class Streaks:
 
         ``amount``, (B,), multiplies the density of each image.
         """
-        angle = scene.uniform(self.angle)
-        brightness = scene.uniform(self.brightness)
+        angle, brightness = scene.uniform(self.angle), scene.uniform(self.brightness)
         density = scene.numbers(self.density) * (1 if amount is None else amount)
         length = scene.numbers(self.length)
         size = scene.clean.shape[2:]
@@ -71,10 +67,8 @@ class Streaks:
         for scale in self.scales:
             tilt = angle + scene.uniform((-self.spread, self.spread))
             side = math.ceil(math.hypot(*size) / scale) + 3
-            edges = [
-                _edges(generator, side, float(drops), float(pixels))
-                for generator, drops, pixels in zip(scene.generators, density, length, strict=True)
-            ]
+            drops = zip(scene.generators, density.tolist(), length.tolist(), strict=True)
+            edges = [_edges(generator, side, *each) for generator, *each in drops]
             segments = scene.place(torch.stack(edges)).cumsum(2).clamp(min=0)
             layers.append(_turn(segments[:, None], tilt, scale, size))
         return brightness * torch.cat(layers, 1)

@@ -13,8 +13,7 @@ from ir_lightning.data.synthetic.depth import normalised
 from ir_lightning.errors import UsageError
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
-"""(H, W): which leaf is seen; leaf 0 lies in front of leaf 1, and so on. -1: none."""
+Labels = NDArray[np.int32]  # (H, W): the leaf that is seen; 0 lies in front of 1, ... -1: none
 
 FINE = 2  # pixels drawn per side of a pixel; their mean smooths the leaves' edges
 CACHED = 128  # scenes that stay in memory

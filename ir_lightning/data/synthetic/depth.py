@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from ir_lightning.data.samples import Depth
 
-Disparity = NDArray[np.float32]
-"""(H, W), pixels between the two views of a point; not finite where it is unknown."""
+Disparity = NDArray[np.float32]  # (H, W), pixels between two views; not finite where unknown
 
 
 def normalised(distance: NDArray[np.floating]) -> Depth:
@@ -20,9 +19,7 @@ def normalised(distance: NDArray[np.floating]) -> Depth:
 def from_disparity(disparity: Disparity, offset: float) -> Depth:
     """Depth of a rectified stereo view: distance = focal length * baseline / (disparity + offset).
 
-    Args:
-        disparity: finite everywhere (see :func:`filled`).
-        offset: difference of the two cameras' principal points in pixels.
+    ``disparity`` is finite everywhere, ``offset`` that of the cameras' principal points in pixels.
     """
     return normalised(1 / (disparity.astype(np.float64) + offset))
 

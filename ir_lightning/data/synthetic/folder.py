@@ -30,11 +30,7 @@ class Folder(FileSource):
         super().__init__(pictures_in(root))
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one photograph.
-
-        Raises:
-            DataError: the file is broken.
-        """
+        """Read one photograph; raises DataError where the file is broken."""
         (clean,) = self._read(index)
         depth = ground_plane(*clean.shape[:2], seed=zlib.crc32(self.name(index).encode()))
         return Sample(self.name(index), clean, depth=depth)

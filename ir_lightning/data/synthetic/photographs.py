@@ -31,21 +31,19 @@ class Photographs:
 
     Args:
         names: which photographs, of those in :data:`FILES`.
-        draws: how often each of them appears, so that an evaluation sees it under several
-            degradations. With more than one the samples are called ``chelsea-1``, ``chelsea-2``.
+        draws: how often each appears, under several degradations: ``chelsea-1``, ``chelsea-2``.
 
     Raises:
         UsageError: an unknown name, or no name, or no draw.
     """
 
     def __init__(self, names: Sequence[str], draws: int = 1) -> None:
+        known = ", ".join(sorted(FILES))
         for name in names:
             if name not in FILES:
-                raise UsageError(
-                    f"There is no photograph '{name}'; choose from {', '.join(sorted(FILES))}."
-                )
+                raise UsageError(f"There is no photograph '{name}'; choose from {known}.")
         if not names:
-            raise UsageError(f"names=[]: give one or more of {', '.join(sorted(FILES))}.")
+            raise UsageError(f"names=[]: give one or more of {known}.")
         self.names = list(names)
         self.draws = check_whole("draws", draws, 1)
 

@@ -1,4 +1,4 @@
-"""Rain streaks, alone and with fog: the compositions of four benchmarks."""
+"""Haze, rain, and both: the compositions of five benchmarks."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -8,16 +8,50 @@ from torch import Tensor
 
 from ir_lightning.arguments import check_number, written
 from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
-from ir_lightning.data.degradations.haze import transmission, veil
 from ir_lightning.data.degradations.streaks import Streaks
 from ir_lightning.errors import UsageError
 
 LIGHT = (0.05, 0.35)
 MEDIUM = (0.35, 0.65)
 HEAVY = (0.65, 0.95)
-BLUR_WINDOW = 9
 RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
 """The weather of RainCityscapes, from its file names: drizzle, rain, downpour."""
+
+
+def transmission(depth: Tensor, attenuation: Tensor) -> Tensor:
+    """Part of the light that arrives: exp(-attenuation * depth), Beer-Lambert's law."""
+    return torch.exp(-attenuation * depth)
+
+
+def veil(scene: Tensor, transmission: Tensor, light: Tensor) -> Tensor:
+    """Koschmieder's law: the scene fades by the transmission t, the air adds (1 - t) light."""
+    return scene * transmission + light * (1 - transmission)
+
+
+class Haze(Degradation):
+    """Atmospheric scattering: I = J t + A (1 - t), t = exp(-beta d).
+
+    Li et al., "Benchmarking Single-Image Dehazing and Beyond" (RESIDE), TIP 2019,
+    arXiv 1712.04143; beta and A have the ranges of its indoor training set (ITS).
+
+    Args:
+        beta: scattering coefficient, per unit of distance.
+        light: atmospheric light A, gray, in parts of full scale.
+        distance: of the farthest point of a scene (relative depth 1); d = distance * depth.
+    """
+
+    needs_depth: ClassVar[bool] = True
+
+    def __init__(
+        self, beta: Range = (0.6, 1.8), light: Range = (0.7, 1.0), distance: float = 2.0
+    ) -> None:
+        self.beta = interval("beta", beta, 0, 100)
+        self.light = interval("light", light, 0, 1)
+        self.distance = float(check_number("distance", distance, 0, 1000))
+
+    def degrade(self, scene: Scene) -> Tensor:
+        beta, light = scene.uniform(self.beta), scene.uniform(self.light)
+        return veil(scene.clean, transmission(self.distance * scene.depth, beta), light)
 
 
 class Rain(Degradation):
@@ -26,8 +60,7 @@ class Rain(Degradation):
     Zhang, Sindagi, Patel, "Image De-raining Using a Conditional Generative Adversarial Network"
     (ID-CGAN, Rain800), arXiv 1701.05957. Drop sizes, directions and intensities vary per image.
 
-    Args:
-        streaks: the rain that is added; None for the default rain.
+    ``streaks`` is the rain that is added; None for the default rain.
     """
 
     def __init__(self, streaks: Streaks | None = None) -> None:
@@ -42,9 +75,8 @@ class RainDensity(Degradation):
 
     Zhang, Patel, "Density-aware Single Image De-raining using a Multi-stream Dense Network"
     (DID-MDN, Rain1200), arXiv 1802.07412: noise of 5-35 % (:data:`LIGHT`), 35-65 %
-    (:data:`MEDIUM`) or 65-95 % (:data:`HEAVY`), blurred along the fall. Here the noise level is
-    the part of ``streaks.density`` that falls. The three classes are equally wide and equally
-    frequent, so class and level within it are one uniform draw from 5-95 %.
+    (:data:`MEDIUM`) or 65-95 % (:data:`HEAVY`), blurred along the fall, all three equally frequent.
+    Here the noise level is the part of ``streaks.density`` that falls.
 
     Args:
         level: noise level; give one of the three ranges for rain of one class.
@@ -93,7 +125,7 @@ class HeavyRain(Degradation):
 
         beta, light = scene.uniform(self.beta), scene.uniform(self.light)
         sigma = scene.numbers(self.blur).clamp(min=1e-3)[:, None].expand(-1, 2)
-        blurred = gaussian_blur2d(scene.clean, BLUR_WINDOW, sigma, border_type="replicate")
+        blurred = gaussian_blur2d(scene.clean, 9, sigma, border_type="replicate")
         rainy = blurred + self.streaks.layers(scene).sum(1, keepdim=True)
         return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)
 
@@ -101,15 +133,14 @@ class HeavyRain(Degradation):
 class RainHaze(Degradation):
     """Depth-aware rain: O = I (1 - R - A) + R + A0 A.
 
-    R = R_pattern t_r, t_r = exp(-alpha max(d1, d)): rain in front of near objects is seen as
-    streaks. A = 1 - exp(-beta d): in front of far ones it is fog. Hu et al., "Depth-attentional
-    Features for Single-image Rain Removal" (DAF-Net, RainCityscapes), CVPR 2019. A drop of radius
-    a is wider than a pixel up to the distance d1 = 2 f a; nearer objects lose no more streaks.
+    R = R_pattern exp(-alpha max(d1, d)): rain in front of near objects is seen as streaks.
+    A = 1 - exp(-beta d): in front of far ones it is fog. Hu et al., "Depth-attentional Features for
+    Single-image Rain Removal" (DAF-Net, RainCityscapes), CVPR 2019. A drop of radius a is wider
+    than a pixel up to the distance d1 = 2 f a.
 
     Args:
-        weather: (alpha per metre, beta per metre, drop radius a in metres), values that move
-            together; each image gets one of the triples, all equally likely. As in the paper,
-            alpha >= beta, so that R + A never exceeds 1.
+        weather: (alpha per metre, beta per metre, drop radius a in metres); each image gets one of
+            the triples. As in the paper, alpha >= beta, so that R + A never exceeds 1.
         light: atmospheric light A0, gray, in parts of full scale.
         distance: metres to the farthest point of a scene (relative depth 1).
         focal: focal length f in pixels (Cityscapes: 2262).
@@ -132,10 +163,8 @@ class RainHaze(Degradation):
         except (TypeError, ValueError):
             legal = []
         if not (legal and all(legal)):
-            raise UsageError(
-                f"weather={written(weather)}: give a list of [alpha, beta, drop radius] with "
-                "alpha >= beta >= 0."
-            )
+            wanted = "a list of [alpha, beta, drop radius] with alpha >= beta >= 0"
+            raise UsageError(f"weather={written(weather)}: give {wanted}.")
         self.light = interval("light", light, 0, 1)
         self.distance = float(check_number("distance", distance, 0, 1e5))
         self.focal = float(check_number("focal", focal, 0, 1e5))
