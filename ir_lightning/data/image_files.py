@@ -15,9 +15,7 @@ from ir_lightning.data.samples import Image
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 
-Pixels = NDArray[np.uint8]
-"""(H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and alpha, 0..255."""
-
+Pixels = NDArray[np.uint8]  # (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and alpha
 EXTENSIONS = "png jpg jpeg bmp tif tiff webp ppm"
 SHORT = {"jpg": "jpeg", "tif": "tiff"}
 FORMATS = {f".{name}": SHORT.get(name, name).upper() for name in EXTENSIONS.split()}
@@ -146,8 +144,6 @@ def _orientation(picture: Pillow.Image) -> int:
 
 def _eight_bit(picture: Pillow.Image) -> Pixels:
     """Pixels of a loaded picture; 16-bit RGB became 8-bit in Pillow already."""
-    if picture.mode in {"L", "RGB", "RGBA"}:
-        return np.array(picture)
     if picture.mode.startswith("I"):
         values = np.array(picture)
         if values.min() < 0 or values.max() > 0xFFFF:
@@ -155,7 +151,8 @@ def _eight_bit(picture: Pillow.Image) -> Pixels:
         return (values >> 8).astype(np.uint8)
     if picture.mode == "F":
         raise DataError("the pixels are floating-point numbers; store them in 8 or 16 bits.")
-    if picture.mode == "1":
-        return np.array(picture.convert("L"))
-    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
-    return np.array(picture.convert("RGBA" if has_alpha else "RGB"))
+    if picture.mode not in {"L", "RGB", "RGBA"}:
+        has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+        colour = "RGBA" if has_alpha else "RGB"
+        picture = picture.convert("L" if picture.mode == "1" else colour)
+    return np.array(picture)

@@ -36,15 +36,12 @@ class Source(Protocol):
 
     def name(self, index: int) -> str:
         """A name that is unique in the source, without reading the image."""
-        ...
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width), without decoding the image."""
-        ...
 
     def scene(self, index: int) -> str:
         """What must not stand on both sides of a split: images of one scene share this key."""
-        ...
 
 
 @runtime_checkable
@@ -53,7 +50,6 @@ class Checked(Protocol):
 
     def check(self) -> None:
         """Read every header; raises UsageError that names the first bad file and counts them."""
-        ...
 
 
 @runtime_checkable

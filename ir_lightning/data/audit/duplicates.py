@@ -136,9 +136,7 @@ class DuplicateGroup:
     members: list[Member]
 
 
-def repeated_files(
-    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
-) -> list[DuplicateGroup]:
+def repeated_files(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
     """Files with the same bytes under different names.
 
     Copies of one scene's clean image beside its several degraded ones are no finding: re-packaged
@@ -147,21 +145,17 @@ def repeated_files(
     users: dict[str, dict[Path, Reading]] = defaultdict(dict)
     for reading in readings:
         for file in reading.files:
-            users[bytes_of[file]].setdefault(file, reading)
+            users[hashes[file]].setdefault(file, reading)
     groups = []
     for files in users.values():
-        one_scene = len({(each.side, each.scene) for each in files.values()}) == 1
-        if len(files) > 1 and not (
-            one_scene and len({each.degraded for each in files.values()}) == len(files)
-        ):
-            members = [Member(each.split, each.name, [str(file)]) for file, each in files.items()]
-            groups.append(DuplicateGroup(_where(files.values()), "bytes", members))
+        scenes = {(each.side, each.scene) for each in files.values()}
+        versions = {each.degraded for each in files.values()}
+        if len(files) > 1 and (len(scenes) > 1 or len(versions) < len(files)):
+            groups.append(_group("bytes", [(each, [file]) for file, each in files.items()]))
     return groups
 
 
-def repeated_clean(
-    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
-) -> list[DuplicateGroup]:
+def repeated_clean(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
     """Scenes that share a clean image, although the source takes them for different scenes.
 
     Left out are pairs that :func:`repeated_files` tells of already.
@@ -173,27 +167,25 @@ def repeated_clean(
     groups = []
     for alike in connected(len(distinct), near([same[0].perceptual_hash for same in distinct])):
         readers = [reading for index in alike for reading in distinct[index]]
-        if _several(readers, bytes_of):
+        if _several(readers, hashes):
             same = "pixels" if len(alike) == 1 else "look"
-            members = [
-                Member(each.split, each.name, list(map(str, each.files))) for each in readers
-            ]
-            groups.append(DuplicateGroup(_where(readers), same, members))
+            groups.append(_group(same, [(each, each.files) for each in readers]))
     order = {(reading.split, reading.name): place for place, reading in enumerate(readings)}
     return sorted(groups, key=lambda group: order[group.members[0].split, group.members[0].name])
 
 
-def _several(readers: Sequence[Reading], bytes_of: Mapping[Path, str]) -> bool:
+def _several(readers: Sequence[Reading], hashes: Mapping[Path, str]) -> bool:
     """Whether more is the same than the scenes' keys and the files' bytes explain."""
     explained: list[tuple[int, int]] = []
     first: dict[object, int] = {}
     for i, each in enumerate(readers):
         scene = ("scene", each.side, each.scene)
-        content = tuple(bytes_of[file] for file in each.files) or each.name
+        content = tuple(hashes[file] for file in each.files) or each.name
         explained += [(first.setdefault(key, i), i) for key in (scene, content)]
     return len(connected(len(readers), explained)) > 1
 
 
-def _where(readers: Iterable[Reading]) -> str:
-    sides = {each.side for each in readers}
-    return sides.pop() if len(sides) == 1 else "both"
+def _group(same: str, files_of: Sequence[tuple[Reading, list[Path]]]) -> DuplicateGroup:
+    sides = {each.side for each, _ in files_of}
+    members = [Member(each.split, each.name, list(map(str, files))) for each, files in files_of]
+    return DuplicateGroup(sides.pop() if len(sides) == 1 else "both", same, members)

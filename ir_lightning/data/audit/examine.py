@@ -7,14 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ir_lightning.data.audit.duplicates import (
-    DuplicateGroup,
-    Reading,
-    digest,
-    perceptual_hash,
-    repeated_clean,
-    repeated_files,
-)
+from ir_lightning.data.audit import duplicates
+from ir_lightning.data.audit.duplicates import DuplicateGroup, Reading, digest
 from ir_lightning.data.image_files import FORMATS, image_size, read_image
 from ir_lightning.data.samples import Source, files_of
 from ir_lightning.errors import DataError, UnpairedError
@@ -116,17 +110,15 @@ def examine(
         published={side: published.get(side) for side in ("training", "test")},
         held_out=_pairs(sources, "validation"),
         broken=list({(each.kind, each.message): each for each in broken}.values()),
-        files=repeated_files(readings, bytes_of),
-        clean=repeated_clean(readings, bytes_of),
+        files=duplicates.repeated_files(readings, bytes_of),
+        clean=duplicates.repeated_clean(readings, bytes_of),
     )
 
 
 def is_on_disk(splits: Mapping[str, Source | Exception]) -> bool:
     """Whether any split is read from files, or would be if it could be built."""
-    for each in splits.values():
-        if isinstance(each, Exception) or (len(each) and files_of(each, 0)):
-            return True
-    return False
+    sources = splits.values()
+    return any(isinstance(s, Exception) or (len(s) and files_of(s, 0)) for s in sources)
 
 
 def _pairs(sources: Mapping[str, Source], *names: str) -> int | None:
@@ -147,7 +139,7 @@ def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[
     except DataError as error:
         return None, _broken(split, files, error)
     degraded = None if sample.degraded is None else digest(sample.degraded)
-    looks = (degraded, digest(sample.clean), perceptual_hash(sample.clean))
+    looks = (degraded, digest(sample.clean), duplicates.perceptual_hash(sample.clean))
     return Reading(split, source.name(index), source.scene(index), files, *looks), []
 
 

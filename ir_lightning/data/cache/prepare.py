@@ -14,31 +14,19 @@ from typing import IO, Any
 
 import numpy as np
 
-from ir_lightning.data.cache.store import (
-    MANIFEST,
-    SEEN,
-    VERSION,
-    content_key,
-    find,
-    images_of,
-    map_sources,
-    quick_key,
-    stamp,
-    stamps_of,
-)
+from ir_lightning.data.cache import store
 from ir_lightning.data.samples import Sample, Source, files_of
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import file_hash, write_json
 
-SHARD = 512 * 2**20
-"""Bytes, about: what one process works on at a time. 240 of them hold RainCityscapes."""
-
+SHARD = 512 * 2**20  # bytes, about, that one process works on; 240 of them hold RainCityscapes
 WAIT = 0.2  # seconds until a shard that another process is at is looked at again
 ALIGNMENT = 64  # bytes: every image begins where vector instructions like it, floats included
 HEADER = 128  # bytes of the header of a one-dimensional .npy file
 
-Record = dict[str, Any]
-"""A line of the journal: ``index``, and for each image [start, shape, dtype, SHA-256]."""
+Read = Callable[[int], Sample]
+Step = Callable[[], None]
+Record = dict[str, Any]  # a line of the journal: index, and kind: [start, shape, dtype, SHA-256]
 
 
 class Preparation:
@@ -51,11 +39,11 @@ class Preparation:
     def __init__(self, source: Source, stores: Path) -> None:
         self.source = source
         self.stores = stores
-        self.quick = quick_key(source)
-        self.ready = find(self.quick, stores)
-        self.stamps = stamps_of(source)
+        self.quick = store.quick_key(source)
+        self.ready = store.find(self.quick, stores)
+        self.stamps = store.stamps_of(source)
         self.sizes = [source.size(index) for index in range(len(source))]
-        first = images_of(source[0])
+        first = store.images_of(source[0])
         pixels = first["clean"].shape[0] * first["clean"].shape[1]
         self.per_pixel = sum(image.nbytes for image in first.values()) // pixels
         self.file_bytes = sum(length for length, _ in self.stamps.values())
@@ -84,12 +72,8 @@ class Preparation:
             read(length)
         return digests
 
-    def run(self, digests: dict[Path, str], stored: Callable[[], None]) -> Path:
-        """Store what is missing, beside other processes that do the same.
-
-        Args:
-            digests: of :meth:`digests`.
-            stored: is called once for each sample that is in the store, old or new.
+    def run(self, digests: dict[Path, str], stored: Step) -> Path:
+        """Store what is missing, beside other processes; call ``stored`` once for each sample.
 
         Raises:
             DataError: a file is broken, or changed while it was being read.
@@ -108,12 +92,12 @@ class Preparation:
 
     def directory(self, digests: dict[Path, str]) -> Path:
         """Where the store is or will be."""
-        return self.stores / content_key(self.source, digests)
+        return self.stores / store.content_key(self.source, digests)
 
     def _read(self, index: int) -> Sample:
         sample = self.source[index]
         for file in files_of(self.source, index):
-            if stamp(file) != self.stamps[file]:
+            if store.stamp(file) != self.stamps[file]:
                 raise DataError(f"{file}: changed while the store was made; run the command again.")
         return sample
 
@@ -134,16 +118,16 @@ class Preparation:
     def _finish(self, directory: Path, shards: Iterable[Path], digests: dict[Path, str]) -> None:
         reader = type(self.source)
         manifest = {
-            "version": VERSION,
+            "version": store.VERSION,
             "reader": f"{reader.__module__}.{reader.__qualname__}",
             "samples": len(self.source),
             "shards": {path.name: path.stat().st_size for path in shards},
             "files": [[file.name, self.stamps[file][0], digests[file]] for file in self.stamps],
         }
-        if not (directory / MANIFEST).exists():
-            write_json(directory / MANIFEST, manifest)
-        (directory / SEEN).mkdir(exist_ok=True)
-        (directory / SEEN / self.quick).touch()
+        if not (directory / store.MANIFEST).exists():
+            write_json(directory / store.MANIFEST, manifest)
+        (directory / store.SEEN).mkdir(exist_ok=True)
+        (directory / store.SEEN / self.quick).touch()
 
 
 class Shard:
@@ -161,30 +145,24 @@ class Shard:
         self.journal = self.path.with_suffix(".jsonl")
         self.indices = indices
 
-    def fill(self, read: Callable[[int], Sample], stored: Callable[[], None]) -> bool:
+    def fill(self, read: Read, stored: Step) -> bool:
         """Write what is missing, call ``stored`` per sample; False if another process is at it."""
         with self.journal.open("a+b") as journal:
             try:
                 fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            if not self.path.exists():
-                self.part.touch()
-                with self.part.open("r+b") as pixels:
-                    self._write(pixels, journal, read, stored)
-                self.part.replace(self.path)
+            if self.path.exists():
+                for _ in self.indices:
+                    stored()
                 return True
-        for _ in self.indices:
-            stored()
+            self.part.touch()
+            with self.part.open("r+b") as pixels:
+                self._write(pixels, journal, read, stored)
+            self.part.replace(self.path)
         return True
 
-    def _write(
-        self,
-        pixels: IO[bytes],
-        journal: IO[bytes],
-        read: Callable[[int], Sample],
-        stored: Callable[[], None],
-    ) -> None:
+    def _write(self, pixels: IO[bytes], journal: IO[bytes], read: Read, stored: Step) -> None:
         """Take up the work after the last intact sample, and bring all to the disk."""
         records = list(self._intact(pixels, journal))
         known = {image[3]: image for record in records for image in _images(record)}
@@ -193,7 +171,7 @@ class Shard:
         for place, index in enumerate(self.indices):
             if place >= len(records):
                 record: Record = {"index": index}
-                for kind, image in images_of(read(index)).items():
+                for kind, image in store.images_of(read(index)).items():
                     shape, data = list(image.shape), image.tobytes()
                     digest = _digest(data, shape)
                     if digest not in known:
@@ -246,7 +224,7 @@ def leaf_sources(source: Source) -> list[Source]:
         found.append(leaf)
         return leaf
 
-    map_sources(source, note)
+    store.map_sources(source, note)
     return found
 
 

@@ -58,9 +58,7 @@ class Rain(Degradation):
     """Linear additive rain: O = J + S, with S the sum of the streak layers.
 
     Zhang, Sindagi, Patel, "Image De-raining Using a Conditional Generative Adversarial Network"
-    (ID-CGAN, Rain800), arXiv 1701.05957. Drop sizes, directions and intensities vary per image.
-
-    ``streaks`` is the rain that is added; None for the default rain.
+    (ID-CGAN, Rain800), arXiv 1701.05957. Without ``streaks``, the default rain is added.
     """
 
     def __init__(self, streaks: Streaks | None = None) -> None:

@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]  # (H, W): the leaf that is seen; 0 lies in front of 1, ... -1: none
 
 FINE = 2  # pixels drawn per side of a pixel; their mean smooths the leaves' edges
-CACHED = 128  # scenes that stay in memory
 TILE = 256  # side of the repeating texture, in pixels
 
 
@@ -29,9 +28,8 @@ class DeadLeaves:
     occlusion. A scene is a pure function of (seed, index, size, radius).
 
     Args:
-        count: number of scenes.
+        count, seed: number of scenes; another seed gives other scenes.
         size: pixels, of a square or (height, width).
-        seed: another seed gives other scenes.
         radius: smallest and largest radius of a leaf, in pixels.
 
     Raises:
@@ -80,7 +78,7 @@ class DeadLeaves:
         return self.name(index)
 
 
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=128)
 def _scene(
     seed: int, index: int, height: int, width: int, smallest: float, largest: float
 ) -> tuple[Image, Depth]:
