@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ir_lightning.data.image_files import image_size, read_image
-from ir_lightning.data.layout import images_in
+from ir_lightning.data.image_files import image_size, images_in, read_image
 from ir_lightning.data.samples import Image, Sample
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 

@@ -7,18 +7,18 @@ from skimage.filters import gaussian
 from torch import Tensor
 
 from ir_lightning.data.degradations.degradation import Degradation, Scene
-from ir_lightning.data.degradations.noise import Noise
-from ir_lightning.data.degradations.streaks import Streaks
-from ir_lightning.data.degradations.weather import (
+from ir_lightning.data.degradations.models import (
     HEAVY,
     LIGHT,
     MEDIUM,
     Haze,
     HeavyRain,
+    Noise,
     Rain,
     RainDensity,
     RainHaze,
 )
+from ir_lightning.data.degradations.streaks import Streaks
 from tests.helpers.scenes import photograph, slope
 
 # Noise: y = x + n, n ~ N(0, shot x + read^2).

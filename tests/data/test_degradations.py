@@ -11,9 +11,15 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.noise import Noise
+from ir_lightning.data.degradations.models import (
+    Haze,
+    HeavyRain,
+    Noise,
+    Rain,
+    RainDensity,
+    RainHaze,
+)
 from ir_lightning.data.degradations.streaks import Streaks
-from ir_lightning.data.degradations.weather import Haze, HeavyRain, Rain, RainDensity, RainHaze
 from ir_lightning.errors import UsageError
 from tests.helpers.scenes import photograph, slope
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 
-from ir_lightning.data.image_files import list_images
-from ir_lightning.data.layout import find, subfolders
+from ir_lightning.data.image_files import find, list_images, subfolders
 from ir_lightning.data.pairs import FilePairs, PairFiles, refuse_unpaired
 from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError
