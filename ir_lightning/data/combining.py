@@ -116,15 +116,11 @@ class InterleavedSource(DerivedSource):
 
 
 class Mixture(InterleavedSource):
-    """Sources in proportion to their weights.
+    """Sources in proportion to their weights, in any unit.
 
     An epoch is as long as it takes to show every image at least once in these proportions; the
     images of a source that is too small for its weight are shown several times, evenly, and then
     called ``name#2``, ``name#3``. Each time they are cropped and degraded anew.
-
-    Args:
-        sources: by the name of the data set.
-        weights: their shares of an epoch, in any unit.
 
     Raises:
         UsageError: names differ, a source is empty, or a weight is not positive.
@@ -133,10 +129,8 @@ class Mixture(InterleavedSource):
     def __init__(self, sources: Mapping[str, Source], weights: Mapping[str, float]) -> None:
         super().__init__({key: sources[key] for key in weights if key in sources})
         if set(sources) != set(weights):
-            raise UsageError(
-                f"Weights are given for {', '.join(weights)}, but the data sets are "
-                f"{', '.join(sources)}; name the same ones."
-            )
+            both = f"{', '.join(weights)}, but the data sets are {', '.join(sources)}"
+            raise UsageError(f"Weights are given for {both}; name the same ones.")
         for key, weight in weights.items():
             number = type(weight) in (int, float) and math.isfinite(weight)
             count = len(sources[key])
@@ -182,7 +176,6 @@ class SceneSplit(Subset):
     independently and agree.
 
     Args:
-        source: the whole.
         part: ``train`` or ``validation``.
         fraction: share of the scenes held out for validation, in (0, 1).
         seed: another seed holds out other scenes.

@@ -73,8 +73,7 @@ class TrainingOrder(Sampler[Draw]):
     share each iteration's positions: neither changes anything.
 
     Args:
-        images: number of training images.
-        seed: the run's seed.
+        images: their number.
         batch: images per iteration, of all processes together.
         start, stop: the first iteration to deliver, and the one to stop before.
         rank, world: which process this is, of how many; ``world`` divides ``batch``.
@@ -128,10 +127,7 @@ class EvaluationOrder(Sampler[int]):
 
 
 def quiet_worker(_: int) -> None:
-    """Keep a data-loading process on its own core, and leave signals to the training.
-
-    A scheduler signals all processes of a job; a training whose workers die cannot save any more.
-    """
+    """Keep a data-loading process on its own core, and leave a scheduler's signals to training."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
@@ -145,12 +141,9 @@ class RestorationData:
     judged before that is imported.
 
     Args:
-        train, validation, test: sources of samples.
         composition: degradation model for sources of clean scenes; None for real pairs; by data set
             where samples are called ``<data set>/<name>``.
         input: ``degraded`` (restoration) or ``clean`` (reconstruction).
-        augment: crops and flips for training.
-        seed, iterations: of the run.
         batch: crops per iteration, of all processes together.
         validation_images, test_images: how many images are scored; None means all.
         evaluation_side: they are cut to so many pixels around their centres; None: whole images.
@@ -190,10 +183,9 @@ class RestorationData:
         check_whole("test_images", test_images, 1, optional=True)
         check_whole("evaluation_side", evaluation_side, WINDOW, optional=True)
         check_choice("small_images", small_images, ("refuse", "pad", "skip"))
-        train, validation, test = (
-            from_store(source, store, stores, key)
-            for key, source in (("train", train), ("validation", validation), ("test", test))
-        )
+        train = from_store(train, store, stores, "train")
+        validation = from_store(validation, store, stores, "validation")
+        test = from_store(test, store, stores, "test")
         if small_images == "skip":
             train = large_enough(train, augment.crop)
         make = PairMaker(composition, input)
@@ -205,18 +197,16 @@ class RestorationData:
 
     def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in what is left of the budget."""
-        images = len(self.training_pairs.source)
-        budget = (self.start, self.iterations)
-        order = TrainingOrder(images, self.seed, self.batch, *budget, rank, world)
-        return self._loader(self.training_pairs, order, self.batch // world)
+        pairs = self.training_pairs
+        run = (self.seed, self.batch, self.start, self.iterations)
+        order = TrainingOrder(len(pairs.source), *run, rank, world)
+        return self._loader(pairs, order, self.batch // world)
 
     def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
-        """The share of process ``rank`` of ``world`` in the validation images."""
         pairs = self.validation_pairs
         return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
 
     def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
-        """The share of process ``rank`` of ``world`` in the test images."""
         pairs = self.test_pairs
         return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
 

@@ -62,8 +62,7 @@ def to_tensor(image: Image) -> Tensor:
 
 def to_pixels(image: Tensor) -> Image:
     """(3, H, W) in about [0, 1] to (H, W, 3) uint8, rounded as the scoring protocols round."""
-    levels = image.clamp(0, 1).mul(255).round().byte()
-    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+    return np.asarray(image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu())
 
 
 def centre(image: Tensor, side: int) -> Tensor:

@@ -23,7 +23,7 @@ Watch = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, count): passes 
 
 @dataclass(frozen=True)
 class Broken:
-    """Something that training would stumble over."""
+    """Something that training would stumble over, of one of the :data:`KINDS`."""
 
     kind: str
     split: str
@@ -97,10 +97,11 @@ def examine(
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         results = pool.map(lambda job: _read(job[0], sources[job[0]], job[1]), jobs)
-        for reading, problems in watch(results, len(jobs)):
-            broken += problems
-            if reading is not None:
-                readings.append(reading)
+        for result in watch(results, len(jobs)):
+            if isinstance(result, Reading):
+                readings.append(result)
+            else:
+                broken += result
         paths = sorted({file for reading in readings for file in reading.files})
         bytes_of = dict(zip(paths, pool.map(file_hash, paths), strict=True))
     finally:
@@ -132,15 +133,15 @@ def _refusal(split: str, error: Exception) -> Broken:
     return Broken("refused", split, [], str(error))
 
 
-def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[Broken]]:
+def _read(split: str, source: Source, index: int) -> Reading | list[Broken]:
     files = files_of(source, index)
     try:
         sample = source[index]
     except DataError as error:
-        return None, _broken(split, files, error)
+        return _broken(split, files, error)
     degraded = None if sample.degraded is None else digest(sample.degraded)
     looks = (degraded, digest(sample.clean), duplicates.perceptual_hash(sample.clean))
-    return Reading(split, source.name(index), source.scene(index), files, *looks), []
+    return Reading(split, source.name(index), source.scene(index), files, *looks)
 
 
 def _broken(split: str, files: list[Path], error: DataError) -> list[Broken]:

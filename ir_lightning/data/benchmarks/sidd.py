@@ -65,10 +65,8 @@ class SIDDBlocks:
         self.noisy, self.clean = find(root, "SIDD's validation", levels, *roles)
         shapes = [_shape(file) for file in (self.noisy, self.clean)]
         if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"{self.noisy} holds {shapes[0]} values, but {self.clean} holds {shapes[1]}; "
-                "download them anew."
-            )
+            both = f"{self.noisy} holds {shapes[0]} values, but {self.clean} holds {shapes[1]}"
+            raise UsageError(f"{both}; download them anew.")
         self.images, self.blocks, self.height, self.width = shapes[0][:4]
 
     def __len__(self) -> int:
@@ -90,7 +88,6 @@ class SIDDBlocks:
         return self.height, self.width
 
     def scene(self, index: int) -> str:
-        """The image that the block was cut from."""
         return f"{self._place(index)[0] + 1:04d}"
 
     def files(self, index: int) -> list[Path]:

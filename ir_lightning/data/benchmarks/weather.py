@@ -22,9 +22,7 @@ from ir_lightning.data.pairs import (
 )
 from ir_lightning.errors import UsageError
 
-RAIN100 = re.compile(r"^(?P<clean>no)?rain-(?P<number>\d+)(?:x\d+)?$")
-"""rain-001, rain-1x2, norain-001: the same number is the same photograph."""
-
+RAIN100 = re.compile(r"^(?P<clean>no)?rain-(?P<number>\d+)(?:x\d+)?$")  # rain-001, rain-1x2 ...
 DENSITIES = ("Heavy", "Medium", "Light")
 
 # The authors' lists drop `_leftImg8bit` from the names, their download has it.
@@ -33,8 +31,6 @@ RAIN_CITYSCAPES = re.compile(
     r"_rain_alpha_(?P<alpha>[\d.]+)_beta_(?P<beta>[\d.]+)_dropsize_(?P<drop>[\d.]+)_pattern_\d+$"
 )
 WEATHER = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
-"""(alpha, beta, drop size): the three values move together."""
-
 HAZY = ("hazy", "haze", "images", "input")
 CLEAN = ("clear", "gt", "GT", "labels", "target")
 
@@ -42,8 +38,7 @@ CLEAN = ("clear", "gt", "GT", "labels", "target")
 class Rain100(FilePairs):
     """Rain100L and Rain100H (CVPR 2017): ``rain-001.png`` and ``norain-001.png``.
 
-    Both lie in one folder, or in ``rainy`` and ``norain``; ``folders``: what the folder of the
-    split may be called.
+    Both lie in one of the ``folders``, or in ``rainy`` and ``norain`` in it.
 
     Raises:
         UsageError: no such folder, or an image without partner.
@@ -51,25 +46,21 @@ class Rain100(FilePairs):
 
     def __init__(self, root: str | os.PathLike[str], folders: Sequence[str]) -> None:
         roles = (("rainy", "rain", "input", "."), ("norain", "target", "."))
-        rainy, clean = find(root, "Rain100", folders, *roles)
-        images = images_in(rainy), images_in(clean)
-        if rainy == clean:
-            named = [(file, RAIN100.match(file.stem)) for file in images[0]]
-            images = (
-                [file for file, name in named if name and not name["clean"]],
-                [file for file, name in named if name and name["clean"]],
-            )
-            if not all(images):
-                raise UsageError(
-                    f"{clean}: {len(images[0])} images are called rain-001 and {len(images[1])} "
-                    "norain-001; both are needed."
-                )
+        rainy_folder, clean_folder = find(root, "Rain100", folders, *roles)
+        rainy, clean = images_in(rainy_folder), images_in(clean_folder)
+        if rainy_folder == clean_folder:
+            named = [(file, name) for file in rainy if (name := RAIN100.match(file.stem))]
+            rainy = [file for file, name in named if not name["clean"]]
+            clean = [file for file, name in named if name["clean"]]
+            if not rainy or not clean:
+                counts = f"{len(rainy)} images are called rain-001 and {len(clean)} norain-001"
+                raise UsageError(f"{clean_folder}: {counts}; both are needed.")
 
         def clean_stem(stem: str) -> str:
             name = RAIN100.match(stem)
             return f"norain-{name['number']}" if name else stem
 
-        super().__init__(pair_up(by_stem(images[0]), by_stem(images[1]), clean_stem, "number"))
+        super().__init__(pair_up(by_stem(rainy), by_stem(clean), clean_stem, "number"))
 
 
 class Rain800(SideBySideFolder):
@@ -78,9 +69,6 @@ class Rain800(SideBySideFolder):
     The 700 training pictures show 368 photographs: many stand there several times, under other
     rain or byte for byte. Pictures of one photograph are one scene, called as the first of them,
     so that a validation part holds no photograph that is trained on.
-
-    Raises:
-        UsageError: no such folder.
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str) -> None:
@@ -143,9 +131,6 @@ class Rain13K(PairedFolders):
 
     ``<folder>/{input,target}``, the same name in both; the folder is ``train/Rain13K`` or
     ``test/{Test100,Rain100H,Rain100L,Test1200,Test2800}``.
-
-    Raises:
-        UsageError: no such tree, or an image without partner.
     """
 
     def __init__(self, root: str | os.PathLike[str], folder: str) -> None:
@@ -234,11 +219,7 @@ def _cityscape(stem: str, file: Path) -> str:
 
 
 class ITS(PairedFolders):
-    """Indoor training set: ``root/ITS_v2/{hazy,clear}``, ten hazy images to one clear.
-
-    Raises:
-        UsageError: no such tree, or an image without partner.
-    """
+    """RESIDE's indoor training set: ``ITS_v2/{hazy,clear}``, ten hazy images to one clear."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         folders = find(root, "RESIDE's ITS", ("ITS_v2", "ITS", "indoor"), HAZY, CLEAN)
@@ -246,7 +227,7 @@ class ITS(PairedFolders):
 
 
 class SOTSIndoor(PairedFolders):
-    """Indoor test set: ``root/SOTS/indoor/nyuhaze500/{hazy,gt}``, ten hazy images to one clear.
+    """RESIDE's indoor test set: ``SOTS/indoor/nyuhaze500/{hazy,gt}``, ten hazy images to one clear.
 
     The ground truth is 640 x 480, the hazy image its inner 620 x 460: the border is cropped.
     """
@@ -258,7 +239,7 @@ class SOTSIndoor(PairedFolders):
 
 
 class SOTSOutdoor(PairedFolders):
-    """Outdoor test set: ``root/SOTS/outdoor/{hazy,gt}``, JPEG and PNG; some share a clear image."""
+    """RESIDE's outdoor test set: ``SOTS/outdoor/{hazy,gt}``; some share a clear image."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         folders = find(root, "RESIDE's SOTS-outdoor", ("SOTS/outdoor",), HAZY, CLEAN)
@@ -266,7 +247,7 @@ class SOTSOutdoor(PairedFolders):
 
 
 class ResideIn(FilePairs):
-    """The re-package of DehazeFormer: ``root/RESIDE-IN/{train,test}/{hazy,GT}``.
+    """The re-package of DehazeFormer: ``RESIDE-IN/{train,test}/{hazy,GT}``.
 
     The clear image is stored once for each hazy one, under its name and cropped already; the scene
     is what stands before the ``_``.

@@ -23,15 +23,13 @@ class Noise(Degradation):
     """Linear additive noise that grows with the signal: y = x + n, n ~ N(0, shot x + read^2).
 
     The heteroscedastic Gaussian model of a sensor (Foi et al., "Practical Poissonian-Gaussian
-    noise modeling and fitting for single-image raw-data", TIP 2008), which SIDD's noise-level
-    functions are written in (Abdelhamed et al., CVPR 2018). A camera's interpolation of colours
-    correlates n in space; its variance at each pixel is that of the equation all the same.
+    noise modeling and fitting for single-image raw-data", TIP 2008), as SIDD has it (Abdelhamed et
+    al., CVPR 2018). A camera correlates n in space; its variance is that of the equation.
 
     Args:
         shot: variance of the photon noise at full scale.
         read: standard deviation of the noise in the dark, in parts of full scale.
-        correlation: standard deviation in pixels of the Gaussian that white noise is filtered
-            with; 0 leaves it white.
+        correlation: standard deviation in pixels of the Gaussian filter; 0 leaves the noise white.
     """
 
     def __init__(
@@ -56,8 +54,7 @@ class Noise(Degradation):
         size = 2 * radius + 1
         white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
         smooth = gaussian_blur2d(white, size, (self.correlation, self.correlation))
-        # A weighted sum of independent numbers has the variance of its squared weights, and the
-        # weights of two dimensions are the products of those of one.
+        # The variance is the sum of the squared weights, products of those of one dimension.
         deviation = get_gaussian_kernel1d(size, self.correlation).square().sum().item()
         return smooth[..., radius:-radius, radius:-radius] / deviation
 
@@ -138,8 +135,8 @@ class HeavyRain(Degradation):
     """Streaks that the air veils: I = T (J + S_1 + ... + S_n) + (1 - T) A, T = exp(-beta d).
 
     Li, Cheong, Tan, "Heavy Rain Image Restoration: Integrating Physics Model and Conditional
-    Adversarial Learning" (Outdoor-Rain), CVPR 2019, arXiv 1904.05050. As in its generator the
-    scene is first blurred a little and J + sum S is limited to full scale.
+    Adversarial Learning" (Outdoor-Rain), CVPR 2019, arXiv 1904.05050. As in its generator, J is
+    blurred a little and J + sum S is limited to full scale.
 
     Args:
         beta: attenuation per unit of relative depth.
