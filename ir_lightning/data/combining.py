@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -155,12 +155,12 @@ class Mixture(InterleavedSource):
         return super().name(index) + (f"#{again}" if again > 1 else "")
 
 
+@dataclass(eq=False, repr=False)
 class Subset(DerivedSource):
     """Some samples of a source: those of the ``indices``, in their order."""
 
-    def __init__(self, source: Source, indices: Sequence[int]) -> None:
-        self.source = source
-        self.indices = indices
+    source: Source
+    indices: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -62,8 +62,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def write_image(path: str | os.PathLike[str], image: Pixels) -> None:
     """Write (H, W), (H, W, 3) or (H, W, 4) uint8 in the format that the extension names.
 
-    The file appears complete or not at all. JPEG has quality 95 and full-resolution colour, all
-    else is lossless.
+    JPEG has quality 95 and full-resolution colour, all else is lossless.
 
     Raises:
         UsageError: an unknown extension, or alpha in a format that has none.
@@ -104,10 +103,8 @@ def find(
     """The files or folders by which an unpacked data set is known.
 
     Args:
-        root: what the user calls the folder of the data set.
-        title: name of the data set, for messages.
-        levels: folders in the root that downloads unpack to; ``.`` is the root itself. The first
-            one that has all the roles is taken.
+        root, title: folder and name of the data set.
+        levels: folders in the root, or ``.``; the first that has all the roles is taken.
         roles: one for each path wanted: the names it goes by, relative to the level.
 
     Raises:
@@ -117,7 +114,6 @@ def find(
     if found := _found(root, levels, roles):
         return found
     wanted = " and ".join(f"'{Path(levels[0], role[0])}'" for role in roles)
-    # The root may go by another name, too.
     around = chain(_levels(root), islice(subfolders(root.parent), LOOKED_AT))
     near = next((place for place in around if _found(place, levels, roles)), None)
     advice = f"did you mean {near}?" if near else "give the folder that it was unpacked to."

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,18 +21,17 @@ from ir_lightning.errors import STOP_SIGNALS
 WINDOW = 11  # pixels of SSIM's window: a smaller image has no score
 EVALUATION_SEED = 2212  # never the run's seed: every run is scored on the same degraded images
 
-Draw = tuple[int, int]
-"""(epoch, index): which image, and the how-many-th time it is drawn."""
+Draw = tuple[int, int]  # (epoch, index): which image, and the how-many-th time it is drawn
 
 
+@dataclass(eq=False, repr=False)
 class TrainingPairs(Dataset[Pair]):
     """Random crops; item (epoch, index) is a pure function of (seed, epoch, index)."""
 
-    def __init__(self, source: Source, make: PairMaker, augment: PairedAugment, seed: int) -> None:
-        self.source = source
-        self.make = make
-        self.augment = augment
-        self.seed = seed
+    source: Source
+    make: PairMaker
+    augment: PairedAugment
+    seed: int
 
     def __getitem__(self, draw: Draw) -> Pair:
         epoch, index = draw
@@ -40,19 +40,17 @@ class TrainingPairs(Dataset[Pair]):
         return self.make(self.augment(self.source[index], seeds[0]), seeds[1])
 
 
+@dataclass(eq=False, repr=False)
 class EvaluationPairs(Dataset[Pair]):
     """The first ``limit`` images with fixed degradations, each with its ``scene``.
 
     With a ``side``, only the ``side`` x ``side`` pixels around the centre.
     """
 
-    def __init__(
-        self, source: Source, make: PairMaker, limit: int | None = None, side: int | None = None
-    ) -> None:
-        self.source = source
-        self.make = make
-        self.limit = limit
-        self.side = side
+    source: Source
+    make: PairMaker
+    limit: int | None = None
+    side: int | None = None
 
     def __len__(self) -> int:
         return len(self.source) if self.limit is None else min(self.limit, len(self.source))
@@ -73,8 +71,7 @@ class TrainingOrder(Sampler[Draw]):
     share each iteration's positions: neither changes anything.
 
     Args:
-        images: their number.
-        batch: images per iteration, of all processes together.
+        images, batch: their number, in all and per iteration of all processes together.
         start, stop: the first iteration to deliver, and the one to stop before.
         rank, world: which process this is, of how many; ``world`` divides ``batch``.
     """
@@ -141,8 +138,7 @@ class RestorationData:
     judged before that is imported.
 
     Args:
-        composition: degradation model for sources of clean scenes; None for real pairs; by data set
-            where samples are called ``<data set>/<name>``.
+        composition: degradation model for clean scenes, or one by data set; None for real pairs.
         input: ``degraded`` (restoration) or ``clean`` (reconstruction).
         batch: crops per iteration, of all processes together.
         validation_images, test_images: how many images are scored; None means all.

@@ -12,12 +12,10 @@ from ir_lightning.data.samples import Image, Sample
 
 Composition = Callable[..., Tensor]  # (clean, depth, seed=...): (B, 3, H, W) in [0, 1] to the same
 
-Compositions = Composition | Mapping[str, Composition | None] | None
-"""None for real pairs; one by data set where samples are called ``<data set>/<name>``."""
+Compositions = Composition | Mapping[str, Composition | None] | None  # or one by data set
 
 Pair = dict[str, Any]
-"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255.
-``scene``: str, of images that are scored; what images of one scene have in common."""
+"""``name``; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255; ``scene``."""
 
 
 class PairMaker:

@@ -86,10 +86,9 @@ class FilePairs(FileSource):
     def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
         degraded, clean = (size[:2] for size in sizes)
         if degraded not in (clean, tuple(side - 2 * self.border for side in clean)):
-            raise DataError(
-                f"{files[0]} is {degraded[1]} x {degraded[0]} pixels, but its clean image "
-                f"{files[1]} is {clean[1]} x {clean[0]}; cut both to the same size."
-            )
+            ours = f"{files[0]} is {degraded[1]} x {degraded[0]} pixels"
+            theirs = f"its clean image {files[1]} is {clean[1]} x {clean[0]}"
+            raise DataError(f"{ours}, but {theirs}; cut both to the same size.")
 
 
 class PairedFolders(FilePairs):
@@ -101,11 +100,6 @@ class PairedFolders(FilePairs):
     - ``stem``: the same (a.jpg, a.png);
     - ``prefix``: up to the first ``_``; many degraded images may share it (1_3_0.9.png, 1.png);
     - ``regex``: the one group of ``pattern``, searched in the degraded stem (``^(.+)_rain``).
-
-    Args:
-        degraded, clean: the folders.
-        rule, pattern: how the names are related.
-        border: as for :class:`FilePairs`.
 
     Raises:
         UsageError: a folder is missing or empty, a name is ambiguous, or an image has no partner.
@@ -192,24 +186,20 @@ def pair_up(
     rule: str,
     spare_clean: bool = False,
 ) -> list[PairFiles]:
-    """Find each degraded file's clean one: ``clean_key`` gives its name, which is the scene.
+    """Find each degraded file's clean one, by name: ``clean_key`` gives it, or None.
 
-    Args:
-        degraded, clean: files by name, at least one each.
-        clean_key: of a degraded name; None if it makes no sense.
-        rule: how the names are related, for messages.
-        spare_clean: accept clean files that no degraded one belongs to.
+    With ``spare_clean``, a clean file may be without a degraded one.
 
     Raises:
-        UnpairedError: names and counts the files without a partner.
+        UnpairedError: names and counts the files without a partner, and the ``rule``.
     """
     partner = {stem: key for stem in degraded if (key := clean_key(stem)) in clean}
     used = set(partner.values())
     lonely = [file for stem, file in degraded.items() if stem not in partner]
     unused = [] if spare_clean else [file for stem, file in clean.items() if stem not in used]
-    folders = [next(iter(files.values())).parent for files in (degraded, clean)]
-    refuse_unpaired(lonely, folders[1], f"clean image by the rule '{rule}'", lonely + unused)
-    refuse_unpaired(unused, folders[0], f"degraded image by the rule '{rule}'", unused)
+    folders = [next(iter(files.values())).parent for files in (clean, degraded)]
+    refuse_unpaired(lonely, folders[0], f"clean image by the rule '{rule}'", lonely + unused)
+    refuse_unpaired(unused, folders[1], f"degraded image by the rule '{rule}'", unused)
     return [PairFiles(s, (degraded[s], clean[key]), key) for s, key in partner.items() if key]
 
 
@@ -236,8 +226,6 @@ def _compiled(rule: str, pattern: str | None) -> re.Pattern[str]:
     except re.error as error:
         raise UsageError(f"pattern={pattern}: no valid regular expression ({error}).") from None
     if compiled.groups != 1:
-        raise UsageError(
-            f"pattern={pattern}: {compiled.groups} groups; exactly one must enclose the clean "
-            "stem (other parentheses are written '(?:...)')."
-        )
+        wanted = "exactly one must enclose the clean stem (other parentheses are written '(?:...)')"
+        raise UsageError(f"pattern={pattern}: {compiled.groups} groups; {wanted}.")
     return compiled

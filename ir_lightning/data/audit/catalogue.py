@@ -10,13 +10,7 @@ import yaml
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A data set, in words: what it is, who published it, what to know before using it.
-
-    Attributes:
-        composition: the model by which it was degraded.
-        pairs: published number of pairs, ``training`` and ``test``; None where unknown.
-        tree: the files below its root.
-    """
+    """A data set, in words: what it is, who published it, what to know before using it."""
 
     title: str
     task: str
@@ -25,8 +19,8 @@ class CatalogueEntry:
     source: str
     licence: str
     size: str
-    pairs: dict[str, int | None]
-    tree: str
+    pairs: dict[str, int | None]  # published, of training and test; None where unknown
+    tree: str  # the files below its root
     notes: str
 
 

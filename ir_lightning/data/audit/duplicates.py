@@ -1,6 +1,5 @@
 """Images that occur more than once, inside the training set, inside the test set, or in both."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,19 +26,10 @@ class PerceptualHash:
     On the clean halves of Rain800, pairs of one photograph correlate above 0.99 with at most 10
     bits between them, pairs of different ones stay below 0.96 with at least 20 bits. A crop, a
     rotation or a mirror image is not recognised.
-
-    Attributes:
-        bits: which low frequencies of the thumbnail exceed their median, as 64 bits.
-        thumbnail: (32 * 32,) grey values, zero mean, length 1 (0 for an image of one grey).
     """
 
-    bits: int
-    thumbnail: NDArray[np.float32]
-
-
-def digest(image: Image) -> str:
-    """The same for images with the same pixels, whatever their files are."""
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+    bits: int  # which low frequencies of the thumbnail exceed their median, 64 of them
+    thumbnail: NDArray[np.float32]  # (32 * 32,) grey values, zero mean, length 1 (or 0)
 
 
 def perceptual_hash(image: Image) -> PerceptualHash:
@@ -125,11 +115,7 @@ class Member:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """What is the same, in ``training``, ``test`` or ``both``.
-
-    That is, ``bytes`` of files, ``pixels`` of clean images, or their ``look``: pixels that differ
-    slightly, as after another compression.
-    """
+    """What is the same (``bytes``, ``pixels``, ``look``) in ``training``, ``test`` or ``both``."""
 
     where: str
     same: str
@@ -156,10 +142,7 @@ def repeated_files(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> l
 
 
 def repeated_clean(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
-    """Scenes that share a clean image, although the source takes them for different scenes.
-
-    Left out are pairs that :func:`repeated_files` tells of already.
-    """
+    """Scenes that share a clean image, beyond what :func:`repeated_files` tells of already."""
     by_digest: dict[str, list[Reading]] = defaultdict(list)
     for reading in readings:
         by_digest[reading.clean].append(reading)

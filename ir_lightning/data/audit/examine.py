@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ir_lightning.data.audit import duplicates
-from ir_lightning.data.audit.duplicates import DuplicateGroup, Reading, digest
+from ir_lightning.data.audit.duplicates import DuplicateGroup, Reading
+from ir_lightning.data.cache.store import digest
 from ir_lightning.data.image_files import FORMATS, image_size, read_image
 from ir_lightning.data.samples import Source, files_of
 from ir_lightning.errors import DataError, UnpairedError
 from ir_lightning.files import file_hash
 
 SCHEMA = 1
-KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")
-"""Of broken data. ``truncated``: a header, but not all the pixels; ``refused``: by the reader."""
-
+KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")  # the last by the reader
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, count): passes the items on
 
 
@@ -35,12 +34,9 @@ class Broken:
 class Report:
     """What :func:`examine` found.
 
-    Attributes:
-        found: pairs of ``training`` (with those held out for validation) and ``test``; None where
-            the reader refused.
-        published: the same, by the authors or the paper; None if unknown.
-        files: groups of byte-identical files.
-        clean: groups of scenes that share a clean image, beyond what byte-identical pairs say.
+    Numbers of pairs are those of ``training`` (with those held out for validation) and ``test``;
+    None where they are unknown. ``files`` are byte-identical, ``clean`` are scenes that share a
+    clean image beyond that.
     """
 
     found: dict[str, int | None]
@@ -82,13 +78,7 @@ def examine(
     published: Mapping[str, int | None],
     watch: Watch = lambda items, _: items,
 ) -> Report:
-    """Decode and compare all images of ``train``, ``validation`` and ``test``.
-
-    Args:
-        splits: the sources by name, or the error with which a reader refused to be built.
-        published: pairs of ``training`` and ``test``, where known.
-        watch: shows the progress.
-    """
+    """Decode and compare all images of the splits: sources, or the errors of their readers."""
     broken = [_refusal(name, e) for name, e in splits.items() if isinstance(e, Exception)]
     sources = {name: each for name, each in splits.items() if not isinstance(each, Exception)}
     jobs = [(name, index) for name, source in sources.items() for index in range(len(source))]

@@ -145,7 +145,6 @@ class OutdoorRain(Subset):
     the test set is in the training set too. The split by scene has the same size without that.
 
     Args:
-        root: of the data set.
         split: ``paper`` (8:2 of the images) or ``scene`` (8:2 of the clean images).
         part: ``train`` or ``test``.
         seed: another seed draws another fifth.
@@ -156,10 +155,8 @@ class OutdoorRain(Subset):
 
     def __init__(self, root: str | os.PathLike[str], split: str, part: str, seed: int = 0) -> None:
         if split not in {"paper", "scene"}:
-            raise UsageError(
-                f"split={split}: choose paper (by image, as published) or scene (no clean image "
-                "on both sides)."
-            )
+            choice = "paper (by image, as published) or scene (no clean image on both sides)"
+            raise UsageError(f"split={split}: choose {choice}.")
         if part not in {"train", "test"}:
             raise UsageError(f"part={part}: choose train or test.")
         roles = (("in", "input", "data"), ("gt", "target"))
@@ -205,16 +202,15 @@ def _cityscape(stem: str, file: Path) -> str:
     """The scene of a rainy image."""
     name = RAIN_CITYSCAPES.match(stem)
     if name is None:
-        raise UsageError(
-            f"{file}: not called ..._rain_alpha_A_beta_B_dropsize_D_pattern_P, as all rainy images "
-            "of RainCityscapes are; take it out."
+        called = (
+            "..._rain_alpha_A_beta_B_dropsize_D_pattern_P, as all rainy images of RainCityscapes"
         )
+        raise UsageError(f"{file}: not called {called} are; take it out.")
     weather = tuple(float(name[value]) for value in ("alpha", "beta", "drop"))
     if weather not in WEATHER:
-        raise UsageError(
-            f"{file}: alpha, beta and drop size {weather} are none of RainCityscapes' three "
-            f"combinations, {', '.join(map(str, WEATHER))}; take it out."
-        )
+        wrong = f"{file}: alpha, beta and drop size {weather}"
+        known = f"RainCityscapes' three combinations, {', '.join(map(str, WEATHER))}"
+        raise UsageError(f"{wrong} are none of {known}; take it out.")
     return name["scene"]
 
 

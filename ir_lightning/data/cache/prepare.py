@@ -236,10 +236,9 @@ def refuse_without_room(preparations: Iterable[tuple[Preparation, Path]], stores
         needed += max(preparation.bytes - held, 0)
     free = free_bytes(stores)
     if needed > free:
-        raise UsageError(
-            f"{stores}: {gigabytes(needed)} are needed and {gigabytes(free)} are free; make room, "
-            "or choose another disk with paths.stores=FOLDER."
-        )
+        room = f"{gigabytes(needed)} are needed and {gigabytes(free)} are free"
+        advice = "make room, or choose another disk with paths.stores=FOLDER"
+        raise UsageError(f"{stores}: {room}; {advice}.")
 
 
 def free_bytes(folder: Path) -> int:

@@ -14,9 +14,7 @@ from ir_lightning.data.samples import Sample, Source, files_of
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.names import stable_name
 
-VERSION = 1
-"""Raised when the same files would be read as other pixels, or laid out in another way."""
-
+VERSION = 1  # raised when the same files would be read as other pixels, or laid out in another way
 MANIFEST = "manifest.json"
 SEEN = "seen"
 KINDS = ("clean", "degraded", "depth")
@@ -53,9 +51,8 @@ class Stored:
                     samples[record["index"]] = name, record
             self.samples = [samples[index] for index in range(len(source))]
         except (OSError, ValueError, KeyError):
-            raise UsageError(
-                f"{directory}: the store is incomplete or damaged; delete it and {PREPARE}."
-            ) from None
+            problem = f"{directory}: the store is incomplete or damaged"
+            raise UsageError(f"{problem}; delete it and {PREPARE}.") from None
         self._shards: dict[str, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -102,10 +99,8 @@ class Stored:
 def from_store(source: Source, store: str | bool, stores: str | Path, key: str = "data") -> Source:
     """The source, or those inside it, read from stores as far as they can be.
 
-    Args:
-        source: any source, called ``key`` in messages.
-        store: ``auto`` takes the stores there are in the folder ``stores``, ``off`` none; else the
-            folder that must hold a store of every source that lies on disk.
+    ``auto`` takes the stores there are in the folder ``stores``, ``off`` none; any other ``store``
+    is the folder that must hold one of every source on disk. Messages call the source ``key``.
 
     Raises:
         UsageError: a required store is missing, out of date or damaged.
@@ -121,10 +116,8 @@ def from_store(source: Source, store: str | bool, stores: str | Path, key: str =
         if directory is not None:
             return Stored(leaf, directory)
         if store != "auto":
-            raise UsageError(
-                f"dataset.store={folder} holds no store of {key} as its files are now; "
-                f"{PREPARE} and paths.stores={folder}."
-            )
+            problem = f"dataset.store={folder} holds no store of {key} as its files are now"
+            raise UsageError(f"{problem}; {PREPARE} and paths.stores={folder}.")
         return leaf
 
     return map_sources(source, found)
@@ -164,14 +157,16 @@ def content_key(source: Source, marks: Mapping[Path, Any]) -> str:
     How the source reads is told by its class and by the pixels of its first sample: they differ
     when the halves are swapped, a border is cut, or another version of a decoder is installed.
     """
-    first = {
-        kind: hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-        for kind, image in images_of(source[0]).items()
-    }
+    first = {kind: digest(image) for kind, image in images_of(source[0]).items()}
     count = range(len(source))
     samples = [[source.name(i), [marks[file] for file in files_of(source, i)]] for i in count]
     text = json.dumps([VERSION, stable_name(type(source)), first, samples])
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def digest(image: NDArray[Any]) -> str:
+    """The same for images with the same pixels, whatever their files are."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:

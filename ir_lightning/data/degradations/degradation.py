@@ -11,9 +11,7 @@ from torch import Tensor
 from ir_lightning.arguments import written
 from ir_lightning.errors import UsageError
 
-Range = float | Sequence[float]
-"""A fixed number, or [low, high], from which each image draws."""
-
+Range = float | Sequence[float]  # a fixed number, or [low, high], from which each image draws
 Interval = tuple[float, float]
 
 
@@ -33,12 +31,9 @@ def interval(name: str, value: Range, smallest: float, largest: float) -> Interv
 class Scene:
     """A batch of clean images, each with a depth and a random generator of its own.
 
-    Random numbers are drawn on the CPU in float32, so every device and type gets the same ones.
-
-    Args:
-        clean: (B, C, H, W) in [0, 1].
-        depth: (B, 1, H, W), relative depth in [0, 1].
-        seed: a number s, for which image b draws from (s, b), or one number for each image.
+    ``clean`` is (B, C, H, W), ``depth`` (B, 1, H, W), both in [0, 1]. With a ``seed`` s, image b
+    draws from (s, b); or there is one seed for each image. Random numbers are drawn on the CPU in
+    float32, so every device and type gets the same ones.
 
     Raises:
         ValueError: not one seed for each image, or a negative one.
@@ -89,9 +84,7 @@ class Degradation(ABC):
     def __call__(
         self, clean: Tensor, depth: Tensor | None = None, *, seed: int | Sequence[int]
     ) -> Tensor:
-        """Degrade a batch, to the shape, type and device of ``clean``, clamped to [0, 1].
-
-        The result is a pure function of each image, its depth and its seed.
+        """Degrade a batch: for each image a pure function of it, its depth and its seed.
 
         Args:
             clean: (B, C, H, W), floating point in [0, 1], on any device.
@@ -108,10 +101,9 @@ class Degradation(ABC):
         image = clean.float() if clean.itemsize < 4 else clean
         near = torch.zeros_like(image[:, :1])
         if depth is None and self.needs_depth:
-            raise UsageError(
-                f"The composition model {type(self).__name__} needs the depth of each scene, "
-                "but these images have none; give it with them, or choose noise or rain."
-            )
+            model = f"The composition model {type(self).__name__} needs the depth of each scene"
+            advice = "give it with them, or choose noise or rain"
+            raise UsageError(f"{model}, but these images have none; {advice}.")
         if depth is not None and depth.shape != near.shape:
             raise ValueError(f"depth must be {near.shape} for these images, not {depth.shape}")
         distance = near if depth is None else depth.to(near)

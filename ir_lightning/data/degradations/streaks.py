@@ -11,8 +11,7 @@ from ir_lightning.arguments import check_number, written
 from ir_lightning.data.degradations.degradation import Range, Scene, interval
 from ir_lightning.errors import UsageError
 
-RAMP = (0.0, 0.08, 0.16, 0.24)
-"""Where a segment's brightness rises, in parts of its length; it falls likewise at its end."""
+RAMP = (0.0, 0.08, 0.16, 0.24)  # where a segment's brightness rises, in parts of its length
 
 
 class Streaks:
@@ -55,10 +54,7 @@ class Streaks:
         self.scales = [float(scale) for scale in given]
 
     def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
-        """(B, layers, H, W), not negative: the rain of a batch, the same for all channels.
-
-        ``amount``, (B,), multiplies the density of each image.
-        """
+        """(B, layers, H, W), at least 0: rain; ``amount``, (B,), multiplies an image's density."""
         angle, brightness = scene.uniform(self.angle), scene.uniform(self.brightness)
         density = scene.numbers(self.density) * (1 if amount is None else amount)
         length = scene.numbers(self.length)

@@ -109,7 +109,7 @@ def scatter(
         radius = radii(rng, batch, smallest, largest)
         centre = rng.uniform(-largest, (width + largest, height + largest), (batch, 2))
         outline = outlines(rng, centre, radius)
-        # What would be hidden altogether need not be drawn: late in the day nearly everything.
+        # What would be hidden altogether need not be drawn: in the end nearly everything.
         behind = np.full_like(labels, -1)
         for leaf in np.flatnonzero(_touches(bare, outline))[::-1].tolist():
             cv2.fillPoly(behind, [outline[leaf]], leaf + thrown)
@@ -125,9 +125,8 @@ def outlines(rng: np.random.Generator, centre: Floats, radius: Floats) -> Labels
     corners = np.where(round_ones, most, rng.integers(3, 9, count))[:, None]
     ragged = np.where(round_ones, 0, 0.7)[:, None] * rng.uniform(-0.5, 0.5, (count, most))
     corner = np.minimum(np.arange(most), corners - 1)  # the last corner stands in for those missing
-    angle = rng.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi / corners * (
-        corner + np.take_along_axis(ragged, corner, 1)
-    )
+    place = corner + np.take_along_axis(ragged, corner, 1)
+    angle = rng.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi / corners * place
     shape = np.stack([np.cos(angle), np.sin(angle)], 2) * radius[:, None, None]
     return np.rint(centre[:, None] + shape).astype(np.int32)
 

@@ -22,10 +22,8 @@ from ir_lightning.errors import UsageError
 PNG = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
 JPEG = ("hubble_deep_field", "retina", "rocket")
 FILES = {name: f"{name}.png" for name in PNG} | {name: f"{name}.jpg" for name in JPEG}
-PRINCIPAL_POINT_OFFSET = 31.086
-"""Pixels by which the motorcycle's two cameras differ, from Middlebury's calibration."""
-PARTS = {"test": 0.1, "validation": 0.05}
-"""Share of the photographs, cut off one after the other; the rest is for training."""
+PRINCIPAL_POINT_OFFSET = 31.086  # pixels between the motorcycle's cameras, Middlebury's calibration
+PARTS = {"test": 0.1, "validation": 0.05}  # cut off one after the other; the rest is for training
 
 
 class Photographs:
@@ -35,9 +33,7 @@ class Photographs:
     of it is unknown), which is moved to where the right camera sees it. All other depths are made
     up by :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
 
-    Args:
-        names: which photographs, of those in :data:`FILES`.
-        draws: how often each appears, under several degradations: ``chelsea-1``, ``chelsea-2``.
+    With ``draws``, each appears under several degradations: ``chelsea-1``, ``chelsea-2``.
 
     Raises:
         UsageError: an unknown name, or no name, or no draw.
@@ -141,11 +137,9 @@ def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
         return built_in
     source = Folder(clean_dir)
     keys = [source.scene(index) for index in range(len(source))]
-    if len(set(keys)) < 3:
-        raise UsageError(
-            f"clean_dir={clean_dir}: {len(set(keys))} different images cannot be cut into a "
-            "training, a validation and a test part; give at least three."
-        )
+    if (different := len(set(keys))) < 3:
+        problem = "cannot be cut into a training, a validation and a test part; give at least three"
+        raise UsageError(f"clean_dir={clean_dir}: {different} different images {problem}.")
     part_of = dict.fromkeys(keys, "train")
     for name, fraction in PARTS.items():
         rest = [key for key, owner in part_of.items() if owner == "train"]
