@@ -105,22 +105,13 @@ class TrainingOrder(Sampler[Draw]):
             yield epoch, int(order[position % self.images])
 
 
-class EvaluationOrder(Sampler[int]):
+def evaluation_order(images: int, rank: int, world: int) -> list[int]:
     """Every ``world``-th image from ``rank`` on, in order.
 
     Where their number does not divide, the last processes evaluate one of the first images again,
     so that all take the same number of steps; its score is counted once, by name.
     """
-
-    def __init__(self, images: int, rank: int = 0, world: int = 1) -> None:
-        places = range(rank, -(-images // world) * world, world)
-        self.indices = [place % images for place in places]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
+    return [place % images for place in range(rank, -(-images // world) * world, world)]
 
 
 def quiet_worker(_: int) -> None:
@@ -147,9 +138,6 @@ class RestorationData:
             them by reflection, ``refuse`` says that the preflight has seen none.
         store, stores: as for :func:`~ir_lightning.data.cache.store.from_store`.
         workers: data-loading processes. The samples do not depend on their number.
-
-    Raises:
-        UsageError: a number or a choice is none of those that are possible.
     """
 
     def __init__(
@@ -193,18 +181,17 @@ class RestorationData:
 
     def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in what is left of the budget."""
-        pairs = self.training_pairs
         run = (self.seed, self.batch, self.start, self.iterations)
-        order = TrainingOrder(len(pairs.source), *run, rank, world)
-        return self._loader(pairs, order, self.batch // world)
+        order = TrainingOrder(len(self.training_pairs.source), *run, rank, world)
+        return self._loader(self.training_pairs, order, self.batch // world)
 
     def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         pairs = self.validation_pairs
-        return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
+        return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
 
     def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         pairs = self.test_pairs
-        return self._loader(pairs, EvaluationOrder(len(pairs), rank, world), 1)
+        return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
 
     def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
         return DataLoader(

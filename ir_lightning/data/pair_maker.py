@@ -31,15 +31,12 @@ class PairMaker:
 
     def __call__(self, sample: Sample, seed: int) -> Pair:
         clean = to_tensor(sample.clean)
-        if self.input == "clean":
-            degraded = clean
-        elif sample.degraded is not None:
-            degraded = to_tensor(sample.degraded)
-        else:
-            degraded = self._degrade(sample, clean, seed)
+        degraded = clean if self.input == "clean" else self._degraded(sample, clean, seed)
         return {"name": sample.name, "degraded": degraded, "clean": clean}
 
-    def _degrade(self, sample: Sample, clean: Tensor, seed: int) -> Tensor:
+    def _degraded(self, sample: Sample, clean: Tensor, seed: int) -> Tensor:
+        if sample.degraded is not None:
+            return to_tensor(sample.degraded)
         composition = self.composition
         if isinstance(composition, Mapping):
             composition = composition.get(sample.name.partition("/")[0])

@@ -125,8 +125,7 @@ class DuplicateGroup:
 def repeated_files(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
     """Files with the same bytes under different names.
 
-    Copies of one scene's clean image beside its several degraded ones are no finding: re-packaged
-    benchmarks store them so (RESIDE-IN has 500 ground-truth files of 50 images).
+    Copies of a clean image beside its several degraded ones are no finding: RESIDE-IN stores 500.
     """
     users: dict[str, dict[Path, Reading]] = defaultdict(dict)
     for reading in readings:

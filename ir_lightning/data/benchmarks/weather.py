@@ -140,9 +140,8 @@ class Rain13K(PairedFolders):
 class OutdoorRain(Subset):
     """Outdoor-Rain of HeavyRainRemoval (CVPR 2019): streaks behind a veil.
 
-    ``train/{in,gt}`` hold 9,000 images, 15 to one clean: ``im_0001_s80_a04`` and ``im_0001``.
-    The paper tests on a fifth of them, drawn image by image, so that nearly every clean image of
-    the test set is in the training set too. The split by scene has the same size without that.
+    ``train/{in,gt}`` hold 9,000 images, 15 to one clean: ``im_0001_s80_a04`` and ``im_0001``. The
+    paper tests on a fifth of the images, so that nearly all their clean ones are trained on.
 
     Args:
         split: ``paper`` (8:2 of the images) or ``scene`` (8:2 of the clean images).
@@ -202,10 +201,8 @@ def _cityscape(stem: str, file: Path) -> str:
     """The scene of a rainy image."""
     name = RAIN_CITYSCAPES.match(stem)
     if name is None:
-        called = (
-            "..._rain_alpha_A_beta_B_dropsize_D_pattern_P, as all rainy images of RainCityscapes"
-        )
-        raise UsageError(f"{file}: not called {called} are; take it out.")
+        called = "_rain_alpha_A_beta_B_dropsize_D_pattern_P, as all rainy images of RainCityscapes"
+        raise UsageError(f"{file}: not called ...{called} are; take it out.")
     weather = tuple(float(name[value]) for value in ("alpha", "beta", "drop"))
     if weather not in WEATHER:
         wrong = f"{file}: alpha, beta and drop size {weather}"

@@ -134,9 +134,8 @@ class Shard:
     """Some samples of a source, their pixels one after the other in ``shard-NNN.npy``.
 
     While it grows it is called ``.npy.part``. The journal beside it has a line for each sample
-    whose pixels are written, so a process that is killed loses the one it was at; what a crash of
-    the machine spoiled is known by the checksums. A lock on the journal, which its owner's death
-    releases, keeps other processes off. Equal images are stored once.
+    whose pixels are written; what a crash of the machine spoiled is known by the checksums. A lock
+    on the journal keeps other processes off. Equal images are stored once.
     """
 
     def __init__(self, directory: Path, number: int, indices: Sequence[int]) -> None:

@@ -15,8 +15,7 @@ from ir_lightning.errors import UsageError
 LIGHT = (0.05, 0.35)
 MEDIUM = (0.35, 0.65)
 HEAVY = (0.65, 0.95)
-RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
-"""The weather of RainCityscapes, from its file names: drizzle, rain, downpour."""
+RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))  # drizzle ...
 
 
 class Noise(Degradation):

@@ -154,10 +154,7 @@ def palette(rng: np.random.Generator, count: int) -> Floats:
 
 
 def paint(rng: np.random.Generator, leaf: NDArray[np.integer], colours: Floats) -> Floats:
-    """(H, W, 3): every pixel in the colour of its leaf, shaded and textured.
-
-    ``leaf`` is (H, W), an index into ``colours``, (leaves, 3), RGB in [0, 1].
-    """
+    """(H, W, 3): pixels in the ``colours``, (leaves, 3), of their leaves, shaded and textured."""
     count = len(colours)
     y = np.arange(leaf.shape[0], dtype=np.int32)[:, None]
     x = np.arange(leaf.shape[1], dtype=np.int32)

@@ -27,8 +27,7 @@ def from_disparity(disparity: Disparity, offset: float) -> Depth:
 def filled(disparity: Disparity) -> Disparity:
     """Unknown pixels get the farther one of their nearest known neighbours in the same row.
 
-    What only one camera sees belongs to the background. A row without any known pixel becomes the
-    farthest one of the map.
+    A row without any known pixel becomes the farthest one of the map.
     """
     known = np.isfinite(disparity)
     columns = np.arange(disparity.shape[1])
