@@ -132,9 +132,8 @@ class Mixture(InterleavedSource):
             both = f"{', '.join(weights)}, but the data sets are {', '.join(sources)}"
             raise UsageError(f"Weights are given for {both}; name the same ones.")
         for key, weight in weights.items():
-            number = type(weight) in (int, float) and math.isfinite(weight)
             count = len(sources[key])
-            if not (number and weight > 0 and count):
+            if not (type(weight) in (int, float) and 0 < weight < math.inf and count):
                 both = f"weights.{key}={weight} for {count} training images"
                 raise UsageError(f"{both}: give both more than 0, or drop the data set.")
         unit = max(len(sources[key]) / weight for key, weight in weights.items())

@@ -70,10 +70,8 @@ class TrainingOrder(Sampler[Draw]):
     ``epoch = p // images``. A resumed run enters it at its own iteration, and several processes
     share each iteration's positions: neither changes anything.
 
-    Args:
-        images, batch: their number, in all and per iteration of all processes together.
-        start, stop: the first iteration to deliver, and the one to stop before.
-        rank, world: which process this is, of how many; ``world`` divides ``batch``.
+    Iterations ``start`` to ``stop`` are delivered, of ``batch`` images in all processes together.
+    This process is ``rank`` of ``world``, which divides ``batch``.
     """
 
     def __init__(
@@ -108,8 +106,8 @@ class TrainingOrder(Sampler[Draw]):
 def evaluation_order(images: int, rank: int, world: int) -> list[int]:
     """Every ``world``-th image from ``rank`` on, in order.
 
-    Where their number does not divide, the last processes evaluate one of the first images again,
-    so that all take the same number of steps; its score is counted once, by name.
+    The last processes may evaluate one of the first images, too, so that all take the same number
+    of steps; its score is counted once, by name.
     """
     return [place % images for place in range(rank, -(-images // world) * world, world)]
 
@@ -123,10 +121,9 @@ def quiet_worker(_: int) -> None:
 
 
 class RestorationData:
-    """Training crops by iteration, whole images for validation and test.
+    """Training crops by iteration, whole images for validation and test; free of lightning.
 
-    One pass over the training loader is the whole run. Free of lightning, so that its arguments are
-    judged before that is imported.
+    One pass over the training loader is the whole run.
 
     Args:
         composition: degradation model for clean scenes, or one by data set; None for real pairs.

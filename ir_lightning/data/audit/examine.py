@@ -83,8 +83,7 @@ def examine(
     sources = {name: each for name, each in splits.items() if not isinstance(each, Exception)}
     jobs = [(name, index) for name, source in sources.items() for index in range(len(source))]
     readings: list[Reading] = []
-    # Threads suffice: decoding, resizing and hashing let go of Python's lock.
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(os.cpu_count())  # decoding and hashing let go of Python's lock
     try:
         results = pool.map(lambda job: _read(job[0], sources[job[0]], job[1]), jobs)
         for result in watch(results, len(jobs)):

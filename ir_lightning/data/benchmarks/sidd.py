@@ -80,8 +80,7 @@ class SIDDBlocks:
         return Sample(self.name(index), clean, noisy)
 
     def name(self, index: int) -> str:
-        """As published results are called: counted from one."""
-        image, block = self._place(index)
+        image, block = self._place(index)  # published results count from one
         return f"{image + 1:04d}_{block + 1:02d}"
 
     def size(self, index: int) -> tuple[int, int]:

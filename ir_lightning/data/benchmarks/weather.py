@@ -97,9 +97,8 @@ def photographs() -> dict[str, str]:
 class Rain1200(SideBySidePairs):
     """Training set of DID-MDN: ``DID-MDN-training/Rain_{Heavy,Medium,Light}/train2018new/0.jpg``.
 
-    Three densities of rain on the same photographs (arXiv 1802.07412), rainy on the left. The same
-    number shows the same photograph in all three folders, so it is the scene; samples are called
-    ``Heavy-0``.
+    Three densities of rain on the same photographs (arXiv 1802.07412), rainy on the left. The
+    number of the photograph is the scene; samples are called ``Heavy-0``.
 
     Raises:
         UsageError: no such tree.
@@ -134,7 +133,8 @@ class Rain13K(PairedFolders):
     """
 
     def __init__(self, root: str | os.PathLike[str], folder: str) -> None:
-        super().__init__(*find(root, "Rain13K", (folder,), ["input"], ["target"]))
+        rainy, clean = find(root, "Rain13K", (folder,), ["input"], ["target"])
+        super().__init__(rainy, clean)
 
 
 class OutdoorRain(Subset):
@@ -215,8 +215,8 @@ class ITS(PairedFolders):
     """RESIDE's indoor training set: ``ITS_v2/{hazy,clear}``, ten hazy images to one clear."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        folders = find(root, "RESIDE's ITS", ("ITS_v2", "ITS", "indoor"), HAZY, CLEAN)
-        super().__init__(*folders, "prefix")
+        hazy, clean = find(root, "RESIDE's ITS", ("ITS_v2", "ITS", "indoor"), HAZY, CLEAN)
+        super().__init__(hazy, clean, "prefix")
 
 
 class SOTSIndoor(PairedFolders):
@@ -227,23 +227,22 @@ class SOTSIndoor(PairedFolders):
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         levels = ("SOTS/indoor/nyuhaze500", "SOTS/indoor", "SOTS")
-        folders = find(root, "RESIDE's SOTS-indoor", levels, HAZY, CLEAN)
-        super().__init__(*folders, "prefix", border=10)
+        hazy, clean = find(root, "RESIDE's SOTS-indoor", levels, HAZY, CLEAN)
+        super().__init__(hazy, clean, "prefix", border=10)
 
 
 class SOTSOutdoor(PairedFolders):
     """RESIDE's outdoor test set: ``SOTS/outdoor/{hazy,gt}``; some share a clear image."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        folders = find(root, "RESIDE's SOTS-outdoor", ("SOTS/outdoor",), HAZY, CLEAN)
-        super().__init__(*folders, "prefix")
+        hazy, clean = find(root, "RESIDE's SOTS-outdoor", ("SOTS/outdoor",), HAZY, CLEAN)
+        super().__init__(hazy, clean, "prefix")
 
 
 class ResideIn(FilePairs):
     """The re-package of DehazeFormer: ``RESIDE-IN/{train,test}/{hazy,GT}``.
 
-    The clear image is stored once for each hazy one, under its name and cropped already; the scene
-    is what stands before the ``_``.
+    Each hazy image has a clear one of its own name, cropped already; the scene ends at the ``_``.
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str) -> None:

@@ -171,8 +171,8 @@ def digest(image: NDArray[Any]) -> str:
 
 def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:
     """The :func:`stamp` of each file of a source."""
-    files = (file for index in range(len(source)) for file in files_of(source, index))
-    return {file: stamp(file) for file in dict.fromkeys(files)}
+    files = dict.fromkeys(file for i in range(len(source)) for file in files_of(source, i))
+    return {file: stamp(file) for file in files}
 
 
 def stamp(file: Path) -> tuple[int, int]:

@@ -46,12 +46,11 @@ def right_view(disparity: Disparity) -> Disparity:
     A point at column x of the left image is at column x - disparity of the right one. The nearest
     point hides others there; what the left camera does not see stays unknown (NaN).
     """
-    height, width = disparity.shape
     rows, columns = np.nonzero(np.isfinite(disparity))
     values = disparity[rows, columns]
     targets = np.rint(columns - values).astype(int)
-    seen = (targets >= 0) & (targets < width)
-    warped = np.full((height, width), -np.inf, np.float32)
+    seen = (targets >= 0) & (targets < disparity.shape[1])
+    warped = np.full(disparity.shape, -np.inf, np.float32)
     np.maximum.at(warped, (rows[seen], targets[seen]), values[seen])
     warped[np.isinf(warped)] = np.nan
     return warped

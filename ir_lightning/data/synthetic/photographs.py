@@ -79,7 +79,8 @@ def _photograph(name: str) -> tuple[Image, Depth]:
     with Picture.open(_folder() / FILES[name]) as picture:
         clean = np.array(picture.convert("RGB"))
     if not name.startswith("motorcycle"):
-        return clean, depth.ground_plane(*clean.shape[:2], seed=zlib.crc32(name.encode()))
+        height, width = clean.shape[:2]
+        return clean, depth.ground_plane(height, width, zlib.crc32(name.encode()))
     left = motorcycle_disparity()
     disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
     return clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET)
@@ -115,7 +116,8 @@ class Folder(FileSource):
     def __getitem__(self, index: int) -> Sample:
         """Read one photograph; raises DataError where the file is broken."""
         (clean,) = self._read(index)
-        distance = depth.ground_plane(*clean.shape[:2], seed=zlib.crc32(self.name(index).encode()))
+        height, width = clean.shape[:2]
+        distance = depth.ground_plane(height, width, zlib.crc32(self.name(index).encode()))
         return Sample(self.name(index), clean, depth=distance)
 
     def scene(self, index: int) -> str:
