@@ -22,18 +22,16 @@ TURNS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE
 class PairedAugment:
     """The same random crop, flip and quarter turn for every image of a sample.
 
-    The result is a pure function of (sample, seed). A crop is cut before anything else is done to
-    it, so of a memory-mapped image only the crop's rows are read; the result is always a copy.
-
-    Geometry is OpenCV's: in albumentations it costs several times as much, most of it in turns.
-    Its transforms of every other kind are welcome as ``extra``.
+    The result is a pure function of (sample, seed), and a copy. The crop is cut first, so of a
+    memory-mapped image only its rows are read. Geometry is OpenCV's: in albumentations it costs
+    several times as much.
 
     Args:
         crop: side of the square crop in pixels. A smaller image is padded by reflection.
         flip: mirror left-right with probability 1/2.
         rotate90: turn by 0, 90, 180 or 270 degrees. Off by default: rain does not fall sideways.
-        extra: transforms of albumentations, applied to the crop in this order, with the same
-            parameters for the clean and the degraded image (and, as a mask, the depth).
+        extra: transforms of albumentations, applied to the crop, with the same parameters for the
+            clean and the degraded image (and, as a mask, the depth).
 
     Raises:
         UsageError: the crop is no whole number from 1.
@@ -45,14 +43,15 @@ class PairedAugment:
         self.crop = check_whole("crop", crop, 1)
         self.flip = flip
         self.rotate90 = rotate90
-        self.extra = _composed(extra) if extra else None
+        self.extra = None
+        if extra:
+            import albumentations as A  # it takes a second to import, and most runs do without
+
+            targets = {"degraded": "image", "depth": "mask"}
+            self.extra = A.Compose(list(extra), additional_targets=targets)
 
     def __call__(self, sample: Sample, seed: int) -> Sample:
-        """Augment one sample; every image of it is cut at the same place.
-
-        Returns:
-            A sample with (crop, crop) images.
-        """
+        """Augment one sample; all its images are cut to the same (crop, crop) pixels."""
         random = np.random.default_rng(seed)
         height, width = sample.clean.shape[:2]
         top = int(random.integers(max(height - self.crop, 0) + 1))
@@ -82,14 +81,6 @@ class PairedAugment:
         missing = [max(self.crop - side, 0) for side in piece.shape[:2]]
         if not any(missing):
             return piece
-        (above, before), (below, after) = [m // 2 for m in missing], [m - m // 2 for m in missing]
-        padded: NDArray[Any] = cv2.copyMakeBorder(
-            piece, above, below, before, after, cv2.BORDER_REFLECT_101
-        )
-        return padded
-
-
-def _composed(extra: Sequence[Any]) -> Any:
-    import albumentations as A  # it takes a second to import, and most runs do without
-
-    return A.Compose(list(extra), additional_targets={"degraded": "image", "depth": "mask"})
+        above, below, before, after = (part for m in missing for part in (m // 2, m - m // 2))
+        border = cv2.BORDER_REFLECT_101
+        return np.asarray(cv2.copyMakeBorder(piece, above, below, before, after, border))

@@ -1,14 +1,11 @@
-"""Sources made of other sources: one after the other, mixed by weight, or a part of one.
-
-In a mixture, samples are called ``<data set>/<name>``, which says by whose degradation model they
-are degraded and to whose scores they count.
-"""
+"""Sources made of other sources: one after the other, mixed by weight, or a part of one."""
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,33 +14,15 @@ from ir_lightning.data.samples import Checked, Sample, Source, files_of
 from ir_lightning.errors import UsageError
 
 
-class Concat:
-    """The samples of the first source, then those of the second, and so on.
+class DerivedSource(ABC):
+    """A source whose samples are those of other sources."""
 
-    Args:
-        sources: the sources under names of the reader's choice; a configuration can so change or
-            drop a single one.
+    @abstractmethod
+    def _locate(self, index: int) -> tuple[Source, int]:
+        """The source that a sample comes from, and its index there."""
 
-    Raises:
-        UsageError: two samples have the same name.
-    """
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self.sources = list(sources.values())
-        self.ends = list(accumulate(len(source) for source in self.sources))
-        owners: dict[str, str] = {}
-        for key, source in sources.items():
-            for index in range(len(source)):
-                name = source.name(index)
-                if name in owners:
-                    raise UsageError(
-                        f"Two samples are called '{name}', one of sources.{owners[name]} and one "
-                        f"of sources.{key}; drop one of them."
-                    )
-                owners[name] = key
-
-    def __len__(self) -> int:
-        return self.ends[-1] if self.ends else 0
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample:
         source, local = self._locate(index)
@@ -62,88 +41,86 @@ class Concat:
         return source.scene(local)
 
     def files(self, index: int) -> list[Path]:
-        source, local = self._locate(index)
-        return files_of(source, local)
+        """The files in the sample's own source; none if that does not say."""
+        return files_of(*self._locate(index))
 
     def check(self) -> None:
         """Check the sources that can be checked, as if each stood alone."""
-        for source in self.sources:
-            if hasattr(source, "check"):
+        sources = {id(source): source for source, _ in map(self._locate, range(len(self)))}
+        for source in sources.values():
+            if isinstance(source, Checked):
                 source.check()
 
+
+class Concat(DerivedSource):
+    """The samples of the first source, then those of the second, and so on.
+
+    The sources have names, so that a configuration can change or drop a single one.
+
+    Raises:
+        UsageError: two samples have the same name.
+    """
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self.sources = list(sources.values())
+        self.ends = list(accumulate(len(source) for source in self.sources))
+        owners: dict[str, str] = {}
+        for key, source in sources.items():
+            for name in map(source.name, range(len(source))):
+                if name in owners:
+                    raise UsageError(
+                        f"Two samples are called '{name}', one of sources.{owners[name]} and one "
+                        f"of sources.{key}; drop one of them."
+                    )
+                owners[name] = key
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
     def _locate(self, index: int) -> tuple[Source, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect_right(self.ends, index)
-        return self.sources[part], index - (self.ends[part - 1] if part else 0)
+        part, local = _part(self.ends, index)
+        return self.sources[part], local
 
 
-Place = tuple[str, int]
-"""Which source, and which sample of it."""
-
-
-class InterleavedSource:
+class InterleavedSource(DerivedSource):
     """Every sample of every source, once: the first of each source, the second of each, ...
 
-    So the first few are spread over the sources as evenly as can be.
-
-    Args:
-        sources: by the name of the data set.
+    So the first few are spread over the sources as evenly as can be. Samples and scenes are called
+    ``<data set>/<name>``: by whose model they are degraded, to whose scores they count.
     """
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self.sources = sources
         places = [(key, i) for key, source in sources.items() for i in range(len(source))]
-        self.places: Sequence[Place] = sorted(places, key=lambda place: place[1])
+        self.places = sorted(places, key=lambda place: place[1])
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> Sample:
-        key, local = self.place(index)
-        return replace(self.sources[key][local], name=self.name(index))
+        return replace(super().__getitem__(index), name=self.name(index))
 
-    def place(self, index: int) -> Place:
-        """Where a sample comes from."""
+    def place(self, index: int) -> tuple[str, int]:
+        """The data set that a sample comes from, and its index there."""
         return self.places[index]
 
     def name(self, index: int) -> str:
-        """``<data set>/<name in its source>``."""
-        key, local = self.place(index)
-        return f"{key}/{self.sources[key].name(local)}"
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in its source."""
-        key, local = self.place(index)
-        return self.sources[key].size(local)
+        return f"{self.place(index)[0]}/{super().name(index)}"
 
     def scene(self, index: int) -> str:
-        """``<data set>/<scene in its source>``."""
-        key, local = self.place(index)
-        return f"{key}/{self.sources[key].scene(local)}"
+        return f"{self.place(index)[0]}/{super().scene(index)}"
 
-    def files(self, index: int) -> list[Path]:
-        """The files in its source; none if it does not say."""
+    def _locate(self, index: int) -> tuple[Source, int]:
         key, local = self.place(index)
-        return files_of(self.sources[key], local)
-
-    def check(self) -> None:
-        """Check the sources that can be checked, as if each stood alone."""
-        for source in self.sources.values():
-            if isinstance(source, Checked):
-                source.check()
+        return self.sources[key], local
 
 
 class Mixture(InterleavedSource):
-    """Sources in proportion to their weights.
+    """Sources in proportion to their weights, in any unit.
 
     An epoch is as long as it takes to show every image at least once in these proportions; the
     images of a source that is too small for its weight are shown several times, evenly, and then
     called ``name#2``, ``name#3``. Each time they are cropped and degraded anew.
-
-    Args:
-        sources: by the name of the data set.
-        weights: share of each source in an epoch, in any unit; all positive.
 
     Raises:
         UsageError: names differ, a source is empty, or a weight is not positive.
@@ -152,17 +129,13 @@ class Mixture(InterleavedSource):
     def __init__(self, sources: Mapping[str, Source], weights: Mapping[str, float]) -> None:
         super().__init__({key: sources[key] for key in weights if key in sources})
         if set(sources) != set(weights):
-            raise UsageError(
-                f"Weights are given for {', '.join(weights)}, but the data sets are "
-                f"{', '.join(sources)}; name the same ones."
-            )
+            both = f"{', '.join(weights)}, but the data sets are {', '.join(sources)}"
+            raise UsageError(f"Weights are given for {both}; name the same ones.")
         for key, weight in weights.items():
-            number = type(weight) in (int, float) and math.isfinite(weight)
-            if not (number and weight > 0 and len(sources[key])):
-                raise UsageError(
-                    f"weights.{key}={weight} for {len(sources[key])} training images: give both "
-                    "more than 0, or drop the data set."
-                )
+            count = len(sources[key])
+            if not (type(weight) in (int, float) and 0 < weight < math.inf and count):
+                both = f"weights.{key}={weight} for {count} training images"
+                raise UsageError(f"{both}: give both more than 0, or drop the data set.")
         unit = max(len(sources[key]) / weight for key, weight in weights.items())
         self.keys = list(weights)
         self.ends = list(accumulate(math.ceil(unit * weights[key] - 1e-9) for key in self.keys))
@@ -170,79 +143,44 @@ class Mixture(InterleavedSource):
     def __len__(self) -> int:
         return self.ends[-1]
 
-    def place(self, index: int) -> Place:
-        """Where a sample comes from."""
-        key, position = self._position(index)
-        return key, position % len(self.sources[key])
+    def place(self, index: int) -> tuple[str, int]:
+        part, position = _part(self.ends, index)
+        return self.keys[part], position % len(self.sources[self.keys[part]])
 
     def name(self, index: int) -> str:
         """``<data set>/<name in its source>``, with ``#2`` when it stands there again."""
-        key, position = self._position(index)
-        again = position // len(self.sources[key]) + 1
+        part, position = _part(self.ends, index)
+        again = position // len(self.sources[self.keys[part]]) + 1
         return super().name(index) + (f"#{again}" if again > 1 else "")
 
-    def _position(self, index: int) -> tuple[str, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        part = bisect_right(self.ends, index)
-        return self.keys[part], index - (self.ends[part - 1] if part else 0)
 
+@dataclass(eq=False, repr=False)
+class Subset(DerivedSource):
+    """Some samples of a source: those of the ``indices``, in their order."""
 
-class Subset:
-    """Some samples of a source.
-
-    Args:
-        source: the whole.
-        indices: which samples of it, in the order wanted.
-    """
-
-    def __init__(self, source: Source, indices: Sequence[int]) -> None:
-        self.source = source
-        self.indices = indices
+    source: Source
+    indices: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.source[self.indices[index]]
-
-    def name(self, index: int) -> str:
-        """The name in the whole source."""
-        return self.source.name(self.indices[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in the whole source."""
-        return self.source.size(self.indices[index])
-
-    def scene(self, index: int) -> str:
-        """The scene in the whole source."""
-        return self.source.scene(self.indices[index])
-
-    def files(self, index: int) -> list[Path]:
-        """What the whole source reads the sample from; nothing if it does not say."""
-        return files_of(self.source, self.indices[index])
-
-    def check(self) -> None:
-        """Check the whole source, where it can be checked."""
-        if isinstance(self.source, Checked):
-            self.source.check()
+    def _locate(self, index: int) -> tuple[Source, int]:
+        return self.source, self.indices[index]
 
 
 class SceneSplit(Subset):
     """The training or the validation part of a source, cut between scenes.
 
     Which scenes are held out depends on their keys and ``seed`` alone, so both parts can be built
-    independently and agree. They are the scenes with the smallest hashes, at least one.
+    independently and agree.
 
     Args:
-        source: what is cut.
         part: ``train`` or ``validation``.
         fraction: share of the scenes held out for validation, in (0, 1).
         seed: another seed holds out other scenes.
 
     Raises:
-        UsageError: an unknown part, a fraction outside (0, 1), a seed that is no whole number
-            from 0, or fewer than two scenes.
+        UsageError: an unknown part, an impossible fraction or seed, or fewer than two scenes.
     """
 
     def __init__(self, source: Source, part: str, fraction: float = 0.05, seed: int = 0) -> None:
@@ -265,18 +203,21 @@ def held_out(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
         raise UsageError(f"fraction={fraction}: the share held out lies between 0 and 1.")
     different = set(keys)
     if len(different) < 2:
-        raise UsageError(
-            f"A training set of {len(different)} scene cannot be cut in two; "
-            "name a validation source."
-        )
+        size = f"A training set of {len(different)} scene"
+        raise UsageError(f"{size} cannot be cut in two; name a validation source.")
     count = min(max(1, round(fraction * len(different))), len(different) - 1)
-
-    def digest(key: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{key}".encode()).digest()
-
-    return set(sorted(different, key=digest)[:count])
+    digests = {hashlib.sha256(f"{seed}:{key}".encode()).digest(): key for key in different}
+    return {digests[digest] for digest in sorted(digests)[:count]}
 
 
 def large_enough(source: Source, crop: int) -> Subset:
     """The samples that a crop of ``crop`` x ``crop`` pixels fits into, by their headers."""
     return Subset(source, [i for i in range(len(source)) if min(source.size(i)) >= crop])
+
+
+def _part(ends: Sequence[int], index: int) -> tuple[int, int]:
+    """Which of the parts that end at ``ends`` an index lies in, and where in it."""
+    if not (ends and 0 <= index < ends[-1]):
+        raise IndexError(index)
+    part = bisect_right(ends, index)
+    return part, index - (ends[part - 1] if part else 0)

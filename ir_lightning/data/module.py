@@ -1,49 +1,140 @@
-"""The data of one run: what it trains on, is chosen by, and is judged by."""
+"""The data of one run, from samples to batches: for training, validation and test."""
 
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
 from ir_lightning.data.combining import large_enough
-from ir_lightning.data.dataset import EvaluationPairs, TrainingPairs, quiet_worker
-from ir_lightning.data.order import EvaluationOrder, TrainingOrder
-from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker
+from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker, centre
 from ir_lightning.data.samples import Source
+from ir_lightning.errors import STOP_SIGNALS
 
 WINDOW = 11  # pixels of SSIM's window: a smaller image has no score
+EVALUATION_SEED = 2212  # never the run's seed: every run is scored on the same degraded images
+
+Draw = tuple[int, int]  # (epoch, index): which image, and the how-many-th time it is drawn
+
+
+@dataclass(eq=False, repr=False)
+class TrainingPairs(Dataset[Pair]):
+    """Random crops; item (epoch, index) is a pure function of (seed, epoch, index)."""
+
+    source: Source
+    make: PairMaker
+    augment: PairedAugment
+    seed: int
+
+    def __getitem__(self, draw: Draw) -> Pair:
+        epoch, index = draw
+        # The order of an epoch is seeded with two numbers, its samples with three: never the same.
+        seeds = np.random.default_rng([self.seed, epoch, index]).integers(2**31, size=2).tolist()
+        return self.make(self.augment(self.source[index], seeds[0]), seeds[1])
+
+
+@dataclass(eq=False, repr=False)
+class EvaluationPairs(Dataset[Pair]):
+    """The first ``limit`` images with fixed degradations, each with its ``scene``.
+
+    With a ``side``, only the ``side`` x ``side`` pixels around the centre.
+    """
+
+    source: Source
+    make: PairMaker
+    limit: int | None = None
+    side: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.source) if self.limit is None else min(self.limit, len(self.source))
+
+    def __getitem__(self, index: int) -> Pair:
+        pair = self.make(self.source[index], EVALUATION_SEED + index)
+        pair["scene"] = self.source.scene(index)
+        if self.side is not None:
+            pair |= {kind: centre(pair[kind], self.side) for kind in ("degraded", "clean")}
+        return pair
+
+
+class TrainingOrder(Sampler[Draw]):
+    """An endless sequence of epochs, cut to the budget.
+
+    Position p of the sequence is image ``permutation(seed, epoch)[p % images]`` of
+    ``epoch = p // images``. A resumed run enters it at its own iteration, and several processes
+    share each iteration's positions: neither changes anything.
+
+    Iterations ``start`` to ``stop`` are delivered, of ``batch`` images in all processes together.
+    This process is ``rank`` of ``world``, which divides ``batch``.
+    """
+
+    def __init__(
+        self,
+        images: int,
+        seed: int,
+        batch: int,
+        start: int,
+        stop: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.images = images
+        self.seed = seed
+        self.batch = batch
+        self.iterations = range(start, stop)
+        self.share = range(rank * batch // world, (rank + 1) * batch // world)
+
+    def __len__(self) -> int:
+        """Of the whole run, as Lightning counts: a resumed one delivers what is left of it."""
+        return self.iterations.stop * len(self.share)
+
+    def __iter__(self) -> Iterator[Draw]:
+        epoch, order = -1, np.arange(0)
+        for position in (i * self.batch + place for i in self.iterations for place in self.share):
+            if position // self.images != epoch:
+                epoch = position // self.images
+                order = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+            yield epoch, int(order[position % self.images])
+
+
+def evaluation_order(images: int, rank: int, world: int) -> list[int]:
+    """Every ``world``-th image from ``rank`` on, in order.
+
+    The last processes may evaluate one of the first images, too, so that all take the same number
+    of steps; its score is counted once, by name.
+    """
+    return [place % images for place in range(rank, -(-images // world) * world, world)]
+
+
+def quiet_worker(_: int) -> None:
+    """Keep a data-loading process on its own core, and leave a scheduler's signals to training."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
 
 
 class RestorationData:
-    """Training crops by iteration, whole images for validation and test.
+    """Training crops by iteration, whole images for validation and test; free of lightning.
 
-    One pass over the training loader is the whole run: the budget is counted in iterations, and
-    the order of the images is this package's own
-    (:class:`~ir_lightning.data.order.TrainingOrder`). Free of lightning, so that its arguments are
-    judged before that is imported.
+    One pass over the training loader is the whole run.
 
     Args:
-        train, validation, test: sources of samples.
-        composition: degradation model for sources of clean scenes; None for real pairs; by data set
-            where samples are called ``<data set>/<name>``.
+        composition: degradation model for clean scenes, or one by data set; None for real pairs.
         input: ``degraded`` (restoration) or ``clean`` (reconstruction).
-        augment: crops and flips for training.
-        seed: the run's seed.
-        iterations: the budget.
         batch: crops per iteration, of all processes together.
         validation_images, test_images: how many images are scored; None means all.
         evaluation_side: they are cut to so many pixels around their centres; None: whole images.
         small_images: of training images below the crop: ``skip`` leaves them out, ``pad`` pads
             them by reflection, ``refuse`` says that the preflight has seen none.
-        store: ``auto``, ``off`` or a folder: whether decoded images are read from a store.
-        stores: the folder of stores that ``auto`` looks into. The samples are the same either way.
+        store, stores: as for :func:`~ir_lightning.data.cache.store.from_store`.
         workers: data-loading processes. The samples do not depend on their number.
-
-    Raises:
-        UsageError: a number or a choice is none of those that are possible.
     """
 
     def __init__(
@@ -73,37 +164,31 @@ class RestorationData:
         check_whole("test_images", test_images, 1, optional=True)
         check_whole("evaluation_side", evaluation_side, WINDOW, optional=True)
         check_choice("small_images", small_images, ("refuse", "pad", "skip"))
-        train, validation, test = (
-            from_store(source, store, stores, key)
-            for key, source in (("train", train), ("validation", validation), ("test", test))
-        )
+        train = from_store(train, store, stores, "train")
+        validation = from_store(validation, store, stores, "validation")
+        test = from_store(test, store, stores, "test")
         if small_images == "skip":
             train = large_enough(train, augment.crop)
         make = PairMaker(composition, input)
         self.training_pairs = TrainingPairs(train, make, augment, seed)
-        self.validation_pairs = EvaluationPairs(
-            validation, make, validation_images, evaluation_side
-        )
-        self.test_pairs = EvaluationPairs(test, make, test_images, evaluation_side)
+        side = evaluation_side
+        self.validation_pairs = EvaluationPairs(validation, make, validation_images, side)
+        self.test_pairs = EvaluationPairs(test, make, test_images, side)
         self.start = 0  # a resumed run sets the iteration that it continues from
 
     def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         """The share of process ``rank`` of ``world`` in what is left of the budget."""
-        images = len(self.training_pairs.source)
-        order = TrainingOrder(
-            images, self.seed, self.batch, self.start, self.iterations, rank, world
-        )
+        run = (self.seed, self.batch, self.start, self.iterations)
+        order = TrainingOrder(len(self.training_pairs.source), *run, rank, world)
         return self._loader(self.training_pairs, order, self.batch // world)
 
     def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
-        """The share of process ``rank`` of ``world`` in the validation images."""
-        order = EvaluationOrder(len(self.validation_pairs), rank, world)
-        return self._loader(self.validation_pairs, order, batch_size=1)
+        pairs = self.validation_pairs
+        return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
 
     def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
-        """The share of process ``rank`` of ``world`` in the test images."""
-        order = EvaluationOrder(len(self.test_pairs), rank, world)
-        return self._loader(self.test_pairs, order, batch_size=1)
+        pairs = self.test_pairs
+        return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
 
     def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
         return DataLoader(

@@ -8,28 +8,21 @@ import torch
 from torch import Tensor
 
 from ir_lightning.arguments import check_choice
-from ir_lightning.data.samples import Depth, Image, Sample
+from ir_lightning.data.samples import Image, Sample
 
-Composition = Callable[..., Tensor]
-"""``composition(clean, depth, seed=...)``: (B, 3, H, W) in [0, 1] to the same."""
+Composition = Callable[..., Tensor]  # (clean, depth, seed=...): (B, 3, H, W) in [0, 1] to the same
 
-Compositions = Composition | Mapping[str, Composition | None] | None
-"""None for real pairs; one by data set where samples are called ``<data set>/<name>``."""
+Compositions = Composition | Mapping[str, Composition | None] | None  # or one by data set
 
 Pair = dict[str, Any]
-"""``name``: str; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255.
-``scene``: str, of images that are scored; what images of one scene have in common."""
+"""``name``; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255; ``scene``."""
 
 
 class PairMaker:
     """Makes the pair that a network sees out of a sample.
 
-    Args:
-        composition: degrades samples that are only clean.
-        input: what the network is given: ``degraded`` (restoration) or ``clean`` (reconstruction).
-
     Raises:
-        UsageError: ``input`` is neither.
+        UsageError: ``input`` is neither ``degraded`` (restoration) nor ``clean`` (reconstruction).
     """
 
     def __init__(self, composition: Compositions, input: str) -> None:
@@ -38,22 +31,19 @@ class PairMaker:
 
     def __call__(self, sample: Sample, seed: int) -> Pair:
         clean = to_tensor(sample.clean)
-        if self.input == "clean":
-            degraded = clean
-        elif sample.degraded is not None:
-            degraded = to_tensor(sample.degraded)
-        else:
-            degraded = self._degrade(sample.name, clean, sample.depth, seed)
+        degraded = clean if self.input == "clean" else self._degraded(sample, clean, seed)
         return {"name": sample.name, "degraded": degraded, "clean": clean}
 
-    def _degrade(self, name: str, clean: Tensor, depth: Depth | None, seed: int) -> Tensor:
+    def _degraded(self, sample: Sample, clean: Tensor, seed: int) -> Tensor:
+        if sample.degraded is not None:
+            return to_tensor(sample.degraded)
         composition = self.composition
         if isinstance(composition, Mapping):
-            composition = composition.get(name.partition("/")[0])
+            composition = composition.get(sample.name.partition("/")[0])
         if composition is None:
             raise ValueError("A source of clean images needs a composition model to degrade them.")
-        distance = None if depth is None else torch.tensor(depth)[None, None]
-        degraded = composition(clean[None], distance, seed=seed)[0]
+        depth = None if sample.depth is None else torch.tensor(sample.depth)[None, None]
+        degraded = composition(clean[None], depth, seed=seed)[0]
         # Stored in 8 bits, as a photograph of the degraded scene would be.
         return degraded.mul(255).round().div(255)
 
@@ -67,8 +57,7 @@ def to_tensor(image: Image) -> Tensor:
 
 def to_pixels(image: Tensor) -> Image:
     """(3, H, W) in about [0, 1] to (H, W, 3) uint8, rounded as the scoring protocols round."""
-    levels = image.clamp(0, 1).mul(255).round().byte()
-    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+    return np.asarray(image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu())
 
 
 def centre(image: Tensor, side: int) -> Tensor:

@@ -1,119 +1,105 @@
-"""Pairs of degraded and clean images that lie on disk."""
+"""Pairs of degraded and clean images on disk: which files belong together, and what is in them."""
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ir_lightning.data.image_files import image_size, read_image
-from ir_lightning.data.layout import images_in
-from ir_lightning.data.names import PairFiles, by_stem, compiled, pair_up
+from ir_lightning.data.image_files import image_size, images_in, read_image
 from ir_lightning.data.samples import Image, Sample
-from ir_lightning.errors import DataError, UsageError
+from ir_lightning.errors import DataError, UnpairedError, UsageError
 
 
-class FilePairs:
-    """Degraded and clean images in files of their own.
+@dataclass(frozen=True)
+class PairFiles:
+    """The degraded and the clean file of a pair, or the one that holds both (or a clean image)."""
 
-    Files are opened by :meth:`check` and by indexing only.
+    name: str
+    files: tuple[Path, ...]
+    scene: str
 
-    Args:
-        pairs: in order.
-        border: pixels by which the clean image may exceed the degraded one on every side; it is
-            then cropped (SOTS-indoor: 10). Nothing is ever resized.
-    """
 
-    def __init__(self, pairs: Sequence[PairFiles], border: int = 0) -> None:
+class FileSource:
+    """Samples read from files of their own, which are opened by indexing and :meth:`check` only."""
+
+    def __init__(self, pairs: Sequence[PairFiles]) -> None:
         self.pairs = pairs
-        self.border = border
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> Sample:
-        """Read one pair.
-
-        Raises:
-            DataError: a file is broken, or the two sizes differ.
-        """
-        degraded, clean = (read_image(file) for file in self.files(index))
-        if problem := self._difference(index, degraded.shape[:2], clean.shape[:2]):
-            raise DataError(problem)
-        return Sample(self.name(index), self._cropped(clean, degraded.shape), degraded)
-
     def name(self, index: int) -> str:
-        """Of the pair, unique in the source."""
         return self.pairs[index].name
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of the degraded image, from its header."""
-        return image_size(self.pairs[index].degraded)
+        return image_size(self.pairs[index].files[0])
 
     def scene(self, index: int) -> str:
-        """All degraded versions of one clean image are one scene."""
         return self.pairs[index].scene
 
     def files(self, index: int) -> list[Path]:
-        """The degraded and the clean file."""
-        return [self.pairs[index].degraded, self.pairs[index].clean]
+        return list(self.pairs[index].files)
 
     def check(self) -> None:
-        """Compare the sizes in all headers.
+        """Raise UsageError about the first file whose header is unreadable or does not fit."""
+        problems = []
+        for index in range(len(self)):
+            try:
+                self._fit(self.files(index), [image_size(file) for file in self.files(index)])
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            more = f" ({len(problems) - 1} more such files)" if len(problems) > 1 else ""
+            raise UsageError(problems[0] + more)
 
-        Raises:
-            UsageError: names the first file that is unreadable or differs from its partner.
-        """
-        refuse_problems([self._problem(index) for index in range(len(self))])
+    def _read(self, index: int) -> list[Image]:
+        images = [read_image(file) for file in self.files(index)]
+        self._fit(self.files(index), [image.shape for image in images])
+        return images
 
-    def _problem(self, index: int) -> str | None:
-        try:
-            degraded, clean = (image_size(file) for file in self.files(index))
-        except DataError as error:
-            return str(error)
-        return self._difference(index, degraded, clean)
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        """Raise DataError where files of these sizes make no pair."""
 
-    def _difference(
-        self, index: int, degraded: tuple[int, ...], clean: tuple[int, ...]
-    ) -> str | None:
-        within = tuple(side - 2 * self.border for side in clean)
-        if degraded in (clean, within):
-            return None
-        files = self.files(index)
-        return (
-            f"{files[0]} is {degraded[1]} x {degraded[0]} pixels, but its clean image "
-            f"{files[1]} is {clean[1]} x {clean[0]}; cut both to the same size."
-        )
 
-    def _cropped(self, clean: Image, shape: tuple[int, ...]) -> Image:
-        if clean.shape == shape:
-            return clean
-        inside = slice(self.border, -self.border)
-        return np.ascontiguousarray(clean[inside, inside])
+class FilePairs(FileSource):
+    """Degraded and clean images in files of their own.
+
+    The clean image may exceed the degraded one by ``border`` pixels on every side; it is then
+    cropped (SOTS-indoor: 10). Nothing is ever resized.
+    """
+
+    def __init__(self, pairs: Sequence[PairFiles], border: int = 0) -> None:
+        super().__init__(pairs)
+        self.border = border
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one pair; raises DataError where a file is broken or the two sizes differ."""
+        degraded, clean = self._read(index)
+        if clean.shape != degraded.shape:
+            inside = slice(self.border, -self.border)
+            clean = np.ascontiguousarray(clean[inside, inside])
+        return Sample(self.name(index), clean, degraded)
+
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        degraded, clean = (size[:2] for size in sizes)
+        if degraded not in (clean, tuple(side - 2 * self.border for side in clean)):
+            ours = f"{files[0]} is {degraded[1]} x {degraded[0]} pixels"
+            theirs = f"its clean image {files[1]} is {clean[1]} x {clean[0]}"
+            raise DataError(f"{ours}, but {theirs}; cut both to the same size.")
 
 
 class PairedFolders(FilePairs):
     """Degraded and clean images in two folders, paired by name.
 
-    A rule finds the clean file's stem (its name without extension) in the degraded file's stem:
+    A pair is called by its degraded file's stem (the name without extension); its scene is the
+    clean file's stem, which a rule finds in it:
 
-    ====== =========================================================== ====================
-    rule   clean stem                                                  example
-    ====== =========================================================== ====================
-    stem   the same                                                    a.jpg -> a.png
-    prefix up to the first ``_``; many degraded images may share it    1_3_0.9.png -> 1.png
-    regex  the one group of ``pattern``, searched in the degraded stem ``^(.+)_rain``
-    ====== =========================================================== ====================
-
-    A pair is called by its degraded file's stem; its scene is the clean file's stem.
-
-    Args:
-        degraded: folder of the degraded images.
-        clean: folder of the clean images.
-        rule: ``stem``, ``prefix`` or ``regex``.
-        pattern: the regular expression of the rule ``regex``, with exactly one group.
-        border: as for :class:`FilePairs`.
+    - ``stem``: the same (a.jpg, a.png);
+    - ``prefix``: up to the first ``_``; many degraded images may share it (1_3_0.9.png, 1.png);
+    - ``regex``: the one group of ``pattern``, searched in the degraded stem (``^(.+)_rain``).
 
     Raises:
         UsageError: a folder is missing or empty, a name is ambiguous, or an image has no partner.
@@ -127,116 +113,119 @@ class PairedFolders(FilePairs):
         pattern: str | None = None,
         border: int = 0,
     ) -> None:
-        expression = compiled(rule, pattern)
-
-        def clean_stem(stem: str) -> str | None:
-            found = expression.search(stem)
-            return found[1] if found else None
-
-        pairs = pair_up(by_stem(images_in(degraded)), by_stem(images_in(clean)), clean_stem, rule)
-        super().__init__(pairs, border)
+        expression = _compiled(rule, pattern)
+        files = by_stem(images_in(degraded)), by_stem(images_in(clean))
+        found = {stem: expression.search(stem) for stem in files[0]}
+        stems = {stem: match[1] for stem, match in found.items() if match}
+        super().__init__(pair_up(*files, stems.get, rule), border)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A file that holds a pair side by side, and what the pair is called."""
-
-    name: str
-    file: Path
-    scene: str
-
-
-class SideBySidePairs:
+class SideBySidePairs(FileSource):
     """Pairs stored as one picture: two halves of equal width, one clean, one degraded.
 
-    Args:
-        pictures: in order.
-        left: which half is on the left, ``clean`` (Rain800) or ``degraded`` (Rain1200).
-
     Raises:
-        UsageError: ``left`` is neither.
+        UsageError: ``left``, the half on the left, is neither ``clean`` nor ``degraded``.
     """
 
-    def __init__(self, pictures: Sequence[Picture], left: str) -> None:
+    def __init__(self, pictures: Sequence[PairFiles], left: str) -> None:
         if left not in {"clean", "degraded"}:
             raise UsageError(f"left={left}: say which half is on the left, clean or degraded.")
-        self.pictures = pictures
+        super().__init__(pictures)
         self.left = left
 
-    def __len__(self) -> int:
-        return len(self.pictures)
-
     def __getitem__(self, index: int) -> Sample:
-        """Read one picture and cut it in two.
-
-        Raises:
-            DataError: the file is broken or its width is odd.
-        """
-        picture = read_image(self.pictures[index].file)
-        if problem := self._odd(index, picture.shape[1]):
-            raise DataError(problem)
+        """Cut one picture in two; raises DataError where it is broken or its width is odd."""
+        (picture,) = self._read(index)
         halves = [np.ascontiguousarray(half) for half in np.split(picture, 2, axis=1)]
         clean, degraded = halves if self.left == "clean" else reversed(halves)
         return Sample(self.name(index), clean, degraded)
 
-    def name(self, index: int) -> str:
-        """Of the pair, unique in the source."""
-        return self.pictures[index].name
-
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of one half, from the file's header."""
-        height, width = image_size(self.pictures[index].file)
+        height, width = super().size(index)
         return height, width // 2
 
-    def scene(self, index: int) -> str:
-        """What the pictures of one clean image share, as far as the names tell."""
-        return self.pictures[index].scene
-
-    def files(self, index: int) -> list[Path]:
-        """The one file."""
-        return [self.pictures[index].file]
-
-    def check(self) -> None:
-        """Read all headers.
-
-        Raises:
-            UsageError: names the first file that is unreadable or of odd width.
-        """
-        refuse_problems([self._problem(index) for index in range(len(self))])
-
-    def _problem(self, index: int) -> str | None:
-        file = self.pictures[index].file
-        try:
-            return self._odd(index, image_size(file)[1])
-        except DataError as error:
-            return str(error)
-
-    def _odd(self, index: int, width: int) -> str | None:
-        if width % 2 == 0:
-            return None
-        file = self.pictures[index].file
-        return f"{file}: {width} pixels wide cannot be two halves of equal width."
+    def _fit(self, files: Sequence[Path], sizes: Sequence[tuple[int, ...]]) -> None:
+        width = sizes[0][1]
+        if width % 2:
+            raise DataError(f"{files[0]}: {width} pixels wide cannot be two halves of equal width.")
 
 
 class SideBySideFolder(SideBySidePairs):
     """All pictures of a folder as pairs of halves; each is a scene of its own.
-
-    Args:
-        root: folder of the pictures.
-        left: as for :class:`SideBySidePairs`.
 
     Raises:
         UsageError: the folder is missing or empty, or a name is ambiguous.
     """
 
     def __init__(self, root: str | os.PathLike[str], left: str) -> None:
-        files = by_stem(images_in(root))
-        super().__init__([Picture(stem, file, stem) for stem, file in files.items()], left)
+        super().__init__(pictures_in(root), left)
 
 
-def refuse_problems(problems: Iterable[str | None]) -> None:
-    """Raise UsageError about the first problem, and count the others."""
-    found = [problem for problem in problems if problem]
-    if found:
-        more = f" ({len(found) - 1} more such files)" if len(found) > 1 else ""
-        raise UsageError(found[0] + more)
+def pictures_in(root: str | os.PathLike[str]) -> list[PairFiles]:
+    """The images of a folder, one file and one scene each."""
+    return [PairFiles(stem, (file,), stem) for stem, file in by_stem(images_in(root)).items()]
+
+
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names without extension; raises UsageError where two have the same."""
+    known: dict[str, Path] = {}
+    for file in files:
+        other = known.setdefault(file.stem, file)
+        if other is not file:
+            name = file.name if other.parent == file.parent else str(file)
+            raise UsageError(
+                f"{other} and {name} differ only in their extension; keep one of them."
+            )
+    return known
+
+
+def pair_up(
+    degraded: Mapping[str, Path],
+    clean: Mapping[str, Path],
+    clean_key: Callable[[str], str | None],
+    rule: str,
+    spare_clean: bool = False,
+) -> list[PairFiles]:
+    """Find each degraded file's clean one, by name: ``clean_key`` gives it, or None.
+
+    With ``spare_clean``, a clean file may be without a degraded one.
+
+    Raises:
+        UnpairedError: names and counts the files without a partner, and the ``rule``.
+    """
+    partner = {stem: key for stem in degraded if (key := clean_key(stem)) in clean}
+    used = set(partner.values())
+    lonely = [file for stem, file in degraded.items() if stem not in partner]
+    unused = [] if spare_clean else [file for stem, file in clean.items() if stem not in used]
+    folders = [next(iter(files.values())).parent for files in (clean, degraded)]
+    refuse_unpaired(lonely, folders[0], f"clean image by the rule '{rule}'", lonely + unused)
+    refuse_unpaired(unused, folders[1], f"degraded image by the rule '{rule}'", unused)
+    return [PairFiles(s, (degraded[s], clean[key]), key) for s, key in partner.items() if key]
+
+
+def refuse_unpaired(
+    files: Sequence[Path], partners: Path, what: str, unpaired: Sequence[Path]
+) -> None:
+    """Raise UnpairedError about ``files``, if there are any."""
+    if files:
+        names = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
+        advice = "choose another rule, or complete or thin out the folders."
+        sentence = f"{len(files)} unpaired: {names} has no {what} in {partners}; {advice}"
+        raise UnpairedError(sentence, unpaired)
+
+
+def _compiled(rule: str, pattern: str | None) -> re.Pattern[str]:
+    """The expression whose one group, found in a degraded stem, is the clean stem."""
+    patterns = {"stem": r"^(.+)$", "prefix": r"^([^_]+)", "regex": pattern}
+    if rule not in patterns:
+        raise UsageError(f"rule={rule}: unknown pairing rule; choose {', '.join(patterns)}.")
+    if (pattern is not None) != (rule == "regex"):
+        raise UsageError(f"rule={rule}, pattern={pattern}: regex, and only regex, has a pattern.")
+    try:
+        compiled = re.compile(patterns[rule] or "")
+    except re.error as error:
+        raise UsageError(f"pattern={pattern}: no valid regular expression ({error}).") from None
+    if compiled.groups != 1:
+        wanted = "exactly one must enclose the clean stem (other parentheses are written '(?:...)')"
+        raise UsageError(f"pattern={pattern}: {compiled.groups} groups; {wanted}.")
+    return compiled

@@ -1,7 +1,4 @@
-"""What every collection of images looks like, wherever its images come from.
-
-A source is free of torch: finding, pairing and checking files costs no second of start-up.
-"""
+"""What every collection of images looks like: free of torch, so that a look at one costs little."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +7,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-"""(H, W, 3), RGB, 0..255."""
-
-Depth = NDArray[np.float32]
-"""(H, W), relative distance from the camera: 0 = nearest, 1 = farthest point of the scene."""
+Image = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
+Depth = NDArray[np.float32]  # (H, W), relative distance: 0 = nearest, 1 = farthest point
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One scene: the clean image and, where the source knows them, its degraded twin and depth.
-
-    A source of clean scenes leaves ``degraded`` empty: a composition model makes it.
-    """
+    """The clean image of a scene and, where the source knows them, its degraded twin and depth."""
 
     name: str
     clean: Image
@@ -39,15 +30,12 @@ class Source(Protocol):
 
     def name(self, index: int) -> str:
         """A name that is unique in the source, without reading the image."""
-        ...
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width), without decoding the image."""
-        ...
 
     def scene(self, index: int) -> str:
         """What must not stand on both sides of a split: images of one scene share this key."""
-        ...
 
 
 @runtime_checkable
@@ -56,16 +44,9 @@ class Checked(Protocol):
 
     def check(self) -> None:
         """Read every header; raises UsageError that names the first bad file and counts them."""
-        ...
-
-
-@runtime_checkable
-class OnDisk(Protocol):
-    """A source that can say which files a sample is read from."""
-
-    def files(self, index: int) -> list[Path]: ...
 
 
 def files_of(source: Source, index: int) -> list[Path]:
-    """The files that a sample is read from; none if the source does not say."""
-    return source.files(index) if isinstance(source, OnDisk) else []
+    """The files that a sample is read from; none if the source has no ``files(index)``."""
+    files: list[Path] = source.files(index) if hasattr(source, "files") else []
+    return files

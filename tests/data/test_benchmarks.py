@@ -14,13 +14,19 @@ from omegaconf import OmegaConf
 from scipy.io import loadmat, savemat
 
 from ir_lightning.build import build
-from ir_lightning.data.benchmarks.outdoorrain import OutdoorRain
-from ir_lightning.data.benchmarks.rain100 import Rain100
-from ir_lightning.data.benchmarks.rain800 import Rain800
-from ir_lightning.data.benchmarks.rain1200 import Rain1200, Rain1200Test
-from ir_lightning.data.benchmarks.raincityscapes import RainCityscapes
-from ir_lightning.data.benchmarks.reside import ITS, ResideIn, SOTSIndoor, SOTSOutdoor
 from ir_lightning.data.benchmarks.sidd import SIDDBlocks, SIDDPhotographs
+from ir_lightning.data.benchmarks.weather import (
+    ITS,
+    OutdoorRain,
+    Rain100,
+    Rain800,
+    Rain1200,
+    Rain1200Test,
+    RainCityscapes,
+    ResideIn,
+    SOTSIndoor,
+    SOTSOutdoor,
+)
 from ir_lightning.data.samples import Checked, Source, files_of
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 from tests.conftest import Compose

@@ -6,14 +6,18 @@ import torch
 from skimage.filters import gaussian
 from torch import Tensor
 
-from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.haze import Haze
-from ir_lightning.data.degradations.heavy_rain import HeavyRain
-from ir_lightning.data.degradations.noise import Noise
-from ir_lightning.data.degradations.rain import Rain
-from ir_lightning.data.degradations.rain_density import HEAVY, LIGHT, MEDIUM, RainDensity
-from ir_lightning.data.degradations.rain_haze import RainHaze
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.data.degradations.degradation import Degradation, Scene
+from ir_lightning.data.degradations.models import (
+    HEAVY,
+    LIGHT,
+    MEDIUM,
+    Haze,
+    HeavyRain,
+    Noise,
+    Rain,
+    RainDensity,
+    RainHaze,
+)
 from ir_lightning.data.degradations.streaks import Streaks
 from tests.helpers.scenes import photograph, slope
 

@@ -11,12 +11,14 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from ir_lightning.data.degradations.degradation import Degradation
-from ir_lightning.data.degradations.haze import Haze
-from ir_lightning.data.degradations.heavy_rain import HeavyRain
-from ir_lightning.data.degradations.noise import Noise
-from ir_lightning.data.degradations.rain import Rain
-from ir_lightning.data.degradations.rain_density import RainDensity
-from ir_lightning.data.degradations.rain_haze import RainHaze
+from ir_lightning.data.degradations.models import (
+    Haze,
+    HeavyRain,
+    Noise,
+    Rain,
+    RainDensity,
+    RainHaze,
+)
 from ir_lightning.data.degradations.streaks import Streaks
 from ir_lightning.errors import UsageError
 from tests.helpers.scenes import photograph, slope

@@ -14,8 +14,7 @@ from ir_lightning.data.image_files import write_image
 from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
 from ir_lightning.data.samples import Checked, Source
 from ir_lightning.data.synthetic.depth import ground_plane
-from ir_lightning.data.synthetic.folder import Folder, scenes
-from ir_lightning.data.synthetic.photographs import Photographs
+from ir_lightning.data.synthetic.photographs import Folder, Photographs, scenes
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.run import run

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from ir_lightning.data.augment import PairedAugment
-from ir_lightning.data.module import RestorationData
-from ir_lightning.data.order import TrainingOrder
+from ir_lightning.data.module import RestorationData, TrainingOrder
 from ir_lightning.data.samples import Sample
 
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning.data.degradations.rain import Rain
+from ir_lightning.data.degradations.models import Rain
 from ir_lightning.launch.config import load_config
 from ir_lightning.networks.generators.unet import UNet
 from ir_lightning.runs.identity import directory_of, evaluation_hash, name_of, training_hash
@@ -188,7 +188,7 @@ def test_a_new_argument_with_its_default_is_the_same_run(
     before = composed()
     known = training_hash(before), evaluation_hash(before)
     monkeypatch.setattr("ir_lightning.networks.generators.unet.UNet", Moved)
-    monkeypatch.setattr("ir_lightning.data.degradations.rain.Rain", MovedRain)
+    monkeypatch.setattr("ir_lightning.data.degradations.models.Rain", MovedRain)
     assert (training_hash(before), evaluation_hash(before)) == known
     new = composed("+generator.gain=1", "+dataset.composition.wind=0.0")
     assert (training_hash(new), evaluation_hash(new)) == known

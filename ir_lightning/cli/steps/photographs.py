@@ -16,8 +16,8 @@ from scipy.ndimage import uniform_filter
 from ir_lightning.build import TRAININGS, build, refuse_untrusted
 from ir_lightning.cli.data_sources import compose_data
 from ir_lightning.cli.steps.zoom import choose, degraded_pixels, given
-from ir_lightning.data.dataset import EvaluationPairs
 from ir_lightning.data.image_files import list_images, read_image, write_image
+from ir_lightning.data.module import EvaluationPairs
 from ir_lightning.data.pair_maker import Pair, PairMaker, to_pixels
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError

@@ -10,16 +10,7 @@ import yaml
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A data set, in words.
-
-    Attributes:
-        title, task, composition: what it is; composition is the model by which it was degraded.
-        paper, source: who published it, and where it is downloaded.
-        licence, size: as the authors state them.
-        pairs: published number of pairs, ``training`` and ``test``; None where unknown.
-        tree: the files below its root.
-        notes: what to know before using it.
-    """
+    """A data set, in words: what it is, who published it, what to know before using it."""
 
     title: str
     task: str
@@ -28,8 +19,8 @@ class CatalogueEntry:
     source: str
     licence: str
     size: str
-    pairs: dict[str, int | None]
-    tree: str
+    pairs: dict[str, int | None]  # published, of training and test; None where unknown
+    tree: str  # the files below its root
     notes: str
 
 

@@ -1,12 +1,5 @@
-"""Images that occur more than once, inside the training set, inside the test set, or in both.
+"""Images that occur more than once, inside the training set, inside the test set, or in both."""
 
-A perceptual hash of 64 bits sorts out nearly all pairs of different images; the thumbnails that it
-was made of confirm the rest. Measured on the clean halves of Rain800: pairs of one photograph
-correlate above 0.99 with at most 10 bits between them, pairs of different ones stay below 0.96 with
-at least 20 bits. A crop, a rotation or a mirror image is not recognised.
-"""
-
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,19 +23,13 @@ BLOCK = 256  # rows of the distance matrix, and thousands of thumbnails, held at
 class PerceptualHash:
     """How an image looks from far away.
 
-    Attributes:
-        bits: which low frequencies of the thumbnail exceed their median, as 64 bits.
-        thumbnail: (32 * 32,) grey values, zero mean, length 1 (0 for an image of one grey).
+    On the clean halves of Rain800, pairs of one photograph correlate above 0.99 with at most 10
+    bits between them, pairs of different ones stay below 0.96 with at least 20 bits. A crop, a
+    rotation or a mirror image is not recognised.
     """
 
-    bits: int
-    thumbnail: NDArray[np.float32]
-
-
-def digest(image: Image) -> str:
-    """The same for images with the same pixels, whatever their files are."""
-    shape = ",".join(map(str, image.shape)).encode()
-    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).hexdigest()
+    bits: int  # which low frequencies of the thumbnail exceed their median, 64 of them
+    thumbnail: NDArray[np.float32]  # (32 * 32,) grey values, zero mean, length 1 (or 0)
 
 
 def perceptual_hash(image: Image) -> PerceptualHash:
@@ -51,11 +38,9 @@ def perceptual_hash(image: Image) -> PerceptualHash:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     frequencies = cv2.dct(grey)[:8, :8].ravel()
     frequencies[0] = np.median(frequencies[1:])  # brightness says nothing
-    packed = np.packbits(frequencies > frequencies[0])
+    bits = int.from_bytes(np.packbits(frequencies > frequencies[0]).tobytes(), "big")
     values = grey.ravel() - grey.mean()
-    return PerceptualHash(
-        int.from_bytes(packed.tobytes(), "big"), values / max(np.linalg.norm(values), 1e-6)
-    )
+    return PerceptualHash(bits, values / max(np.linalg.norm(values), 1e-6))
 
 
 def near(looks: Sequence[PerceptualHash]) -> Iterator[tuple[int, int]]:
@@ -77,33 +62,21 @@ def near(looks: Sequence[PerceptualHash]) -> Iterator[tuple[int, int]]:
 
 def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """``range(count)`` in groups that the pairs tie together, in order of their first items."""
-    parent = list(range(count))
-
-    def root(item: int) -> int:
-        while parent[item] != item:
-            parent[item] = item = parent[parent[item]]
-        return item
-
+    group_of = [[item] for item in range(count)]
     for first, second in pairs:
-        low, high = sorted((root(first), root(second)))
-        parent[high] = low
-    groups: dict[int, list[int]] = {}
-    for item in range(count):
-        groups.setdefault(root(item), []).append(item)
-    return list(groups.values())
+        if group_of[first] is not group_of[second]:
+            small, large = sorted((group_of[first], group_of[second]), key=len)
+            large += small
+            for item in small:
+                group_of[item] = large
+    return sorted(map(sorted, {id(group): group for group in group_of}.values()))
 
 
 def first_of_identical(files: Sequence[Path]) -> list[Path]:
-    """For every file, the first one in the sequence with the same bytes: mostly itself.
-
-    Only files of the same size are read.
-
-    Raises:
-        DataError: a file cannot be read.
-    """
+    """For every file, the first with the same bytes; raises DataError where one is unreadable."""
     try:
         sizes = [file.stat().st_size for file in files]
-        alike = Counter(sizes)
+        alike = Counter(sizes)  # only files of the same size are read
         first: dict[object, Path] = {}
         return [
             first.setdefault((size, file_hash(file)), file) if alike[size] > 1 else file
@@ -115,15 +88,7 @@ def first_of_identical(files: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What is kept of a sample that was read.
-
-    Attributes:
-        split: ``train``, ``validation`` or ``test``.
-        name, scene: as the source gives them.
-        files: that it was read from.
-        degraded, clean: digests of the pixels.
-        perceptual_hash: of the clean image.
-    """
+    """What is kept of a sample that was read; ``degraded`` and ``clean`` are digests."""
 
     split: str
     name: str
@@ -150,86 +115,59 @@ class Member:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """What is the same.
-
-    Attributes:
-        where: ``training``, ``test`` or ``both``.
-        same: ``bytes`` of files; ``pixels`` of clean images; ``look``: pixels that differ
-            slightly, as after another compression.
-        members: at least two.
-    """
+    """What is the same (``bytes``, ``pixels``, ``look``) in ``training``, ``test`` or ``both``."""
 
     where: str
     same: str
     members: list[Member]
 
 
-def repeated_files(
-    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
-) -> list[DuplicateGroup]:
+def repeated_files(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
     """Files with the same bytes under different names.
 
-    Copies of one scene's clean image beside its several degraded ones are no finding: re-packaged
-    benchmarks store them so (RESIDE-IN has 500 ground-truth files of 50 images).
+    Copies of a clean image beside its several degraded ones are no finding: RESIDE-IN stores 500.
     """
     users: dict[str, dict[Path, Reading]] = defaultdict(dict)
     for reading in readings:
         for file in reading.files:
-            users[bytes_of[file]].setdefault(file, reading)
+            users[hashes[file]].setdefault(file, reading)
     groups = []
     for files in users.values():
-        readers = list(files.values())
-        if len(files) > 1 and not _one_scene_degraded_differently(readers):
-            members = [
-                Member(reading.split, reading.name, [str(file)]) for file, reading in files.items()
-            ]
-            groups.append(DuplicateGroup(_where(readers), "bytes", members))
+        scenes = {(each.side, each.scene) for each in files.values()}
+        versions = {each.degraded for each in files.values()}
+        if len(files) > 1 and (len(scenes) > 1 or len(versions) < len(files)):
+            groups.append(_group("bytes", [(each, [file]) for file, each in files.items()]))
     return groups
 
 
-def repeated_clean(
-    readings: Sequence[Reading], bytes_of: Mapping[Path, str]
-) -> list[DuplicateGroup]:
-    """Scenes that share a clean image, although the source takes them for different scenes.
-
-    Left out are pairs that :func:`repeated_files` tells of already.
-    """
+def repeated_clean(readings: Sequence[Reading], hashes: Mapping[Path, str]) -> list[DuplicateGroup]:
+    """Scenes that share a clean image, beyond what :func:`repeated_files` tells of already."""
     by_digest: dict[str, list[Reading]] = defaultdict(list)
     for reading in readings:
         by_digest[reading.clean].append(reading)
     distinct = list(by_digest.values())
-    alike = connected(len(distinct), near([same[0].perceptual_hash for same in distinct]))
-    groups = [[reading for index in group for reading in distinct[index]] for group in alike]
-    found = [
-        DuplicateGroup(
-            _where(readers),
-            "pixels" if len({each.clean for each in readers}) == 1 else "look",
-            [Member(each.split, each.name, [str(file) for file in each.files]) for each in readers],
-        )
-        for readers in groups
-        if _several(readers, bytes_of)
-    ]
+    groups = []
+    for alike in connected(len(distinct), near([same[0].perceptual_hash for same in distinct])):
+        readers = [reading for index in alike for reading in distinct[index]]
+        if _several(readers, hashes):
+            same = "pixels" if len(alike) == 1 else "look"
+            groups.append(_group(same, [(each, each.files) for each in readers]))
     order = {(reading.split, reading.name): place for place, reading in enumerate(readings)}
-    return sorted(found, key=lambda group: order[group.members[0].split, group.members[0].name])
+    return sorted(groups, key=lambda group: order[group.members[0].split, group.members[0].name])
 
 
-def _several(readers: Sequence[Reading], bytes_of: Mapping[Path, str]) -> bool:
+def _several(readers: Sequence[Reading], hashes: Mapping[Path, str]) -> bool:
     """Whether more is the same than the scenes' keys and the files' bytes explain."""
     explained: list[tuple[int, int]] = []
-    for keys in (
-        [(each.side, each.scene) for each in readers],
-        [tuple(bytes_of[file] for file in each.files) or each.name for each in readers],
-    ):
-        first: dict[object, int] = {}
-        explained += [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
+    first: dict[object, int] = {}
+    for i, each in enumerate(readers):
+        scene = ("scene", each.side, each.scene)
+        content = tuple(hashes[file] for file in each.files) or each.name
+        explained += [(first.setdefault(key, i), i) for key in (scene, content)]
     return len(connected(len(readers), explained)) > 1
 
 
-def _one_scene_degraded_differently(readers: Sequence[Reading]) -> bool:
-    scenes = {(each.side, each.scene) for each in readers}
-    return len(scenes) == 1 and len({each.degraded for each in readers}) == len(readers)
-
-
-def _where(readers: Iterable[Reading]) -> str:
-    sides = {each.side for each in readers}
-    return sides.pop() if len(sides) == 1 else "both"
+def _group(same: str, files_of: Sequence[tuple[Reading, list[Path]]]) -> DuplicateGroup:
+    sides = {each.side for each, _ in files_of}
+    members = [Member(each.split, each.name, list(map(str, files))) for each, files in files_of]
+    return DuplicateGroup(sides.pop() if len(sides) == 1 else "both", same, members)

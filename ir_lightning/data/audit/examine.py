@@ -1,37 +1,28 @@
 """Read every image of a data set as training would, and say what is wrong with it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ir_lightning.data.audit.duplicates import (
-    DuplicateGroup,
-    Reading,
-    digest,
-    perceptual_hash,
-    repeated_clean,
-    repeated_files,
-)
+from ir_lightning.data.audit import duplicates
+from ir_lightning.data.audit.duplicates import DuplicateGroup, Reading
+from ir_lightning.data.cache.store import digest
 from ir_lightning.data.image_files import FORMATS, image_size, read_image
 from ir_lightning.data.samples import Source, files_of
 from ir_lightning.errors import DataError, UnpairedError
 from ir_lightning.files import file_hash
 
 SCHEMA = 1
-KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")
-"""Of broken data. ``unreadable``: no header; ``truncated``: a header, but not all the pixels;
-``size``: readable files that do not make a pair; ``refused``: the reader's own complaint."""
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""``watch(items, count)``: passes items on, and shows how far they are."""
+KINDS = ("unpaired", "unreadable", "truncated", "size", "refused")  # the last by the reader
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, count): passes the items on
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Something that training would stumble over."""
+    """Something that training would stumble over, of one of the :data:`KINDS`."""
 
     kind: str
     split: str
@@ -43,28 +34,23 @@ class Broken:
 class Report:
     """What :func:`examine` found.
 
-    Attributes:
-        found: pairs of ``training`` (with the part held out for validation) and ``test``; None
-            where the reader refused.
-        published: the same as the benchmark's authors or the paper give it; None if unknown.
-        held_out: pairs of ``training`` that are held out for validation.
-        broken: what stops training.
-        files: groups of byte-identical files.
-        clean: groups of scenes that share a clean image, beyond what byte-identical pairs say.
+    Numbers of pairs are those of ``training`` (with those held out for validation) and ``test``;
+    None where they are unknown. ``files`` are byte-identical, ``clean`` are scenes that share a
+    clean image beyond that.
     """
 
     found: dict[str, int | None]
     published: dict[str, int | None]
     held_out: int | None
     broken: list[Broken]
-    files: list[DuplicateGroup] = field(default_factory=list)
-    clean: list[DuplicateGroup] = field(default_factory=list)
+    files: list[DuplicateGroup]
+    clean: list[DuplicateGroup]
 
     @property
     def different(self) -> list[str]:
-        """The splits whose number of pairs is known, published, and not the published one."""
-        known = [side for side, count in self.found.items() if count is not None]
-        return [side for side in known if self.published[side] not in (None, self.found[side])]
+        """The splits whose number of pairs is known and not the published one."""
+        published = self.published
+        return [k for k, n in self.found.items() if n is not None and published[k] not in (None, n)]
 
     @property
     def status(self) -> str:
@@ -75,14 +61,11 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, in plain values."""
-        counts = {
-            side: {"found": self.found[side], "published": self.published[side]}
-            for side in self.found
-        }
+        published = self.published
         return {
             "schema": SCHEMA,
             "status": self.status,
-            "counts": counts,
+            "counts": {k: {"found": n, "published": published[k]} for k, n in self.found.items()},
             "held_out_for_validation": self.held_out,
             "broken": [asdict(each) for each in self.broken],
             "byte_identical_files": [asdict(group) for group in self.files],
@@ -95,25 +78,19 @@ def examine(
     published: Mapping[str, int | None],
     watch: Watch = lambda items, _: items,
 ) -> Report:
-    """Decode and compare all images of ``train``, ``validation`` and ``test``.
-
-    Args:
-        splits: the sources by name, or the error with which a reader refused to be built.
-        published: pairs of ``training`` and ``test``, where known.
-        watch: shows the progress.
-    """
-    broken = list(_refusals(splits))
+    """Decode and compare all images of the splits: sources, or the errors of their readers."""
+    broken = [_refusal(name, e) for name, e in splits.items() if isinstance(e, Exception)]
     sources = {name: each for name, each in splits.items() if not isinstance(each, Exception)}
     jobs = [(name, index) for name, source in sources.items() for index in range(len(source))]
     readings: list[Reading] = []
-    # Threads suffice: decoding, resizing and hashing let go of Python's lock.
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(os.cpu_count())  # decoding and hashing let go of Python's lock
     try:
         results = pool.map(lambda job: _read(job[0], sources[job[0]], job[1]), jobs)
-        for reading, problems in watch(results, len(jobs)):
-            broken += problems
-            if reading is not None:
-                readings.append(reading)
+        for result in watch(results, len(jobs)):
+            if isinstance(result, Reading):
+                readings.append(result)
+            else:
+                broken += result
         paths = sorted({file for reading in readings for file in reading.files})
         bytes_of = dict(zip(paths, pool.map(file_hash, paths), strict=True))
     finally:
@@ -123,17 +100,15 @@ def examine(
         published={side: published.get(side) for side in ("training", "test")},
         held_out=_pairs(sources, "validation"),
         broken=list({(each.kind, each.message): each for each in broken}.values()),
-        files=repeated_files(readings, bytes_of),
-        clean=repeated_clean(readings, bytes_of),
+        files=duplicates.repeated_files(readings, bytes_of),
+        clean=duplicates.repeated_clean(readings, bytes_of),
     )
 
 
 def is_on_disk(splits: Mapping[str, Source | Exception]) -> bool:
     """Whether any split is read from files, or would be if it could be built."""
-    return any(
-        isinstance(each, Exception) or (len(each) > 0 and bool(files_of(each, 0)))
-        for each in splits.values()
-    )
+    sources = splits.values()
+    return any(isinstance(s, Exception) or (len(s) and files_of(s, 0)) for s in sources)
 
 
 def _pairs(sources: Mapping[str, Source], *names: str) -> int | None:
@@ -141,48 +116,35 @@ def _pairs(sources: Mapping[str, Source], *names: str) -> int | None:
     return sum(present) if len(present) == len(names) else None
 
 
-def _refusals(splits: Mapping[str, Source | Exception]) -> Iterator[Broken]:
-    """Training and validation refuse in the same words, and are told once."""
-    for name, refusal in splits.items():
-        if isinstance(refusal, UnpairedError):
-            yield Broken("unpaired", name, [str(file) for file in refusal.files], str(refusal))
-        elif isinstance(refusal, Exception):
-            yield Broken("refused", name, [], str(refusal))
+def _refusal(split: str, error: Exception) -> Broken:
+    if isinstance(error, UnpairedError):
+        return Broken("unpaired", split, [str(file) for file in error.files], str(error))
+    return Broken("refused", split, [], str(error))
 
 
-def _read(split: str, source: Source, index: int) -> tuple[Reading | None, list[Broken]]:
+def _read(split: str, source: Source, index: int) -> Reading | list[Broken]:
     files = files_of(source, index)
     try:
         sample = source[index]
     except DataError as error:
-        return None, list(_broken(split, files, error))
-    reading = Reading(
-        split=split,
-        name=source.name(index),
-        scene=source.scene(index),
-        files=files,
-        degraded=None if sample.degraded is None else digest(sample.degraded),
-        clean=digest(sample.clean),
-        perceptual_hash=perceptual_hash(sample.clean),
-    )
-    return reading, []
+        return _broken(split, files, error)
+    degraded = None if sample.degraded is None else digest(sample.degraded)
+    looks = (degraded, digest(sample.clean), duplicates.perceptual_hash(sample.clean))
+    return Reading(split, source.name(index), source.scene(index), files, *looks)
 
 
-def _broken(split: str, files: list[Path], error: DataError) -> Iterator[Broken]:
+def _broken(split: str, files: list[Path], error: DataError) -> list[Broken]:
     """Every broken file of a pair, or the pair itself when each file can be read."""
+    names = [str(file) for file in files]
     if any(file.suffix.lower() not in FORMATS for file in files) or not files:
-        yield Broken("unreadable", split, [str(file) for file in files], str(error))
-        return
-    problems = [problem for file in files if (problem := _broken_file(split, file))]
-    yield from problems or [Broken("size", split, [str(file) for file in files], str(error))]
-
-
-def _broken_file(split: str, file: Path) -> Broken | None:
-    kind = "unreadable"
-    try:
-        image_size(file)
-        kind = "truncated"
-        read_image(file)
-    except DataError as error:
-        return Broken(kind, split, [str(file)], str(error))
-    return None
+        return [Broken("unreadable", split, names, str(error))]
+    problems = []
+    for file in files:
+        kind = "unreadable"
+        try:
+            image_size(file)
+            kind = "truncated"
+            read_image(file)
+        except DataError as problem:
+            problems.append(Broken(kind, split, [str(file)], str(problem)))
+    return problems or [Broken("size", split, names, str(error))]

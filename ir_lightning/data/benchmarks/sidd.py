@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 
-from ir_lightning.data.image_files import list_images
-from ir_lightning.data.layout import find, subfolders
-from ir_lightning.data.names import PairFiles, refuse_unpaired
-from ir_lightning.data.pairs import FilePairs
+from ir_lightning.data.image_files import find, list_images, subfolders
+from ir_lightning.data.pairs import FilePairs, PairFiles, refuse_unpaired
 from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError
-
-Blocks = NDArray[np.uint8]
-"""(images, blocks of each, height, width, 3)."""
 
 
 class SIDDPhotographs(FilePairs):
@@ -24,9 +19,6 @@ class SIDDPhotographs(FilePairs):
 
     A folder is one scene instance, named instance_scene_phone_ISO_shutter_temperature_light; the
     same ten scenes were taken many times, so the second field is the scene.
-
-    Args:
-        root: folder of ``SIDD_Small_sRGB_Only``, or that folder itself.
 
     Raises:
         UsageError: no such tree, or a noisy or clean image without the other.
@@ -52,7 +44,7 @@ def _instance(folder: Path) -> list[PairFiles]:
     lonely = [files[stem] for stem, other in (noisy | clean).items() if other not in files]
     refuse_unpaired(lonely, folder, "partner (NOISY with GT)", lonely)
     return [
-        PairFiles(f"{folder.name}_{stem[-3:]}", files[stem], files[other], fields[1])
+        PairFiles(f"{folder.name}_{stem[-3:]}", (files[stem], files[other]), fields[1])
         for stem, other in noisy.items()
     ]
 
@@ -60,57 +52,44 @@ def _instance(folder: Path) -> list[PairFiles]:
 class SIDDBlocks:
     """The SIDD validation blocks: 1,280 pairs of 256 x 256 in two MATLAB files.
 
-    Each file has a key of its own, as the file is called. They are read when the first sample is
-    asked for, 250 MB each, and kept. Samples are called ``0001_01`` to ``0040_32``: image, block.
-
-    Args:
-        root: folder of ``ValidationNoisyBlocksSrgb.mat`` and ``ValidationGtBlocksSrgb.mat``.
+    ``Validation{Noisy,Gt}BlocksSrgb.mat`` are read with the first sample, 250 MB each, and kept.
+    Samples are called ``0001_01`` to ``0040_32``: image, block.
 
     Raises:
         UsageError: a file is missing, is no MATLAB file, or holds something else.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        names = [f"Validation{kind}BlocksSrgb.mat" for kind in ("Noisy", "Gt")]
+        roles = [[f"Validation{kind}BlocksSrgb.mat"] for kind in ("Noisy", "Gt")]
         levels = (".", "validation", "SIDD_Validation")
-        self.noisy, self.clean = find(root, "SIDD's validation", levels, *([n] for n in names))
+        self.noisy, self.clean = find(root, "SIDD's validation", levels, *roles)
         shapes = [_shape(file) for file in (self.noisy, self.clean)]
         if shapes[0] != shapes[1]:
-            raise UsageError(
-                f"{self.noisy} holds {shapes[0]} values, but {self.clean} holds {shapes[1]}; "
-                "download them anew."
-            )
+            both = f"{self.noisy} holds {shapes[0]} values, but {self.clean} holds {shapes[1]}"
+            raise UsageError(f"{both}; download them anew.")
         self.images, self.blocks, self.height, self.width = shapes[0][:4]
 
     def __len__(self) -> int:
         return self.images * self.blocks
 
     def __getitem__(self, index: int) -> Sample:
-        """Cut one pair out of the arrays.
-
-        Raises:
-            DataError: a file is damaged.
-        """
+        """Cut one pair out of the arrays; raises DataError where a file is damaged."""
         place = self._place(index)
         # Copies: whoever writes into a sample must not write into the next one.
         clean, noisy = (_blocks(file)[place].copy() for file in (self.clean, self.noisy))
         return Sample(self.name(index), clean, noisy)
 
     def name(self, index: int) -> str:
-        """``%04d_%02d``, counted from one, as published results are called."""
-        image, block = self._place(index)
+        image, block = self._place(index)  # published results count from one
         return f"{image + 1:04d}_{block + 1:02d}"
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of a block."""
         return self.height, self.width
 
     def scene(self, index: int) -> str:
-        """The image that the block was cut from."""
         return f"{self._place(index)[0] + 1:04d}"
 
     def files(self, index: int) -> list[Path]:
-        """The noisy and the clean file: the same two for all samples."""
         return [self.noisy, self.clean]
 
     def _place(self, index: int) -> tuple[int, int]:
@@ -135,9 +114,9 @@ def _shape(file: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=2)
-def _blocks(file: Path) -> Blocks:
+def _blocks(file: Path) -> NDArray[np.uint8]:
+    """(images, blocks of each, height, width, 3)."""
     try:
-        blocks: Blocks = loadmat(file, variable_names=[file.stem])[file.stem]
+        return np.asarray(loadmat(file, variable_names=[file.stem])[file.stem])
     except Exception as error:  # whatever broken bytes cause
         raise DataError(f"{file}: the blocks cannot be read ({error}).") from error
-    return blocks

@@ -1,20 +1,9 @@
-"""Samples that were decoded once and are read from memory-mapped arrays ever after.
-
-A store is a folder, named by a hash of what is in it (:func:`content_key`):
-
-    <key>/shard-000.npy      pixels of many images one after the other, numpy's own format
-          shard-000.jsonl    one line per sample: where in the shard its images are
-          manifest.json      the files it was made of; written last, so it marks a whole store
-          seen/<quick key>   an empty file for each state of the user's files it was compared with
-
-A few large shards, not a file per image: opening one costs more than reading a crop, and keeping
-thousands of them open costs a file descriptor each. :mod:`ir_lightning.data.cache.prepare` writes.
-"""
+"""Samples that were decoded once and are read from memory-mapped arrays ever after."""
 
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +14,7 @@ from ir_lightning.data.samples import Sample, Source, files_of
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.names import stable_name
 
-VERSION = 1
-"""Raised when the same files would be read as other pixels, or laid out in another way."""
-
+VERSION = 1  # raised when the same files would be read as other pixels, or laid out in another way
 MANIFEST = "manifest.json"
 SEEN = "seen"
 KINDS = ("clean", "degraded", "depth")
@@ -37,12 +24,13 @@ PREPARE = "run `ir-lightning data prepare DATASET` with the same overrides"
 class Stored:
     """A source whose pixels come from a store; everything else comes from the source itself.
 
-    The images of a sample are read-only views of memory-mapped arrays, equal to the source's bit
-    by bit; a slice of one reads the slice's rows only.
+    Images are read-only views of memory-mapped arrays; a slice of one reads its rows only. A store
+    is a folder of a few large shards, since opening a file costs more than reading a crop::
 
-    Args:
-        source: what the store was made of.
-        directory: the store.
+        <content key>/shard-000.npy     pixels of many images one after the other
+                      shard-000.jsonl   one line per sample: where in the shard its images are
+                      manifest.json     the files it was made of; written last: the store is whole
+                      seen/<quick key>  an empty file for each state of the files it was compared to
 
     Raises:
         UsageError: the store is incomplete or damaged.
@@ -51,17 +39,20 @@ class Stored:
     def __init__(self, source: Source, directory: Path) -> None:
         self.source = source
         self.directory = directory
+        samples: dict[int, tuple[str, Any]] = {}
         try:
             manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-            for file, length in manifest["shards"].items():
-                if (directory / file).stat().st_size != length:
+            for name, length in manifest["shards"].items():
+                shard = directory / name
+                if shard.stat().st_size != length:
                     raise ValueError
-            samples = dict(_located(directory, manifest["shards"]))
+                for line in shard.with_suffix(".jsonl").read_text("utf-8").splitlines():
+                    record = json.loads(line)
+                    samples[record["index"]] = name, record
             self.samples = [samples[index] for index in range(len(source))]
         except (OSError, ValueError, KeyError):
-            raise UsageError(
-                f"{directory}: the store is incomplete or damaged; delete it and {PREPARE}."
-            ) from None
+            problem = f"{directory}: the store is incomplete or damaged"
+            raise UsageError(f"{problem}; delete it and {PREPARE}.") from None
         self._shards: dict[str, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -70,24 +61,24 @@ class Stored:
     def __getitem__(self, index: int) -> Sample:
         shard, record = self.samples[index]
         pixels = self._shard(shard)
-        images = {kind: _view(pixels, *record[kind]) for kind in KINDS if kind in record}
-        return Sample(
-            self.name(index), images["clean"], images.get("degraded"), images.get("depth")
-        )
+        images = {}
+        for kind in record.keys() & set(KINDS):
+            start, shape, dtype, _ = record[kind]
+            end = start + int(np.prod(shape)) * np.dtype(dtype).itemsize
+            images[kind] = pixels[start:end].view(dtype).reshape(shape)
+        return Sample(self.name(index), **images)
 
     def name(self, index: int) -> str:
         return self.source.name(index)
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width), without a look at the original file."""
-        height, width = self.samples[index][1]["clean"][1][:2]
+        height, width, _ = self.samples[index][1]["clean"][1]
         return height, width
 
     def scene(self, index: int) -> str:
         return self.source.scene(index)
 
     def files(self, index: int) -> list[Path]:
-        """The original files."""
         return files_of(self.source, index)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,14 +97,10 @@ class Stored:
 
 
 def from_store(source: Source, store: str | bool, stores: str | Path, key: str = "data") -> Source:
-    """The source, read from stores as far as it can be.
+    """The source, or those inside it, read from stores as far as they can be.
 
-    Args:
-        source: any source; wrapped ones are looked for inside.
-        store: ``auto`` takes the stores there are, ``off`` none; else the folder that must hold a
-            store of every source that lies on disk.
-        stores: the folder that ``auto`` looks into.
-        key: what the source is called, for messages.
+    ``auto`` takes the stores there are in the folder ``stores``, ``off`` none; any other ``store``
+    is the folder that must hold one of every source on disk. Messages call the source ``key``.
 
     Raises:
         UsageError: a required store is missing, out of date or damaged.
@@ -129,10 +116,8 @@ def from_store(source: Source, store: str | bool, stores: str | Path, key: str =
         if directory is not None:
             return Stored(leaf, directory)
         if store != "auto":
-            raise UsageError(
-                f"dataset.store={folder} holds no store of {key} as its files are now; "
-                f"{PREPARE} and paths.stores={folder}."
-            )
+            problem = f"dataset.store={folder} holds no store of {key} as its files are now"
+            raise UsageError(f"{problem}; {PREPARE} and paths.stores={folder}.")
         return leaf
 
     return map_sources(source, found)
@@ -141,19 +126,17 @@ def from_store(source: Source, store: str | bool, stores: str | Path, key: str =
 def map_sources(source: Source, change: Callable[[Source], Source]) -> Source:
     """A source with every source inside it that reads files itself replaced by ``change(it)``.
 
-    A wrapper (a part, a concatenation) keeps the sources that it is made of in attributes, alone
-    or in a list or a dict; it is copied, not altered.
+    A wrapper keeps its sources in attributes, alone or in a list or a dict; it is copied.
     """
     inside = {name: value for name, value in vars(source).items() if _sources(value)}
     if not inside:
         return change(source) if len(source) and files_of(source, 0) else source
     wrapper = copy.copy(source)
     for name, value in inside.items():
-        new = [map_sources(each, change) for each in _sources(value)]
+        new: Any = [map_sources(each, change) for each in _sources(value)]
         if isinstance(value, dict):
-            setattr(wrapper, name, dict(zip(value, new, strict=True)))
-        else:
-            setattr(wrapper, name, new if isinstance(value, list) else new[0])
+            new = dict(zip(value, new, strict=True))
+        setattr(wrapper, name, new if isinstance(value, list | dict) else new[0])
     return wrapper
 
 
@@ -165,40 +148,35 @@ def find(quick: str, stores: Path) -> Path | None:
 
 def quick_key(source: Source) -> str:
     """Changes when a file is replaced or touched; costs one look at each file's entry."""
-    stamps = stamps_of(source)
-    return _key(source, {file: (file.name, *stamp) for file, stamp in stamps.items()})
+    return content_key(source, {file: (file.name, *s) for file, s in stamps_of(source).items()})
 
 
-def content_key(source: Source, digests: Mapping[Path, str]) -> str:
-    """The name of the store: of the reader, the samples' names and their files' contents.
+def content_key(source: Source, marks: Mapping[Path, Any]) -> str:
+    """The name of the store, where ``marks`` are the SHA-256 of the files.
 
-    Args:
-        source: what is stored.
-        digests: SHA-256 of each file of the source.
+    How the source reads is told by its class and by the pixels of its first sample: they differ
+    when the halves are swapped, a border is cut, or another version of a decoder is installed.
     """
-    return _key(source, digests)
+    first = {kind: digest(image) for kind, image in images_of(source[0]).items()}
+    count = range(len(source))
+    samples = [[source.name(i), [marks[file] for file in files_of(source, i)]] for i in count]
+    text = json.dumps([VERSION, stable_name(type(source)), first, samples])
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def digest(image: NDArray[Any]) -> str:
+    """The same for images with the same pixels, whatever their files are."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def stamps_of(source: Source) -> dict[Path, tuple[int, int]]:
-    """(bytes, time of the last change in ns) of each file of a source.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    stamps: dict[Path, tuple[int, int]] = {}
-    for index in range(len(source)):
-        for file in files_of(source, index):
-            if file not in stamps:
-                stamps[file] = stamp(file)
-    return stamps
+    """The :func:`stamp` of each file of a source."""
+    files = dict.fromkeys(file for i in range(len(source)) for file in files_of(source, i))
+    return {file: stamp(file) for file in files}
 
 
 def stamp(file: Path) -> tuple[int, int]:
-    """(bytes, time of the last change in ns).
-
-    Raises:
-        DataError: the file is missing.
-    """
+    """(bytes, time of the last change in ns); raises DataError where the file is missing."""
     try:
         state = file.stat()
     except OSError as error:
@@ -208,50 +186,13 @@ def stamp(file: Path) -> tuple[int, int]:
 
 def images_of(sample: Sample) -> dict[str, NDArray[Any]]:
     """The images that a sample has, by :data:`KINDS`."""
-    images = {kind: getattr(sample, kind) for kind in KINDS}
-    return {
-        kind: np.ascontiguousarray(image) for kind, image in images.items() if image is not None
-    }
-
-
-def _key(source: Source, marks: Mapping[Path, Any]) -> str:
-    """A hash of how the source reads and what.
-
-    How it reads is told by its class and by the pixels of its first sample: they differ when the
-    halves are swapped, a border is cut, or another version of a decoder is installed.
-    """
-    first = {kind: _digest(image) for kind, image in images_of(source[0]).items()}
-    kind = stable_name(type(source))
-    samples = [
-        [source.name(index), [marks[file] for file in files_of(source, index)]]
-        for index in range(len(source))
-    ]
-    text = json.dumps([VERSION, kind, first, samples])
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _digest(image: NDArray[Any]) -> str:
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+    images = ((kind, getattr(sample, kind)) for kind in KINDS)
+    return {kind: np.ascontiguousarray(image) for kind, image in images if image is not None}
 
 
 def _sources(value: Any) -> list[Source]:
     """The sources in an attribute: itself, or a list or mapping of nothing but sources."""
-    values = list(value.values()) if isinstance(value, dict) else value
-    values = values if isinstance(values, list) else [values]
+    value = list(value.values()) if isinstance(value, dict) else value
+    values = value if isinstance(value, list) else [value]
     methods = ("__getitem__", "name", "size", "scene")
     return values if all(hasattr(v, method) for v in values for method in methods) else []
-
-
-def _located(directory: Path, shards: Mapping[str, int]) -> Iterator[tuple[int, tuple[str, Any]]]:
-    for file in shards:
-        with (directory / file).with_suffix(".jsonl").open(encoding="utf-8") as lines:
-            for line in lines:
-                record = json.loads(line)
-                yield record["index"], (file, record)
-
-
-def _view(
-    pixels: NDArray[np.uint8], start: int, shape: list[int], dtype: str, _: str
-) -> NDArray[Any]:
-    length = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return pixels[start : start + length].view(dtype).reshape(shape)

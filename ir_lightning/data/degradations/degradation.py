@@ -1,21 +1,82 @@
-"""What every degradation model has in common: its call, its seeds and its checks."""
+"""What every degradation model has in common: its parameters, its scenes, its call."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import written
 from ir_lightning.errors import UsageError
+
+Range = float | Sequence[float]  # a fixed number, or [low, high], from which each image draws
+Interval = tuple[float, float]
+
+
+def interval(name: str, value: Range, smallest: float, largest: float) -> Interval:
+    """Lowest and highest value of a parameter; raises UsageError beyond the legal ones."""
+    try:
+        low, high = (value, value) if isinstance(value, int | float) else value
+        legal = smallest <= low <= high <= largest
+    except (TypeError, ValueError):
+        legal = False
+    if not legal:
+        wanted = f"a number, or a range [low, high], between {smallest:g} and {largest:g}"
+        raise UsageError(f"{name}={written(value)}: give {wanted}.")
+    return float(low), float(high)
+
+
+class Scene:
+    """A batch of clean images, each with a depth and a random generator of its own.
+
+    ``clean`` is (B, C, H, W), ``depth`` (B, 1, H, W), both in [0, 1]. With a ``seed`` s, image b
+    draws from (s, b); or there is one seed for each image. Random numbers are drawn on the CPU in
+    float32, so every device and type gets the same ones.
+
+    Raises:
+        ValueError: not one seed for each image, or a negative one.
+    """
+
+    def __init__(self, clean: Tensor, depth: Tensor, seed: int | Sequence[int]) -> None:
+        batch = clean.shape[0]
+        keys: Any = [(seed, b) for b in range(batch)] if np.ndim(seed) == 0 else seed
+        if len(keys) != batch:
+            raise ValueError(f"{len(keys)} seeds for a batch of {batch} images; give one for each")
+        self.clean = clean
+        self.depth = depth
+        # SeedSequence mixes all numbers of a key; torch's generator keeps 32 bits of a seed.
+        states = [int(np.random.SeedSequence(key).generate_state(1)[0]) for key in keys]
+        self.generators = [torch.Generator().manual_seed(state) for state in states]
+
+    def numbers(self, interval: Interval) -> Tensor:
+        """(B,), float32 on the CPU: for each image one number of the interval."""
+        low, high = interval
+        return low + (high - low) * torch.cat([torch.rand(1, generator=g) for g in self.generators])
+
+    def uniform(self, interval: Interval) -> Tensor:
+        """(B, 1, 1, 1): the same, ready to be multiplied with the images."""
+        return self.place(self.numbers(interval)).view(-1, 1, 1, 1)
+
+    def choice(self, rows: Sequence[Sequence[float]]) -> Tensor:
+        """(K, B, 1, 1, 1): for each image one of the rows of K numbers, all equally likely."""
+        picked = [rows[int(torch.randint(len(rows), (1,), generator=g))] for g in self.generators]
+        return self.place(torch.tensor(picked)).T.reshape(-1, len(picked), 1, 1, 1)
+
+    def normal(self, *shape: int) -> Tensor:
+        """(B, *shape): white Gaussian noise of unit variance."""
+        return self.place(torch.stack([torch.randn(shape, generator=g) for g in self.generators]))
+
+    def place(self, numbers: Tensor) -> Tensor:
+        """The numbers in the images' type, on the images' device."""
+        return numbers.to(self.clean)
 
 
 class Degradation(ABC):
     """Turns clean images into degraded ones: ``composition(clean, depth, seed=7)``.
 
-    The constructor of a subclass takes physical parameters. One that is given as a range
-    ``[low, high]`` is drawn anew for every image; a single number holds for all of them.
+    A parameter that is given as a range ``[low, high]`` is drawn anew for every image.
     """
 
     needs_depth: ClassVar[bool] = False
@@ -23,20 +84,12 @@ class Degradation(ABC):
     def __call__(
         self, clean: Tensor, depth: Tensor | None = None, *, seed: int | Sequence[int]
     ) -> Tensor:
-        """Degrade a batch.
-
-        The result is a pure function of each image, its depth and its seed: the rest of the
-        batch, the device and the global generators have no part in it (rounding aside).
+        """Degrade a batch: for each image a pure function of it, its depth and its seed.
 
         Args:
             clean: (B, C, H, W), floating point in [0, 1], on any device.
             depth: (B, 1, H, W), relative depth: 0 = nearest, 1 = farthest point of the scene.
-                Without effect on models that need none.
-            seed: one number s >= 0, for which image b draws from the seed (s, b), or a sequence
-                of B numbers, one for each image. For a single image ``s`` and ``[s]`` are equal.
-
-        Returns:
-            The degraded images: shape, type and device of ``clean``, clamped to [0, 1].
+            seed: one number >= 0, or one for each image; for a single image the same.
 
         Raises:
             UsageError: the model needs the depth and there is none.
@@ -46,22 +99,16 @@ class Degradation(ABC):
             raise ValueError(f"clean must be (B, C, H, W) floats, not {clean.dtype} {clean.shape}")
         # Half precision is too coarse to compute in: 1 - exp(-x) of a small x would be zero.
         image = clean.float() if clean.itemsize < 4 else clean
-        degraded = self.degrade(Scene(image, self._distance(image, depth), seed))
-        return degraded.clamp(0, 1).to(clean.dtype)
+        near = torch.zeros_like(image[:, :1])
+        if depth is None and self.needs_depth:
+            model = f"The composition model {type(self).__name__} needs the depth of each scene"
+            advice = "give it with them, or choose noise or rain"
+            raise UsageError(f"{model}, but these images have none; {advice}.")
+        if depth is not None and depth.shape != near.shape:
+            raise ValueError(f"depth must be {near.shape} for these images, not {depth.shape}")
+        distance = near if depth is None else depth.to(near)
+        return self.degrade(Scene(image, distance, seed)).clamp(0, 1).to(clean.dtype)
 
     @abstractmethod
     def degrade(self, scene: Scene) -> Tensor:
         """(B, C, H, W): the model's equation, before clamping."""
-
-    def _distance(self, image: Tensor, depth: Tensor | None) -> Tensor:
-        near = torch.zeros_like(image[:, :1])
-        if depth is None:
-            if self.needs_depth:
-                raise UsageError(
-                    f"The composition model {type(self).__name__} needs the depth of each scene, "
-                    "but these images have none; give it with them, or choose noise or rain."
-                )
-            return near
-        if depth.shape != near.shape:
-            raise ValueError(f"depth must be {near.shape} for these images, not {depth.shape}")
-        return depth.to(near)

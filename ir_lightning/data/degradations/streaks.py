@@ -7,13 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ir_lightning.arguments import written
-from ir_lightning.data.degradations.parameters import Range, fixed, interval
-from ir_lightning.data.degradations.scene import Scene
+from ir_lightning.arguments import check_number, written
+from ir_lightning.data.degradations.degradation import Range, Scene, interval
 from ir_lightning.errors import UsageError
 
-RAMP = (0.0, 0.08, 0.16, 0.24)
-"""Where a segment's brightness rises, in parts of its length; it falls likewise at its end."""
+RAMP = (0.0, 0.08, 0.16, 0.24)  # where a segment's brightness rises, in parts of its length
 
 
 class Streaks:
@@ -22,17 +20,15 @@ class Streaks:
     In the frame of the falling rain a layer is a sum of vertical segments, one pixel wide, at
     random places: drop i covers its column from v_i to v_i + length_i with brightness b_i. The
     segments' ends are softened, and the layer is magnified by its scale (near rain is wide, long
-    and sparse, far rain fine and dense) and turned by the angle of fall. This is what the recipe
-    "noise, then motion blur" of Rain800 and Rain1200 draws, with a length and a brightness for
-    each drop instead of one for the whole picture.
+    and sparse, far rain fine and dense) and turned by the angle of fall. It is "noise, then motion
+    blur" of Rain800 and Rain1200, with a length and a brightness for each drop.
 
     Args:
         angle: degrees from the vertical; positive leans to the right, like "/".
         density: drops per pixel of a layer of scale 1 (scale s has density / s^2).
-        length: mean length of an image's segments in pixels at scale 1; the drops of one image
-            vary by half of it around it.
-        brightness: of an image's brightest segments, as a part of full scale. Drops vary between
-            this and a quarter of it; crossing segments add up.
+        length: mean length of an image's segments in pixels at scale 1; drops vary by half of it.
+        brightness: of an image's brightest segments, as a part of full scale; drops vary between
+            this and a quarter of it.
         scales: magnification of each layer, in output pixels per segment width.
         spread: largest deviation of a layer's angle from the image's, in degrees.
     """
@@ -50,27 +46,16 @@ class Streaks:
         self.density = interval("density", density, 0, 1)
         self.length = interval("length", length, 1, 500)
         self.brightness = interval("brightness", brightness, 0, 1)
-        self.spread = fixed("spread", spread, 0, 90)
+        self.spread = float(check_number("spread", spread, 0, 90))
         given = list(scales) if isinstance(scales, Sequence) else []
         if not given or not all(type(scale) in (int, float) and scale > 0 for scale in given):
-            raise UsageError(
-                f"scales={written(scales)}: give one positive magnification for each layer, such "
-                "as [1, 1.6, 2.5]."
-            )
+            wanted = "one positive magnification for each layer, such as [1, 1.6, 2.5]"
+            raise UsageError(f"scales={written(scales)}: give {wanted}.")
         self.scales = [float(scale) for scale in given]
 
     def layers(self, scene: Scene, amount: Tensor | None = None) -> Tensor:
-        """Draw the rain of a batch.
-
-        Args:
-            scene: the images to rain on; they give the size and the generators.
-            amount: (B,), multiplies the density of each image.
-
-        Returns:
-            (B, layers, H, W), not negative; the same for all colour channels.
-        """
-        angle = scene.uniform(self.angle)
-        brightness = scene.uniform(self.brightness)
+        """(B, layers, H, W), at least 0: rain; ``amount``, (B,), multiplies an image's density."""
+        angle, brightness = scene.uniform(self.angle), scene.uniform(self.brightness)
         density = scene.numbers(self.density) * (1 if amount is None else amount)
         length = scene.numbers(self.length)
         size = scene.clean.shape[2:]
@@ -78,10 +63,8 @@ class Streaks:
         for scale in self.scales:
             tilt = angle + scene.uniform((-self.spread, self.spread))
             side = math.ceil(math.hypot(*size) / scale) + 3
-            edges = [
-                _edges(generator, side, float(drops), float(pixels))
-                for generator, drops, pixels in zip(scene.generators, density, length, strict=True)
-            ]
+            drops = zip(scene.generators, density.tolist(), length.tolist(), strict=True)
+            edges = [_edges(generator, side, *each) for generator, *each in drops]
             segments = scene.place(torch.stack(edges)).cumsum(2).clamp(min=0)
             layers.append(_turn(segments[:, None], tilt, scale, size))
         return brightness * torch.cat(layers, 1)
@@ -98,10 +81,9 @@ def _edges(generator: torch.Generator, side: int, density: float, length: float)
     row = (column * side).long() * (side + 1)  # one more column, for what ends off the canvas
     edges = torch.zeros(side * (side + 1))
     for ramp in RAMP:
-        rise = first + ramp * extent
-        fall = first + (1 - ramp) * extent
-        edges.index_add_(0, row + rise.clamp(0, side).long(), step)
-        edges.index_add_(0, row + fall.clamp(0, side).long(), -step)
+        for part, change in ((ramp, step), (1 - ramp, -step)):
+            edge = (first + part * extent).clamp(0, side)
+            edges.index_add_(0, row + edge.long(), change)
     return edges.view(side, side + 1)[:, :side]
 
 
@@ -110,8 +92,7 @@ def _turn(segments: Tensor, tilt: Tensor, scale: float, size: Sequence[int]) -> 
     height, width = size
     y = torch.arange(height, device=tilt.device, dtype=tilt.dtype)[:, None] - (height - 1) / 2
     x = torch.arange(width, device=tilt.device, dtype=tilt.dtype) - (width - 1) / 2
-    radians = torch.deg2rad(tilt[:, 0])
-    cos, sin = torch.cos(radians), torch.sin(radians)
+    cos, sin = torch.deg2rad(tilt[:, 0]).cos(), torch.deg2rad(tilt[:, 0]).sin()
     down, across = cos * y - sin * x, sin * y + cos * x
     # The last axis of the canvas runs down the fall; grid_sample counts its half-width as 1.
     grid = torch.stack([down, across], -1) * (2 / (scale * segments.shape[-1]))

@@ -13,28 +13,23 @@ from ir_lightning.data.synthetic.depth import normalised
 from ir_lightning.errors import UsageError
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int32]
-"""(H, W): which leaf is seen; leaf 0 lies in front of leaf 1, and so on. -1: none."""
+Labels = NDArray[np.int32]  # (H, W): the leaf that is seen; 0 lies in front of 1, ... -1: none
 
 FINE = 2  # pixels drawn per side of a pixel; their mean smooths the leaves' edges
-CACHED = 128  # scenes that stay in memory
+TILE = 256  # side of the repeating texture, in pixels
 
 
 class DeadLeaves:
     """Discs and polygons that occlude each other until they cover the image.
 
-    With radii of density p(r) ~ r^-3 the picture looks alike at every scale, as photographs do:
-    its power spectrum falls like theirs, and it has their edges and occlusions. Lee, Mumford,
-    Huang, "Occlusion Models for Natural Images", IJCV 2001. A leaf has a colour of its scene's
-    palette, a shading gradient and a texture. The depth is the order of occlusion.
-
-    A scene is a pure function of (seed, index, size, radius) and is drawn when it is first asked
-    for.
+    With radii of density p(r) ~ r^-3 the picture has the power spectrum, edges and occlusions of
+    photographs. Lee, Mumford, Huang, "Occlusion Models for Natural Images", IJCV 2001. A leaf has a
+    colour of its scene's palette, a shading gradient and a texture. The depth is the order of
+    occlusion. A scene is a pure function of (seed, index, size, radius).
 
     Args:
-        count: number of scenes.
+        count, seed: number of scenes; another seed gives other scenes.
         size: pixels, of a square or (height, width).
-        seed: another seed gives other scenes.
         radius: smallest and largest radius of a leaf, in pixels.
 
     Raises:
@@ -65,10 +60,8 @@ class DeadLeaves:
         return self.count
 
     def __getitem__(self, index: int) -> Sample:
-        name = self.name(index)
-        clean, depth = _scene(
-            self.seed, index, self.height, self.width, self.smallest, self.largest
-        )
+        name, radii = self.name(index), (self.smallest, self.largest)
+        clean, depth = _scene(self.seed, index, self.height, self.width, *radii)
         # Copies: whoever writes into a sample must not write into the next one.
         return Sample(name, clean.copy(), depth=depth.copy())
 
@@ -78,15 +71,14 @@ class DeadLeaves:
         return f"leaves-{self.seed}-{index}"
 
     def size(self, index: int) -> tuple[int, int]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+        self.name(index)  # refuses an index beyond the last
         return self.height, self.width
 
     def scene(self, index: int) -> str:
         return self.name(index)
 
 
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=128)
 def _scene(
     seed: int, index: int, height: int, width: int, smallest: float, largest: float
 ) -> tuple[Image, Depth]:
@@ -96,15 +88,12 @@ def _scene(
     leaf = (visible.cumsum() - 1)[labels]  # counts visible leaves only
     fine = paint(rng, leaf, palette(rng, visible.sum()))
     clean = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    order = leaf[::FINE, ::FINE]
-    return np.rint(255 * clean).astype(np.uint8), normalised(order)
+    return np.rint(255 * clean).astype(np.uint8), normalised(leaf[::FINE, ::FINE])
 
 
 def radii(rng: np.random.Generator, count: int, smallest: float, largest: float) -> Floats:
-    """Radii of density p(r) ~ r^-3 between the two limits: the area of all leaves of an octave
-    is the same for every octave."""
-    uniform = rng.uniform(largest**-2, smallest**-2, count)
-    return uniform**-0.5
+    """Radii of density p(r) ~ r^-3: all octaves of leaves have the same area."""
+    return rng.uniform(largest**-2, smallest**-2, count) ** -0.5
 
 
 def scatter(
@@ -112,19 +101,17 @@ def scatter(
 ) -> Labels:
     """Throw leaves behind those already lying there until every pixel is covered."""
     labels = np.full((height, width), -1, np.int32)
-    field = (height + 2 * largest) * (width + 2 * largest)
     ratio = largest / smallest
     mean_area = 2 * np.pi * smallest**2 * np.log(ratio) / (1 - ratio**-2)
-    batch = 16 + int(field / mean_area)
+    batch = 16 + int((height + 2 * largest) * (width + 2 * largest) / mean_area)
     thrown = 0
     while (bare := labels < 0).any():
         radius = radii(rng, batch, smallest, largest)
         centre = rng.uniform(-largest, (width + largest, height + largest), (batch, 2))
         outline = outlines(rng, centre, radius)
-        # What would be hidden altogether need not be drawn: late in the day nearly everything.
-        shown = np.flatnonzero(_touches(bare, outline))
+        # What would be hidden altogether need not be drawn: in the end nearly everything.
         behind = np.full_like(labels, -1)
-        for leaf in shown[::-1].tolist():
+        for leaf in np.flatnonzero(_touches(bare, outline))[::-1].tolist():
             cv2.fillPoly(behind, [outline[leaf]], leaf + thrown)
         labels = np.where(bare, behind, labels)
         thrown += batch
@@ -132,16 +119,14 @@ def scatter(
 
 
 def outlines(rng: np.random.Generator, centre: Floats, radius: Floats) -> Labels:
-    """(leaves, 20, 2): corners x, y. One leaf in two is a disc, the others have 3 to 8 corners on
-    a circle of their radius."""
+    """(leaves, 20, 2): corners x, y. Half are discs, the others have 3 to 8 corners on a circle."""
     count, most = len(radius), 20
     round_ones = rng.random(count) < 0.5
     corners = np.where(round_ones, most, rng.integers(3, 9, count))[:, None]
     ragged = np.where(round_ones, 0, 0.7)[:, None] * rng.uniform(-0.5, 0.5, (count, most))
     corner = np.minimum(np.arange(most), corners - 1)  # the last corner stands in for those missing
-    angle = rng.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi / corners * (
-        corner + np.take_along_axis(ragged, corner, 1)
-    )
+    place = corner + np.take_along_axis(ragged, corner, 1)
+    angle = rng.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi / corners * place
     shape = np.stack([np.cos(angle), np.sin(angle)], 2) * radius[:, None, None]
     return np.rint(centre[:, None] + shape).astype(np.int32)
 
@@ -150,53 +135,38 @@ def _touches(bare: NDArray[np.bool_], outline: Labels) -> NDArray[np.bool_]:
     """(leaves,): whether a leaf's bounding box holds a bare pixel."""
     total = cv2.integral(bare.astype(np.uint8))
     limits = np.array(bare.shape[::-1])
-    low = np.clip(outline.min(1), 0, limits)
-    high = np.clip(outline.max(1) + 1, 0, limits)
-    (x0, y0), (x1, y1) = low.T, high.T
-    inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
-    return np.asarray(inside > 0)
-
-
-TILE = 256  # side of the repeating texture, in pixels
+    x0, y0 = np.clip(outline.min(1), 0, limits).T
+    x1, y1 = np.clip(outline.max(1) + 1, 0, limits).T
+    return np.asarray(total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0] > 0)
 
 
 def palette(rng: np.random.Generator, count: int) -> Floats:
     """(count, 3): RGB colours in [0, 1] that could be of one scene.
 
-    In CIE L*a*b* the lightness of photographs varies far more than their chroma: lightness is
-    uniform, chroma exponential (most things are nearly gray, few are vivid), and the hues gather
-    around a few of the scene's own.
+    In CIE L*a*b* lightness is uniform, chroma exponential (most things are nearly gray, few are
+    vivid), and the hues gather around a few of the scene's own.
     """
     lightness = rng.uniform(5, 97, count)
     chroma = np.minimum(rng.exponential(14, count), 70)
-    hues = rng.uniform(0, 2 * np.pi, 4)
-    hue = rng.choice(hues, count) + rng.normal(0, 0.2, count)
+    hue = rng.choice(rng.uniform(0, 2 * np.pi, 4), count) + rng.normal(0, 0.2, count)
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], 1).astype(np.float32)
     return np.asarray(np.clip(cv2.cvtColor(lab[None], cv2.COLOR_Lab2RGB)[0], 0, 1))
 
 
 def paint(rng: np.random.Generator, leaf: NDArray[np.integer], colours: Floats) -> Floats:
-    """(H, W, 3): every pixel in the colour of its leaf, shaded and textured.
-
-    Args:
-        rng: of the scene.
-        leaf: (H, W), index into ``colours``.
-        colours: (leaves, 3), RGB in [0, 1].
-    """
+    """(H, W, 3): pixels in the ``colours``, (leaves, 3), of their leaves, shaded and textured."""
     count = len(colours)
     y = np.arange(leaf.shape[0], dtype=np.int32)[:, None]
     x = np.arange(leaf.shape[1], dtype=np.int32)
     turn, phase = rng.uniform(0, 2 * np.pi, (2, count))
     frequency = 2 * np.pi / rng.uniform(100, 1000, count)
-    wave_x, wave_y = frequency * np.cos(turn), frequency * np.sin(turn)
-    contrast = rng.uniform(0, 0.3, count)
-    shade = _at(contrast, leaf) * np.sin(
-        _at(wave_x, leaf) * x + _at(wave_y, leaf) * y + _at(phase, leaf)
-    )
+    wave_x, wave_y = _at(frequency * np.cos(turn), leaf), _at(frequency * np.sin(turn), leaf)
+    contrast = _at(rng.uniform(0, 0.3, count), leaf)
+    shade = contrast * np.sin(wave_x * x + wave_y * y + _at(phase, leaf))
     from_x, from_y = rng.integers(0, TILE, (2, count), np.int32)
     tile = texture(rng)[(y + from_y[leaf]) % TILE, (x + from_x[leaf]) % TILE]
-    roughness = np.minimum(rng.exponential(0.06, count), 0.3)
-    brightness = 1 + shade + _at(roughness, leaf) * tile
+    roughness = _at(np.minimum(rng.exponential(0.06, count), 0.3), leaf)
+    brightness = 1 + shade + roughness * tile
     return np.asarray(np.clip(colours[leaf] * brightness[:, :, None], 0, 1))
 
 

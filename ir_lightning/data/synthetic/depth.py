@@ -1,7 +1,4 @@
-"""Relative depth maps: measured ones from stereo, and a stand-in where nothing was measured.
-
-Every map is (H, W), float32, 0 = nearest and 1 = farthest point of the scene.
-"""
+"""Relative depth maps: measured ones from stereo, and a stand-in where nothing was measured."""
 
 import cv2
 import numpy as np
@@ -9,24 +6,20 @@ from numpy.typing import NDArray
 
 from ir_lightning.data.samples import Depth
 
-Disparity = NDArray[np.float32]
-"""(H, W), pixels between the two views of a point; not finite where it is unknown."""
+Disparity = NDArray[np.float32]  # (H, W), pixels between two views; not finite where unknown
 
 
 def normalised(distance: NDArray[np.floating]) -> Depth:
     """Distances in any unit as relative depth."""
-    nearest, farthest = distance.min(), distance.max()
-    span = farthest - nearest
-    relative = (distance - nearest) / span if span > 0 else np.zeros_like(distance)
+    span = np.ptp(distance)
+    relative = (distance - distance.min()) / span if span > 0 else np.zeros_like(distance)
     return np.asarray(relative, np.float32)
 
 
 def from_disparity(disparity: Disparity, offset: float) -> Depth:
     """Depth of a rectified stereo view: distance = focal length * baseline / (disparity + offset).
 
-    Args:
-        disparity: finite everywhere (see :func:`filled`).
-        offset: difference of the two cameras' principal points in pixels.
+    ``disparity`` is finite everywhere, ``offset`` that of the cameras' principal points in pixels.
     """
     return normalised(1 / (disparity.astype(np.float64) + offset))
 
@@ -34,8 +27,7 @@ def from_disparity(disparity: Disparity, offset: float) -> Depth:
 def filled(disparity: Disparity) -> Disparity:
     """Unknown pixels get the farther one of their nearest known neighbours in the same row.
 
-    What only one camera sees is hidden from the other behind something nearer, so it belongs to
-    the background. A row without any known pixel becomes the farthest one of the map.
+    A row without any known pixel becomes the farthest one of the map.
     """
     known = np.isfinite(disparity)
     columns = np.arange(disparity.shape[1])
@@ -44,35 +36,32 @@ def filled(disparity: Disparity) -> Disparity:
     padded = np.pad(np.where(known, disparity, np.inf), ((0, 0), (1, 1)), constant_values=np.inf)
     rows = np.arange(disparity.shape[0])[:, None]
     farther = np.minimum(padded[rows, left + 1], padded[rows, right + 1])
-    known_everywhere: Depth = np.where(np.isfinite(farther), farther, disparity[known].min())
-    return known_everywhere.astype(np.float32)
+    everywhere = np.where(np.isfinite(farther), farther, disparity[known].min())
+    return everywhere.astype(np.float32)
 
 
 def right_view(disparity: Disparity) -> Disparity:
     """The left camera's disparity map as the right camera sees it.
 
-    A point at column x of the left image is at column x - disparity of the right one. Where
-    several points meet, the nearest hides the others; what the left camera does not see stays
-    unknown (NaN).
+    A point at column x of the left image is at column x - disparity of the right one. The nearest
+    point hides others there; what the left camera does not see stays unknown (NaN).
     """
-    height, width = disparity.shape
     rows, columns = np.nonzero(np.isfinite(disparity))
     values = disparity[rows, columns]
     targets = np.rint(columns - values).astype(int)
-    seen = (targets >= 0) & (targets < width)
-    warped = np.full((height, width), -np.inf, np.float32)
+    seen = (targets >= 0) & (targets < disparity.shape[1])
+    warped = np.full(disparity.shape, -np.inf, np.float32)
     np.maximum.at(warped, (rows[seen], targets[seen]), values[seen])
     warped[np.isinf(warped)] = np.nan
     return warped
 
 
 def ground_plane(height: int, width: int, seed: int) -> Depth:
-    """A made-up depth for a photograph whose depth nobody measured.
+    """A made-up depth with the trend and range of an outdoor scene's, but without its objects.
 
     The lower part is a plane that runs from the camera's feet to a horizon at a third of the
     height, where it is ten times as far; above it everything is that far. A smooth random field
-    varies the distance by up to a third. It has the trend and the range of an outdoor scene's
-    depth, but it does not follow the objects of the photograph.
+    varies the distance by up to a third.
     """
     row = np.linspace(0, 1, height)[:, None]
     nearness = np.hypot(0.1, np.clip((row - 1 / 3) / (2 / 3), 0, 1))  # bends into the horizon

@@ -1,8 +1,9 @@
-"""The colour photographs that are installed with scikit-image."""
+"""Photographs as clean scenes: those installed with scikit-image, and a folder of one's own."""
 
+import os
 import zlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,57 +11,41 @@ import numpy as np
 from PIL import Image as Picture
 
 from ir_lightning.arguments import check_whole
-from ir_lightning.data.samples import Depth, Image, Sample
-from ir_lightning.data.synthetic.depth import (
-    Disparity,
-    filled,
-    from_disparity,
-    ground_plane,
-    right_view,
-)
+from ir_lightning.data.audit.duplicates import first_of_identical
+from ir_lightning.data.combining import Subset, held_out
+from ir_lightning.data.pairs import FileSource, pictures_in
+from ir_lightning.data.samples import Depth, Image, Sample, Source
+from ir_lightning.data.synthetic import depth
+from ir_lightning.data.synthetic.depth import Disparity
 from ir_lightning.errors import UsageError
 
-FILES = {
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "hubble_deep_field": "hubble_deep_field.jpg",
-    "ihc": "ihc.png",
-    "motorcycle_left": "motorcycle_left.png",
-    "motorcycle_right": "motorcycle_right.png",
-    "retina": "retina.jpg",
-    "rocket": "rocket.jpg",
-}
-DISPARITY = "motorcycle_disp.npz"
-PRINCIPAL_POINT_OFFSET = 31.086
-"""Pixels by which the motorcycle's two cameras differ, from Middlebury's calibration."""
+PNG = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
+JPEG = ("hubble_deep_field", "retina", "rocket")
+FILES = {name: f"{name}.png" for name in PNG} | {name: f"{name}.jpg" for name in JPEG}
+PRINCIPAL_POINT_OFFSET = 31.086  # pixels between the motorcycle's cameras, Middlebury's calibration
+PARTS = {"test": 0.1, "validation": 0.05}  # cut off one after the other; the rest is for training
 
 
 class Photographs:
     """Photographs without any download.
 
     The motorcycle's depth is measured: structured light gave the disparity of the left view (7 %
-    of its pixels are unknown and take the background beside them), and the right view's depth is
-    the left one's, moved to where the right camera sees it. All other depths are made up by
-    :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
+    of it is unknown), which is moved to where the right camera sees it. All other depths are made
+    up by :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
 
-    Args:
-        names: which photographs, of those in :data:`FILES`.
-        draws: how often each of them appears, so that an evaluation sees it under several
-            degradations. With more than one the samples are called ``chelsea-1``, ``chelsea-2``.
+    With ``draws``, each appears under several degradations: ``chelsea-1``, ``chelsea-2``.
 
     Raises:
         UsageError: an unknown name, or no name, or no draw.
     """
 
     def __init__(self, names: Sequence[str], draws: int = 1) -> None:
+        known = ", ".join(sorted(FILES))
         for name in names:
             if name not in FILES:
-                raise UsageError(
-                    f"There is no photograph '{name}'; choose from {', '.join(sorted(FILES))}."
-                )
+                raise UsageError(f"There is no photograph '{name}'; choose from {known}.")
         if not names:
-            raise UsageError(f"names=[]: give one or more of {', '.join(sorted(FILES))}.")
+            raise UsageError(f"names=[]: give one or more of {known}.")
         self.names = list(names)
         self.draws = check_whole("draws", draws, 1)
 
@@ -93,21 +78,18 @@ class Photographs:
 def _photograph(name: str) -> tuple[Image, Depth]:
     with Picture.open(_folder() / FILES[name]) as picture:
         clean = np.array(picture.convert("RGB"))
-    height, width = clean.shape[:2]
-    if name == "motorcycle_left":
-        depth = from_disparity(filled(motorcycle_disparity()), PRINCIPAL_POINT_OFFSET)
-    elif name == "motorcycle_right":
-        depth = from_disparity(filled(right_view(motorcycle_disparity())), PRINCIPAL_POINT_OFFSET)
-    else:
-        depth = ground_plane(height, width, seed=zlib.crc32(name.encode()))
-    return clean, depth
+    if not name.startswith("motorcycle"):
+        height, width = clean.shape[:2]
+        return clean, depth.ground_plane(height, width, zlib.crc32(name.encode()))
+    left = motorcycle_disparity()
+    disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
+    return clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET)
 
 
 def motorcycle_disparity() -> Disparity:
     """(500, 741): of the left view, in pixels; infinite where it is unknown."""
-    with np.load(_folder() / DISPARITY) as arrays:
-        disparity: Disparity = arrays["arr_0"]
-    return disparity
+    with np.load(_folder() / "motorcycle_disp.npz") as arrays:
+        return np.asarray(arrays["arr_0"])
 
 
 def _folder() -> Path:
@@ -116,3 +98,52 @@ def _folder() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError("The photographs come with scikit-image; install it with pip.")
     return Path(spec.origin).parent / "data"
+
+
+class Folder(FileSource):
+    """All images of a folder, clean, for a composition model to degrade.
+
+    Folders in it are not looked into. The depth is made up by
+    :func:`~ir_lightning.data.synthetic.depth.ground_plane`, a function of name and size.
+
+    Raises:
+        UsageError: the folder is missing or empty, or a name is ambiguous.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        super().__init__(pictures_in(root))
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one photograph; raises DataError where the file is broken."""
+        (clean,) = self._read(index)
+        height, width = clean.shape[:2]
+        distance = depth.ground_plane(height, width, zlib.crc32(self.name(index).encode()))
+        return Sample(self.name(index), clean, depth=distance)
+
+    def scene(self, index: int) -> str:
+        """The stem of the first file with the same bytes."""
+        return self._originals[index].stem
+
+    @cached_property
+    def _originals(self) -> list[Path]:
+        return first_of_identical([pair.files[0] for pair in self.pairs])
+
+
+def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
+    """A part (``train``, ``validation``, ``test``) of the user's own scenes, or the built-in ones.
+
+    Raises:
+        UsageError: the folder holds fewer than three different images.
+    """
+    if clean_dir is None:
+        return built_in
+    source = Folder(clean_dir)
+    keys = [source.scene(index) for index in range(len(source))]
+    if (different := len(set(keys))) < 3:
+        problem = "cannot be cut into a training, a validation and a test part; give at least three"
+        raise UsageError(f"clean_dir={clean_dir}: {different} different images {problem}.")
+    part_of = dict.fromkeys(keys, "train")
+    for name, fraction in PARTS.items():
+        rest = [key for key, owner in part_of.items() if owner == "train"]
+        part_of |= dict.fromkeys(held_out(rest, fraction, seed=0), name)
+    return Subset(source, [index for index, key in enumerate(keys) if part_of[key] == part])

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole
-from ir_lightning.data.dataset import EvaluationPairs
+from ir_lightning.data.module import EvaluationPairs
 from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
 from ir_lightning.statistics.discrimination import FOLDS, discrimination
