@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.contrasts import Effects, effects
+from ir_lightning.statistics.contrasts import Array, Effects, effects
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -21,35 +21,25 @@ Verdict = Literal["supported", "not supported", "undecided"]
 class Cell:
     """One cell of a table: mean and standard deviation over training seeds."""
 
-    mean: float
-    """NaN where no run has finished."""
-    sd: float
-    """Of the runs' image means, with n - 1; NaN below two runs."""
-    n: int
-    """Finished runs."""
+    mean: float  #: NaN where no run has finished.
+    sd: float  #: Of the runs' image means, with n - 1; NaN below two runs.
+    n: int  #: Finished runs.
 
 
 @dataclass(frozen=True)
 class Comparison:
     """An estimate, its error, and the verdict on "it is at least ``margin``"."""
 
-    estimate: float
-    """In the unit of the scores (per unit of the factor, for a trend)."""
-    low: float
-    """Lower limit; together with ``high`` an interval of level 1 - 2 alpha."""
+    estimate: float  #: In the unit of the scores (per unit of the factor, for a trend).
+    low: float  #: Lower limit; together with ``high`` an interval of level 1 - 2 alpha.
     high: float
-    standard_error: float
-    """NaN where the error between seeds or images is unknown."""
-    df: float
-    """Satterthwaite's."""
-    p: float
-    """One-sided, of "it is at most ``margin``": small supports the claim."""
+    standard_error: float  #: NaN where the error between seeds or images is unknown.
+    df: float  #: Satterthwaite's.
+    p: float  #: One-sided, of "it is at most ``margin``": small supports the claim.
     margin: float
     alpha: float
-    verdict: Verdict
-    """"supported": low > margin; "not supported": high < margin; else "undecided"."""
-    reason: str
-    """The numbers in words, without the verdict."""
+    verdict: Verdict  #: "supported": low > margin; "not supported": high < margin.
+    reason: str  #: The numbers in words, without the verdict.
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.reason}"
@@ -62,8 +52,7 @@ def cell(scores: ArrayLike) -> Cell:
         UsageError: a run lacks some images, or a score is infinite.
     """
     found = effects(np.asarray(scores, dtype=float)[None])
-    variance = found.seed_variance
-    return Cell(float(found.means[0]), math.sqrt(variance), int(found.seeds[0]))
+    return Cell(float(found.means[0]), math.sqrt(found.seed_variance), int(found.seeds[0]))
 
 
 def compare(
@@ -91,8 +80,7 @@ def compare(
         raise UsageError(
             f"{rows[0].shape[1]} and {rows[1].shape[1]} images: score both methods on the same."
         )
-    seeds = max(len(row) for row in rows)
-    scores = np.full((2, seeds, rows[0].shape[1]), np.nan)
+    scores = np.full((2, max(map(len, rows)), rows[0].shape[1]), np.nan)
     for level, row in zip(scores, rows, strict=True):
         level[: len(row)] = row
     return _judge(effects(scores), np.array([1.0, -1.0]), margin, alpha, unit)
@@ -113,7 +101,7 @@ def trend(
     Args:
         scores: (K levels, S seeds, I images), as in :func:`.saturation.saturation`.
         factor: x_k, such as numbers of layers; 0, 1, 2, ... if None.
-        margin: slope that the claim promises, in units of the scores per unit of the factor.
+        margin: slope that the claim promises.
         alpha: error of each one-sided decision.
         unit: of the slope, for the words.
 
@@ -128,34 +116,20 @@ def trend(
     return _judge(found, centred / (centred**2).sum(), margin, alpha, unit)
 
 
-def _judge(
-    found: Effects, weights: ArrayLike, margin: float, alpha: float, unit: str
-) -> Comparison:
+def _judge(found: Effects, weights: Array, margin: float, alpha: float, unit: str) -> Comparison:
     """The verdict on one contrast."""
     if found.gap:
-        estimate = float(np.asarray(weights) @ found.means)
-        nan = math.nan
+        nan, estimate = math.nan, float(weights @ found.means)
         return Comparison(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", found.gap)
     contrast = found.contrasts(weights)
-    low, high = (float(limit) for limit in contrast.limits(alpha))
+    estimate, error, df = map(float, (contrast.value, contrast.standard_error, contrast.df))
+    low, high = map(float, contrast.limits(alpha))
     p = float(contrast.p_above(margin))
     verdict: Verdict = "undecided"
     if p <= alpha:
         verdict = "supported"
-    elif float(contrast.p_below(margin)) <= alpha:
+    elif contrast.p_below(margin) <= alpha:
         verdict = "not supported"
-    estimate = float(contrast.value)
     value = f"{estimate:+.3g} {unit}".rstrip()
     reason = f"{value} [{low:+.3g}, {high:+.3g}] against {margin:g}, p = {p:.2g}"
-    return Comparison(
-        estimate,
-        low,
-        high,
-        float(contrast.standard_error),
-        float(contrast.df),
-        p,
-        margin,
-        alpha,
-        verdict,
-        reason,
-    )
+    return Comparison(estimate, low, high, error, df, p, margin, alpha, verdict, reason)

@@ -45,7 +45,7 @@ class Contrasts:
         return self.value - reach, self.value + reach
 
     def _t(self, bound: ArrayLike) -> Array:
-        distance = self.value - np.asarray(bound, dtype=float)
+        distance = self.value - np.asarray(bound)
         with np.errstate(divide="ignore", invalid="ignore"):
             t = distance / self.standard_error
         # Scores without any variance leave no doubt, except exactly at the bound.
@@ -55,30 +55,20 @@ class Contrasts:
 
 @dataclass(frozen=True)
 class Effects:
-    """What a table of scores says about its K levels: all that a contrast needs.
+    """What a table of scores says about its K levels: all that a contrast needs."""
 
-    Attributes:
-        means: (K,), in the unit of the scores; NaN for a level without a run.
-        seeds: (K,), finished runs of each level.
-        images: I.
-        seed_variance: s_u^2, pooled; NaN while no level has two runs.
-        seed_df: its degrees of freedom.
-        image_covariance: (K, K), over images, of the scores averaged over seeds.
-    """
-
-    means: Array
-    seeds: NDArray[np.int64]
-    images: int
-    seed_variance: float
+    means: Array  #: (K,), in the unit of the scores; NaN for a level without a run.
+    seeds: NDArray[np.int64]  #: (K,), finished runs of each level.
+    images: int  #: I.
+    seed_variance: float  #: s_u^2, pooled; NaN while no level has two runs.
     seed_df: int
-    image_covariance: Array
+    image_covariance: Array  #: (K, K), over images, of the scores averaged over seeds.
 
     @property
     def gap(self) -> str | None:
         """Why no contrast can be judged yet, in words; None when one can."""
-        missing = np.flatnonzero(self.seeds == 0)
-        if len(missing):
-            return f"{len(missing)} of the {len(self.seeds)} levels have no finished run"
+        if missing := np.count_nonzero(self.seeds == 0):
+            return f"{missing} of the {len(self.seeds)} levels have no finished run"
         if self.seed_df < 1:
             return "no level has two training seeds, so the error between seeds is unknown"
         if self.images < 2:
@@ -86,10 +76,7 @@ class Effects:
         return None
 
     def contrasts(self, weights: ArrayLike) -> Contrasts:
-        """Estimate contrasts.
-
-        Args:
-            weights: (..., K), each row the c of one contrast.
+        """Estimate contrasts; each row of ``weights`` (..., K) is the c of one.
 
         Raises:
             UsageError: the scores cannot show their own error (:attr:`gap`).
@@ -135,9 +122,9 @@ def effects(scores: ArrayLike) -> Effects:
         by_image = np.where(missing[:, :, None], 0.0, y).sum(axis=1) / seeds[:, None]
     scatter = np.where(missing, 0.0, runs - means[:, None]) ** 2
     df = int(np.maximum(seeds - 1, 0).sum())
-    images = y.shape[2]
-    covariance = (
-        np.atleast_2d(np.cov(by_image)) if images > 1 else np.full((len(y), len(y)), np.nan)
-    )
     variance = float(scatter.sum() / df) if df else math.nan
+    images = y.shape[2]
+    covariance = np.full((len(y), len(y)), np.nan)
+    if images > 1:
+        covariance = np.atleast_2d(np.cov(by_image))
     return Effects(means, seeds, images, variance, df, covariance)

@@ -17,8 +17,7 @@ from scipy.optimize import minimize, nnls
 from ir_lightning.statistics.contrasts import Array
 from ir_lightning.statistics.series import Series
 
-Column = Callable[[Array, float, Array], Array]
-"""(iterations (B,), first iteration, shapes (G, q)) to columns (G, B) that are 1 at the first."""
+FLOAT = np.finfo(float)
 
 
 def exponential(t: Array, first: float, shape: Array) -> Array:
@@ -47,9 +46,9 @@ class Model(NamedTuple):
     """``terms`` columns of one family, each with an amplitude, and an offset."""
 
     name: str
-    column: Column
-    names: tuple[str, ...]
-    """Of the shape of one column."""
+    column: Callable[[Array, float, Array], Array]
+    """(iterations (B,), first iteration, shapes (G, q)) to columns (G, B), 1 at the first."""
+    names: tuple[str, ...]  #: Of the shape of one column.
     terms: int = 1
 
     @property
@@ -68,25 +67,15 @@ MODELS = (EXP1, EXP2, POWER, SHIFTED, STRETCHED)
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model.
-
-    Attributes:
-        model: which.
-        shape: (terms, q), rising; taus in iterations.
-        amplitudes: (terms,), what each term has still to lose at the first record.
-        offset: the level it falls to.
-        first: iteration of the first bin.
-        rss: weighted sum of squared residuals.
-        bic: n log(rss / n) + (p + 1) log n, n bins, p parameters (and the noise).
-    """
+    """A fitted model."""
 
     model: Model
-    shape: tuple[tuple[float, ...], ...]
-    amplitudes: tuple[float, ...]
-    offset: float
-    first: float
-    rss: float
-    bic: float
+    shape: tuple[tuple[float, ...], ...]  #: (terms, q), rising; taus in iterations.
+    amplitudes: tuple[float, ...]  #: (terms,), what each has still to lose at the first record.
+    offset: float  #: The level it falls to.
+    first: float  #: Iteration of the first bin.
+    rss: float  #: Weighted sum of squared residuals.
+    bic: float  #: n log(rss / n) + (p + 1) log n, n bins, p parameters (and the noise).
 
     def __call__(self, iterations: ArrayLike) -> Array:
         """The fitted curve at iterations (T,)."""
@@ -101,12 +90,7 @@ class Fit:
 
 
 class ShapeGrid:
-    """Columns of one family on a grid of shapes, ready to fit many curves on the same bins.
-
-    Args:
-        model: which.
-        series: bins and weights.
-    """
+    """Columns of one family on a grid of shapes, ready to fit many curves on the same bins."""
 
     def __init__(self, model: Model, series: Series) -> None:
         self.model = model
@@ -135,7 +119,7 @@ class ShapeGrid:
         """The best fit to the series itself: the grid's best point, refined."""
         _, index = self.search(self.series.values[None])
         start = np.log(self.shapes[index[0]])
-        low, high = (np.log(limit(self.shapes, axis=0)) for limit in (np.min, np.max))
+        low, high = np.log(self.shapes.min(axis=0)), np.log(self.shapes.max(axis=0))
         y = self.whiten(self.series.values[None])
 
         def lost(log_shape: Array) -> float:
@@ -144,10 +128,8 @@ class ShapeGrid:
 
         bounds = list(zip(low, high, strict=True)) * len(start)
         options = {"xatol": 1e-5, "fatol": 1e-12 * float((y**2).sum()), "maxfev": 800}
-        found = minimize(
-            lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options
-        ).x
-        return self._finish(np.exp(found.reshape(start.shape)))
+        found = minimize(lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options)
+        return self._finish(np.exp(found.x.reshape(start.shape)))
 
     def _finish(self, shape: Array) -> Fit:
         shape = shape[np.argsort(shape[:, 0])]
@@ -155,45 +137,35 @@ class ShapeGrid:
         values, weights = self.series.values, self.series.weights
         amplitudes, _ = nnls(self.whiten(raw).T, self.whiten(values))
         offset = float((values - amplitudes @ raw) @ weights / weights.sum())
-        residual = values - amplitudes @ raw - offset
+        rss = float(weights @ (values - amplitudes @ raw - offset) ** 2)
         n = len(values)
-        tiny = smallest(values)
-        rss = float(weights @ residual**2)
-        bic = n * np.log(rss / n + tiny) + (self.model.parameters + 1) * np.log(n)
-        return Fit(
-            self.model,
-            tuple(tuple(row) for row in shape.tolist()),
-            tuple(amplitudes.tolist()),
-            offset,
-            float(self.series.iterations[0]),
-            rss,
-            float(bic),
-        )
+        bic = n * np.log(rss / n + smallest(values)) + (self.model.parameters + 1) * np.log(n)
+        numbers, first = tuple(map(tuple, shape.tolist())), float(self.series.iterations[0])
+        return Fit(self.model, numbers, tuple(amplitudes.tolist()), offset, first, rss, float(bic))
 
 
 def smallest(values: Array) -> float:
     """Squared rounding error of values: a floor for the logarithm of a perfect fit's residual."""
-    return max(float(np.finfo(float).eps * np.abs(values).max()) ** 2, float(np.finfo(float).tiny))
+    return max(float(FLOAT.eps * np.abs(values).max()) ** 2, float(FLOAT.tiny))
 
 
 def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
-    """Largest sum of squares that one or two columns explain with amplitudes of at least zero.
+    """Largest sum of squares that columns explain with amplitudes of at least zero.
 
     Args:
         columns: (G, B) and
         curves: (R, B), both centred and whitened.
-        terms: 1 or 2.
+        terms: how many columns, 1 or 2.
 
     Returns:
         (R,) sums of squares, and (R, terms) which columns.
     """
     gram = columns @ columns.T
     dot = columns @ curves.T  # (G, R)
-    diagonal = np.maximum(np.diag(gram), np.finfo(float).tiny)
+    diagonal = np.maximum(np.diag(gram), FLOAT.tiny)
     single = np.maximum(dot, 0) ** 2 / diagonal[:, None]
     if terms == 1:
-        best = single.argmax(axis=0)
-        return single.max(axis=0), best[:, None]
+        return single.max(axis=0), single.argmax(axis=0)[:, None]
     i, j = np.triu_indices(len(columns), 1)
     cross = gram[i, j]
     # Columns that are the same to rounding have no two amplitudes: the single one serves.
@@ -210,18 +182,14 @@ def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
 
 def shapes(model: Model, series: Series) -> Array:
     """The grid (G, q) of a model's shapes: taus from one record to ten windows."""
-    slowest = 10 * series.window
+    fastest, slowest = series.spacing, 10 * series.window
     if model.column is power:
         return np.geomspace(0.02, 5, 100)[:, None]
     if model.column is exponential:
-        count = 60 if model.terms == 2 else 240
-        return np.geomspace(series.spacing, slowest, count)[:, None]
+        return np.geomspace(fastest, slowest, 60 if model.terms == 2 else 240)[:, None]
     if model.column is shifted:
-        return _product(np.geomspace(series.spacing, slowest, 60), np.geomspace(0.05, 20, 40))
-    # Little beta is close to a power law, whose tau may lie far before the first record.
-    return _product(np.geomspace(series.spacing * 1e-3, slowest, 60), np.linspace(0.1, 1, 19))
-
-
-def _product(first: Array, second: Array) -> Array:
-    """All pairs of two grids, (G, 2)."""
-    return np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+        axes = np.geomspace(fastest, slowest, 60), np.geomspace(0.05, 20, 40)
+    else:
+        # Little beta is close to a power law, whose tau may lie far before the first record.
+        axes = np.geomspace(fastest * 1e-3, slowest, 60), np.linspace(0.1, 1, 19)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)

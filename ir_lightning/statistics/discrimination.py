@@ -26,12 +26,9 @@ STEPS = 50  # of Newton's method; ten are usual
 class Discrimination:
     """How well D tells real from fake."""
 
-    bits: float
-    """J_D, at most 1; a little below 0 is 0 with the error of calibration."""
-    low: float
-    """Lower limit of J_D, missed with probability alpha; the error is that between images."""
-    auc: float
-    """P(score of a real patch > of a fake one), ties half: 0.5 is chance, 1 perfect."""
+    bits: float  #: J_D, at most 1; a little below 0 is 0 with the error of calibration.
+    low: float  #: Lower limit of J_D, missed with probability alpha; the error is between images.
+    auc: float  #: P(score of a real patch > of a fake one), ties half: 0.5 is chance, 1 perfect.
     images: int
 
 
@@ -42,15 +39,14 @@ def discrimination(real: ArrayLike, fake: ArrayLike, alpha: float = 0.05) -> Dis
     and fake of one image always in the same fold. Real and fake weigh the same.
 
     Args:
-        real, fake: (I, ...) scores D(x, y) and D(x, G(x)) of the patches of the same I >= 4 images,
-            with the same number of patches in each.
+        real, fake: (I, ...) scores D(x, y) and D(x, G(x)) of the patches of the same I >= 4 images.
         alpha: of the lower limit.
 
     Raises:
         ValueError: shapes differ.
         UsageError: fewer than four images, or a score that is not finite.
     """
-    scores = np.asarray(np.stack([np.asarray(real), np.asarray(fake)], axis=1), dtype=float)
+    scores = np.stack([np.asarray(part, dtype=float) for part in (real, fake)], axis=1)
     images = len(scores)
     scores = scores.reshape(images, 2, -1)
     if images < 2 * FOLDS:

@@ -15,14 +15,10 @@ from numpy.typing import ArrayLike
 from ir_lightning.errors import UsageError
 from ir_lightning.statistics.contrasts import Array
 
-SATURATED = 0.9
-"""Bits that D has to extract to count as saturated, out of one."""
-CHECKS = 3
-"""Consecutive checks at which it has to."""
-GAINED = 0.9
-"""Share of the validation gain after which G counts as converged."""
-NU, RATIO = -2.0, 0.01
-"""Vanishing index and gradient ratio at which a gradient has vanished."""
+SATURATED = 0.9  #: Bits that D has to extract to count as saturated, out of one.
+CHECKS = 3  #: Consecutive checks at which it has to.
+GAINED = 0.9  #: Share of the validation gain after which G counts as converged.
+NU, RATIO = -2.0, 0.01  # vanishing index and gradient ratio at which a gradient has vanished
 
 
 @dataclass(frozen=True)
@@ -37,10 +33,8 @@ class Time:
 class Imbalance:
     """B = log2(t_90(G) / t_sat(D)): how many doublings D is ahead of G."""
 
-    value: float
-    """NaN when both times are censored."""
-    bound: Literal["equal", "at least", "at most", "unknown"]
-    """What ``value`` is to B: a censored time leaves a bound."""
+    value: float  #: NaN when both times are censored.
+    bound: Literal["equal", "at least", "at most", "unknown"]  #: What ``value`` is to B.
 
     def __str__(self) -> str:
         if self.bound == "unknown":
@@ -52,10 +46,8 @@ class Imbalance:
 class Vanishing:
     """The verdict on the generator's adversarial gradient."""
 
-    index: float
-    """nu = log10(median of the last tenth / median of the first tenth of g_adv)."""
-    ratio: float
-    """r = g_adv / g_1, median of the last tenth."""
+    index: float  #: nu = log10(median of the last tenth / median of the first tenth of g_adv).
+    ratio: float  #: r = g_adv / g_1, median of the last tenth.
     verdict: Literal["vanishing", "not vanishing"]
 
     def __str__(self) -> str:
@@ -70,11 +62,10 @@ def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
         lower_limits: (C,), ``low`` of :func:`.discrimination.discrimination` at each check.
     """
     t, low = _curve(iterations, lower_limits)
-    high = low >= SATURATED
-    runs = [bool(high[i : i + CHECKS].all()) for i in range(len(t) - CHECKS + 1)]
-    if not any(runs):
-        return Time(float(t[-1]), censored=True)
-    return Time(float(t[runs.index(True)]))
+    for i in range(len(t) - CHECKS + 1):
+        if (low[i : i + CHECKS] >= SATURATED).all():
+            return Time(float(t[i]))
+    return Time(float(t[-1]), censored=True)
 
 
 def t_gained(iterations: ArrayLike, psnr: ArrayLike, start: float | None = None) -> Time:

@@ -24,7 +24,7 @@ far more often than alpha (simulated: 38 %).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -32,8 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ir_lightning.statistics.contrasts import Array, Effects, effects
 
-PLAN = 3.3
-"""Margin over standard error that makes a sweep likely to be resolved (power about 0.8)."""
+PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
 
 Branch = Literal["plateau", "peak"]
 Against = Literal["deeper", "deepest"]
@@ -48,16 +47,11 @@ class Harm:
     is corrected by Bonferroni's K - 1.
     """
 
-    loss: float
-    """dB; positive when the deepest is worse."""
-    low: float
-    """Lower limit, missed with probability alpha at most."""
-    high: float
-    """Upper limit, likewise."""
-    p_any: float
-    """Of "going deeper costs nothing"."""
-    p_margin: float
-    """Of "going deeper costs no more than the margin"."""
+    loss: float  #: dB; positive when the deepest is worse.
+    low: float  #: Lower limit, missed with probability alpha at most.
+    high: float  #: Upper limit, likewise.
+    p_any: float  #: Of "going deeper costs nothing".
+    p_margin: float  #: Of "going deeper costs no more than the margin".
 
 
 @dataclass(frozen=True)
@@ -65,28 +59,22 @@ class Saturation:
     """The verdict on one depth sweep; ``str()`` says it in a sentence."""
 
     depths: tuple[int, ...]
-    means: tuple[float, ...]
-    """Mean score of each depth, dB; NaN where no run has finished."""
-    margin: float
-    """dB."""
+    means: tuple[float, ...]  #: Mean score of each depth, dB; NaN where no run has finished.
+    margin: float  #: dB.
     alpha: float
-    lower: int | None
+    p_values: tuple[float, ...]  #: Of "this depth is too small", before any correction.
+    lower: int | None = None
     """N_L: every smaller depth is proven too small. None if nothing could be tested."""
-    upper: int | None
-    """N_U: proven to be enough. None: unresolved."""
-    branch: Branch | None
+    upper: int | None = None  #: N_U: proven to be enough. None: unresolved.
+    branch: Branch | None = None
     """Whether the deepest was proven as good as every other depth, or the curve has a peak."""
-    p_values: tuple[float, ...]
-    """Of "this depth is too small", before any correction."""
-    standard_error: float
+    standard_error: float = math.nan
     """dB, the largest among the differences of depths that could be the best; NaN if unknown."""
-    seeds_needed: int | None
+    seeds_needed: int | None = None
     """Per depth, for margin >= 3.3 standard errors; None: no number of seeds is enough."""
-    images_needed: int | None
-    """Where seeds alone cannot help; None otherwise."""
-    harm: Harm | None
-    """None when unresolved or when N_U is the deepest."""
-    reason: str
+    images_needed: int | None = None  #: Where seeds alone cannot help; None otherwise.
+    harm: Harm | None = None  #: None when unresolved or when N_U is the deepest.
+    reason: str = ""
 
     @property
     def resolved(self) -> bool:
@@ -125,42 +113,23 @@ def saturation(
     """
     found = effects(scores)
     names = tuple(range(1, len(found.means) + 1)) if depths is None else tuple(depths)
-    _check(found, names, margin, alpha, keeps)
-    if keeps is not None:
-        margin = (1 - keeps) * float(found.means.max() - found.means[0])
-    if found.gap:
-        return _untestable(found, names, margin, alpha)
-    enough, small, errors = _tests(found, margin, keeps)
-    upper, branch, p_values = _upper(enough, alpha, against)
-    lower = _lower(small, alpha, only_deepest=branch == "plateau" and against == "deepest")
-    error, seeds, images = _plan(found, errors, margin)
-    harm = None if upper is None else _harm(found, upper, margin, alpha)
-    return Saturation(
-        depths=names,
-        means=tuple(found.means.tolist()),
-        margin=margin,
-        alpha=alpha,
-        lower=names[lower],
-        upper=None if upper is None else names[upper],
-        branch=branch,
-        p_values=tuple(p_values.tolist()),
-        standard_error=error,
-        seeds_needed=seeds,
-        images_needed=images,
-        harm=harm,
-        reason=_reason(
-            names, lower, upper, (error, seeds, images), margin, harm, alpha, f" {unit}".rstrip()
-        ),
-    )
-
-
-def _check(
-    found: Effects, names: tuple[int, ...], margin: float, alpha: float, keeps: float | None
-) -> None:
     if len(found.means) < 2 or len(names) != len(found.means) or list(names) != sorted(set(names)):
         raise ValueError(f"{len(found.means)} depths of scores, named {names}: give two or more")
     if not (margin > 0 and 0 < alpha < 0.5) or not (keeps is None or 0 < keeps < 1):
         raise ValueError(f"margin={margin}, alpha={alpha}, keeps={keeps}")
+    if keeps is not None:
+        margin = (1 - keeps) * float(found.means.max() - found.means[0])
+    means = tuple(found.means.tolist())
+    if found.gap:
+        return _untestable(found, Saturation(names, means, margin, alpha, (math.nan,) * len(names)))
+    enough, small, errors = _tests(found, margin, keeps)
+    upper, branch, p_values = _upper(enough, alpha, against)
+    lower = _lower(small, alpha, only_deepest=branch == "plateau" and against == "deepest")
+    rule = (means, margin, alpha, tuple(p_values.tolist()))
+    proven = (names[lower], None if upper is None else names[upper], branch)
+    plan, harm = _plan(found, errors, margin), _harm(found, upper, margin, alpha)
+    verdict = Saturation(names, *rule, *proven, *plan, harm)
+    return replace(verdict, reason=_reason(verdict, f" {unit}".rstrip()))
 
 
 def _tests(found: Effects, margin: float, keeps: float | None) -> tuple[Array, Array, Array]:
@@ -226,10 +195,10 @@ def _plan(found: Effects, images: Array, margin: float) -> tuple[float, int | No
     return error, None, math.ceil(2 * image * found.images / room) if room else None
 
 
-def _harm(found: Effects, upper: int, margin: float, alpha: float) -> Harm | None:
+def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:
     """One-sided tests of mu_{N_U} - mu_K."""
     choices = len(found.means) - 1
-    if upper == choices:
+    if upper is None or upper == choices:
         return None
     weights = np.zeros(choices + 1)
     weights[upper], weights[-1] = 1.0, -1.0
@@ -239,50 +208,35 @@ def _harm(found: Effects, upper: int, margin: float, alpha: float) -> Harm | Non
     return Harm(float(loss.value), float(low), float(high), p_any, p_margin)
 
 
-def _reason(
-    names: tuple[int, ...],
-    lower: int,
-    upper: int | None,
-    plan: tuple[float, int | None, int | None],
-    margin: float,
-    harm: Harm | None,
-    alpha: float,
-    unit: str,
-) -> str:
+def _reason(found: Saturation, unit: str) -> str:
     """The verdict in a sentence or two."""
-    if upper is None:
-        error, seeds, images = plan
-        need = f"{seeds} seeds per depth" if seeds else f"about {images} images, whatever the seeds"
+    if found.upper is None:
+        need = f"about {found.images_needed} images, whatever the seeds"
+        if found.seeds_needed:
+            need = f"{found.seeds_needed} seeds per depth"
         return (
-            f"Unresolved: SE = {error:.3f}{unit} for a margin of {margin:.3g}{unit}; need {need}."
+            f"Unresolved: SE = {found.standard_error:.3f}{unit} for a margin of "
+            f"{found.margin:.3g}{unit}; need {need}."
         )
-    interval = str(names[upper]) if lower == upper else f"{names[lower]} to {names[upper]}"
-    text = f"Saturated at N = {interval} (margin {margin:.3g}{unit}, alpha {alpha:g})."
-    if upper == len(names) - 1:
+    deepest, harm = found.depths[-1], found.harm
+    interval = f"{found.lower} to {found.upper}" if found.lower != found.upper else found.upper
+    text = f"Saturated at N = {interval} (margin {found.margin:.3g}{unit}, alpha {found.alpha:g})."
+    if found.upper == deepest:
         text += " No smaller depth than the deepest is proven to be enough."
-    if harm and harm.p_any <= alpha:
-        text += f" Going on to {names[-1]} costs {harm.loss:.2f}{unit}, at least {harm.low:.2f}."
+    if harm and harm.p_any <= found.alpha:
+        text += f" Going on to {deepest} costs {harm.loss:.2f}{unit}, at least {harm.low:.2f}."
     return text
 
 
-def _untestable(found: Effects, names: tuple[int, ...], margin: float, alpha: float) -> Saturation:
+def _untestable(found: Effects, verdict: Saturation) -> Saturation:
     """The verdict where the scores cannot show their own error."""
     few = found.seed_df < 1
     need = " Train at least 2 seeds per depth (5 are the plan)." if few else ""
-    empty = [name for name, seeds in zip(names, found.seeds, strict=True) if seeds == 0]
+    empty = [name for name, seeds in zip(verdict.depths, found.seeds, strict=True) if seeds == 0]
     gap = f"depth {', '.join(map(str, empty))} has no finished run" if empty else found.gap
-    return Saturation(
-        depths=names,
-        means=tuple(found.means.tolist()),
-        margin=margin,
-        alpha=alpha,
-        lower=None,
-        upper=None,
-        branch=None,
-        p_values=(math.nan,) * len(names),
-        standard_error=math.nan,
+    return replace(
+        verdict,
         seeds_needed=2 if few else None,
         images_needed=2 if found.images < 2 else None,
-        harm=None,
         reason=f"Unresolved: {gap}.{need}",
     )

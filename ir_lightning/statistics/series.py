@@ -21,25 +21,15 @@ FEWEST = 40
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of T records in B bins (B <= 120: those that hold a record).
+    """A curve of T records in B bins (B <= 120: those that hold a record)."""
 
-    Attributes:
-        records: (T,), iterations at which a value was logged.
-        starts: (B,), index of each bin's first record.
-        iterations: (B,), mean iteration of each bin.
-        values: (B,), mean value of each bin.
-        weights: (B,), effective number of records, n / min(n, (1 + phi) / (1 - phi)).
-        phi: AR(1) coefficient between records.
-        noise: standard deviation of a record.
-    """
-
-    records: Array
-    starts: NDArray[np.int64]
-    iterations: Array
-    values: Array
-    weights: Array
-    phi: float
-    noise: float
+    records: Array  #: (T,), iterations at which a value was logged.
+    starts: NDArray[np.int64]  #: (B,), index of each bin's first record.
+    iterations: Array  #: (B,), mean iteration of each bin.
+    values: Array  #: (B,), mean value of each bin.
+    weights: Array  #: (B,), effective number of records, n / min(n, (1 + phi) / (1 - phi)).
+    phi: float  #: AR(1) coefficient between records.
+    noise: float  #: Standard deviation of a record.
 
     @property
     def window(self) -> float:
@@ -98,8 +88,7 @@ def _noise(t: Array, y: Array) -> tuple[float, float]:
     """AR(1) coefficient, 0 at least, and standard deviation of the late residuals."""
     half = len(t) // 2
     x, late = np.log(t[half:]), y[half:]
-    trend = np.polynomial.Polynomial.fit(x, late, 2)
-    residual = late - trend(x)
+    residual = late - np.polynomial.Polynomial.fit(x, late, 2)(x)
     power = float(residual @ residual)
     if power <= (1e-9 * np.abs(y).max()) ** 2 * len(late):
         return 0.0, 0.0  # rounding, no noise
