@@ -2,12 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ir_lightning.files import atomic_write
 from ir_lightning.report.content import Content
-from ir_lightning.report.runs import Results
+from ir_lightning.report.runs import Results, Run
 
 KEPT = ("report.md", *(f"{n}.{form}" for n in ("table", "cells") for form in ("md", "csv", "tex")))
 OF_RUN = ("config_hash", "git_commit", "dataset", "budget", "iterations", "protocol", "device")
@@ -27,42 +28,34 @@ def archive(results: Results, content: Content, place: Path) -> list[Path]:
     figures = [] if content.shows_images else [path.name for path in content.figures]
     names = [name for name in (*KEPT, *figures) if (results.folder / name).exists()]
     written = [Path(shutil.copy(results.folder / name, place / name)) for name in names]
-    for name, table in (("runs.csv", _runs(results)), ("images.csv", _images(results))):
-        if len(table):
-            with atomic_write(place / name) as file:
-                table.to_csv(file, index=False, lineterminator="\n")
-            written.append(place / name)
+    done = [
+        ({**group.cell, "seed": seed}, run)
+        for group in results.groups
+        for seed, run in group.runs.items()
+        if run.finished
+    ]
+    if not done:
+        return written
+    runs = pd.DataFrame([_line(cell, run) for cell, run in done], dtype=object)
+    images = pd.concat([run.scores.reset_index().assign(**cell) for cell, run in done])
+    keys = [key for group in results.groups for key in group.cell]
+    first = [*dict.fromkeys(keys), "seed", "image"]
+    images = images[[*first, *(name for name in images if name not in first)]]
+    for name, table in (("runs.csv", runs), ("images.csv", images)):
+        with atomic_write(place / name) as file:
+            table.to_csv(file, index=False, lineterminator="\n")
+        written.append(place / name)
     return written
 
 
-def _runs(results: Results) -> pd.DataFrame:
-    rows = [
-        {
-            **group.cell,
-            "seed": seed,
-            **run.record["restored"],
-            **{f"degraded_{name}": value for name, value in run.record["degraded"].items()},
-            "evaluation_side": run.side,
-            "seconds": run.record["seconds"],
-            "threads": run.record["threads"],
-            **{key: run.record[key] for key in OF_RUN},
-        }
-        for group in results.groups
-        for seed, run in sorted(group.runs.items())
-        if run.finished
-    ]
-    return pd.DataFrame(rows, dtype=object)
-
-
-def _images(results: Results) -> pd.DataFrame:
-    tables = [
-        run.scores.reset_index().assign(**group.cell, seed=seed)
-        for group in results.groups
-        for seed, run in sorted(group.runs.items())
-        if run.finished
-    ]
-    if not tables:
-        return pd.DataFrame()
-    table = pd.concat(tables)
-    first = [*dict.fromkeys(key for group in results.groups for key in group.cell), "seed", "image"]
-    return table[[*first, *(name for name in table if name not in first)]]
+def _line(cell: dict[str, Any], run: Run) -> dict[str, Any]:
+    """A run's row; ``cell`` has the seed, too."""
+    return {
+        **cell,
+        **run.record["restored"],
+        **{f"degraded_{name}": value for name, value in run.record["degraded"].items()},
+        "evaluation_side": run.side,
+        "seconds": run.record["seconds"],
+        "threads": run.record["threads"],
+        **{key: run.record[key] for key in OF_RUN},
+    }

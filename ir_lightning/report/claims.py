@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, stacked
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
 from ir_lightning.statistics.comparison import compare, trend
+from ir_lightning.statistics.contrasts import Array, stacked
 from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]
@@ -20,27 +21,18 @@ Part = Mapping[str, Any]
 Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
-MARGIN = 0.2
-"""dB: the loss of PSNR that does not matter."""
+MARGIN = 0.2  #: dB: the loss of PSNR that does not matter.
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what the scores say about it.
+    """A claim and what the scores say about it."""
 
-    Attributes:
-        says: the claim, in words.
-        where: on which data set, or empty.
-        verdict: ``supported``, ``not supported`` or ``undecided``.
-        reason: the estimate with its interval, or what is missing.
-        sampled: whether it is judged from samples, as scores are, and so may be wrong by chance.
-    """
-
-    says: str
-    where: str
-    verdict: str
-    reason: str
-    sampled: bool = True
+    says: str  #: The claim, in words.
+    where: str  #: On which data set, or empty.
+    verdict: str  #: ``supported``, ``not supported`` or ``undecided``.
+    reason: str  #: The estimate with its interval, or what is missing.
+    sampled: bool = True  #: Whether it is judged from samples, and so may be wrong by chance.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +50,7 @@ class ReportClaim(ABC):
 
     def places(self, results: Results) -> Iterable[str]:
         """Names of what the claim is judged for; one empty name if it is judged once."""
-        if self.each is None:
-            return [""]
-        return results.values(self.each)
+        return [""] if self.each is None else results.values(self.each)
 
     def judge(self, results: Results) -> list[Judged]:
         """Judge the claim, for each of its places."""
@@ -99,11 +89,6 @@ class ReportClaim(ABC):
         return {**part, **({self.each: place} if self.each else {})}
 
 
-def judge(results: Results, claims: Iterable[ReportClaim]) -> list[Judged]:
-    """Every claim's verdicts, in order."""
-    return [judged for claim in claims for judged in claim.judge(results)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class ScoreClaim(ReportClaim):
     """Base of the claims about the scores of a metric.
@@ -121,10 +106,8 @@ class ScoreClaim(ReportClaim):
         Raises:
             NotMeasuredError: a cell has none.
         """
-        if lacking := [group for group in groups if not group.finished]:
-            raise NotMeasuredError(
-                f"{len(lacking)} of {len(groups)} cells have no finished run yet"
-            )
+        if lacking := sum(not group.finished for group in groups):
+            raise NotMeasuredError(f"{lacking} of {len(groups)} cells have no finished run yet")
         return [results.metric(self.metric).sign * group.matrix(self.metric) for group in groups]
 
     def direction(self, results: Results) -> str:
@@ -240,14 +223,15 @@ class SaturatesAt(AlongClaim):
 
         Raises:
             NotMeasuredError: a level has no finished run.
+            UsageError: a level has several cells.
         """
         groups = self.levels(results, place)
         depths = [int(group.number(self.over)) for group in groups]
         if len(set(depths)) < len(depths):
             raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
         scores = stacked(self.scores(results, groups))
-        unit = results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin
+        unit = results.metric(self.metric).unit
         return saturation(scores, margin, depths=depths, unit=unit)
 
     def verdict(self, results: Results, place: str) -> Verdict:
@@ -255,11 +239,10 @@ class SaturatesAt(AlongClaim):
         if expected is None:
             return UNDECIDED, f"Nothing was printed about it. {measured}"
         low, high = expected
-        if measured.upper is None or measured.lower is None:
-            if measured.lower is None or measured.lower <= high:
-                return UNDECIDED, str(measured)
-            reason = f"Fewer than {measured.lower} are proven too few. {measured}"
-            return "not supported", reason
+        if measured.lower is None or (measured.upper is None and measured.lower <= high):
+            return UNDECIDED, str(measured)
+        if measured.upper is None:
+            return "not supported", f"Fewer than {measured.lower} are proven too few. {measured}"
         if low <= measured.lower and measured.upper <= high:
             return "supported", str(measured)
         outside = measured.lower > high or measured.upper < low

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,21 +22,15 @@ class Content:
         tables: of text, by the name of their files: ``table``; where that sums up, ``cells``, too,
             with everything that it is made of. The first column is of words, the others are of
             numbers.
-        verdicts: the claims, judged.
-        cells: of the experiment, with their names.
-        figures: files that have been drawn.
-        notes: paragraphs that stand below the figure.
-        metrics: names of those that are shown, the most important first.
-        shows_images: whether the figures show images of a data set.
     """
 
     tables: dict[str, pd.DataFrame]
     verdicts: list[Judged]
     cells: list[NamedCell]
-    figures: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    metrics: Sequence[str] = ("psnr",)
-    shows_images: bool = False
+    figures: list[Path]
+    notes: list[str]  #: Paragraphs that stand below the figure.
+    metrics: Sequence[str]  #: Names of those that are shown, the most important first.
+    shows_images: bool  #: Whether the figures show images of a data set.
 
     @property
     def claims(self) -> list[tuple[str, list[Judged]]]:
@@ -63,11 +57,11 @@ class Content:
 
 def files_of(table: pd.DataFrame, name: str) -> dict[str, str]:
     """A table in every form, by file name: for GitHub, as CSV, and as a booktabs tabular."""
-    numbers = "r" * (len(table.columns) - 1)
+    columns = f"l{'r' * (len(table.columns) - 1)}"
     return {
         f"{name}.md": markdown(table),
         f"{name}.csv": table.to_csv(index=False, lineterminator="\n"),
-        f"{name}.tex": table.to_latex(index=False, escape=True, column_format=f"l{numbers}"),
+        f"{name}.tex": table.to_latex(index=False, escape=True, column_format=columns),
     }
 
 
@@ -84,25 +78,23 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def facts(results: Results) -> dict[str, str]:
-    """What an experiment's numbers were made of, name to value.
+    """What an experiment's numbers were made of, name to value; nothing without runs.
 
-    Of what differs between runs, all values are given; a dash stands for nothing. An experiment
-    without runs has no facts.
+    Of what differs between runs, all values are given; a dash stands for nothing.
     """
-    runs = results.runs
-    if not runs:
+    done = results.finished
+    if not results.runs:
         return {}
-    done = [run for run in runs if run.finished]
     return {
         "budget": results.budget,
-        "runs": f"{len(done)} of {len(runs)} finished",
-        "protocol": _all(str(run.record["protocol"]) for run in done),
-        "iterations": _all(str(run.record["iterations"]) for run in done),
+        "runs": f"{len(done)} of {len(results.runs)} finished",
+        "protocol": _all(run.record["protocol"] for run in done),
+        "iterations": _all(run.record["iterations"] for run in done),
         "test images": _all(_images(run) for run in done),
-        "data sets": _all(str(run.record["dataset"]) for run in done),
+        "data sets": _all(run.record["dataset"] for run in done),
         "degraded": _all(_degraded(run) for run in done),
-        "device": _all(str(run.record["device"]) for run in done),
-        "code": _all(str(run.record["git_commit"]) for run in done),
+        "device": _all(run.record["device"] for run in done),
+        "code": _all(run.record["git_commit"] for run in done),
     }
 
 
@@ -113,8 +105,8 @@ def warning(results: Results) -> str:
 
 def _images(run: Run) -> str:
     """How many were scored, and how much of each."""
-    whole = str(run.record["images"])
-    return f"{whole}, {run.side} x {run.side} pixels of each" if run.side else whole
+    part = f", {run.side} x {run.side} pixels of each" if run.side else ""
+    return f"{run.record['images']}{part}"
 
 
 def _degraded(run: Run) -> str:
@@ -123,5 +115,5 @@ def _degraded(run: Run) -> str:
     return f"{psnr:.2f} dB ({run.record['dataset']})" if math.isfinite(psnr) else "-"
 
 
-def _all(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values))) or "-"
+def _all(values: Iterable[object]) -> str:
+    return ", ".join(sorted(set(map(str, values)))) or "-"

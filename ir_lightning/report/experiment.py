@@ -30,37 +30,21 @@ SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
 
 @dataclass(frozen=True)
 class Job:
-    """One run of an experiment.
-
-    Attributes:
-        cell: what makes it different from the others, seed apart: ``{"depth": "3", ...}``; with
-            ``dataset`` where the experiment has several.
-        seed: the run's.
-        overrides: all that train.py is given.
-    """
+    """One run of an experiment."""
 
     cell: dict[str, str]
+    """What makes it different from the others, seed apart: ``{"depth": "3", ...}``; with
+    ``dataset`` where the experiment has several."""
     seed: int
-    overrides: list[str]
+    overrides: list[str]  #: All that train.py is given.
 
 
 @dataclass(frozen=True)
 class SweepAxes:
-    """One product of axes.
+    """One product of axes."""
 
-    Attributes:
-        axes: an override's key to its values.
-        budgets: by budget: overrides of this sweep alone, such as a key that only its runs have.
-    """
-
-    axes: dict[str, list[Any]]
-    budgets: dict[str, list[str]]
-
-    @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> "SweepAxes":
-        """An entry of ``sweeps``: its axes, and ``budgets`` beside them."""
-        axes = {key: values for key, values in entry.items() if key != "budgets"}
-        return cls(axes, entry.get("budgets", {}))
+    budgets: dict[str, list[str]]  #: By budget: overrides of this sweep alone.
+    axes: dict[str, list[Any]]  #: An override's key to its values.
 
 
 @dataclass(frozen=True)
@@ -68,8 +52,6 @@ class Experiment:
     """A file under ``experiments/``.
 
     Attributes:
-        name: of the file.
-        title: what the paper calls it.
         datasets: the paper's data set (as in ``dataset=``) to the synthetic one that stands in.
         fixed: overrides of every run.
         sweeps: products of axes; together they are the runs.
@@ -90,10 +72,7 @@ class Experiment:
 
     @classmethod
     def named(cls, name: str) -> "Experiment":
-        """Read ``experiments/<name>.yaml``, or a file of one's own.
-
-        Args:
-            name: of an experiment, or the path of a file that ends in ``.yaml``.
+        """Read ``experiments/<name>.yaml``, or a file of one's own whose path ends in ``.yaml``.
 
         Raises:
             UsageError: there is none, it lacks a part or has one too many, or its report cannot be
@@ -107,13 +86,12 @@ class Experiment:
             )
         content = yaml.safe_load(path.read_text("utf-8"))
         if "sweeps" in content:
-            content["sweeps"] = [SweepAxes.read(entry) for entry in content["sweeps"]]
+            content["sweeps"] = [SweepAxes(e.pop("budgets", {}), e) for e in content["sweeps"]]
         try:
             experiment = cls(name=path.stem, **content)
         except TypeError as error:
-            raise UsageError(
-                f"{path}: {str(error).replace('Experiment.__init__() ', '')}."
-            ) from None
+            reason = str(error).replace("Experiment.__init__() ", "")
+            raise UsageError(f"{path}: {reason}.") from None
         for sweep in experiment.sweeps:
             if unknown := sorted(sweep.budgets.keys() - experiment.budgets.keys()):
                 raise UsageError(
@@ -146,8 +124,9 @@ class Experiment:
         datasets = chosen_datasets(self.datasets, dataset)
         jobs = []
         for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
-            for cell in product(sweep.axes):
-                several = {"dataset": data} if len(self.datasets) > 1 else {}
+            several = {"dataset": data} if len(self.datasets) > 1 else {}
+            for values in itertools.product(*sweep.axes.values()):
+                cell = dict(zip(sweep.axes, map(_written, values), strict=True))
                 overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
                 overrides += [f"{key}={value}" for key, value in cell.items()]
                 overrides += [*sweep.budgets.get(budget, []), *self.budgets[budget]]
@@ -156,12 +135,7 @@ class Experiment:
 
 
 def chosen_datasets(datasets: Mapping[str, str], dataset: str) -> list[str]:
-    """The data sets that a word or a name stands for.
-
-    Args:
-        datasets: of the paper, each with its synthetic stand-in.
-        dataset: ``synthetic``, ``benchmarks``, or one data set.
-    """
+    """The data sets that a word or a name stands for, of the paper's with their stand-ins."""
     words = {SYNTHETIC: list(datasets.values()), BENCHMARKS: list(datasets)}
     return words.get(dataset, [dataset])
 
@@ -182,13 +156,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 
 
-def product(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, str]]:
-    """Every combination of the axes' values, as Hydra writes them."""
-    for values in itertools.product(*axes.values()):
-        yield {key: _written(value) for key, value in zip(axes, values, strict=True)}
-
-
 def _written(value: Any) -> str:
+    """A value as Hydra writes it."""
     return json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
 
 
@@ -221,13 +190,8 @@ def write_index(
         folder: of the index. Directories are relative to it, so that both can be moved together.
         experiment: whose report it is.
         jobs, places: its runs, and where each lies.
-        budget, dataset: words of its command.
-        extra: overrides of every run.
+        budget, dataset, extra: of its command.
     """
-    runs = [
-        {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
-        for job, place in zip(jobs, places, strict=True)
-    ]
     index = {
         "experiment": experiment.name,
         "title": experiment.title,
@@ -237,7 +201,10 @@ def write_index(
         "overrides": list(extra),
         "prepare": experiment.prepare,
         "report": experiment.report,
-        "runs": runs,
+        "runs": [
+            {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
+            for job, place in zip(jobs, places, strict=True)
+        ],
     }
     write_json(folder / INDEX, index)
 
@@ -245,10 +212,7 @@ def write_index(
 def commands(
     experiment: Experiment, dataset: str, budget: str, launcher: str | None, extra: Sequence[str]
 ) -> list[list[str]]:
-    """The sweeps of an experiment, each as the arguments of train.py.
-
-    Hydra sweeps products: one command for each product of the experiment's file.
-    """
+    """The sweeps of an experiment, each as the arguments of train.py: one for each product."""
     seeds = ",".join(map(str, experiment.seeds[budget]))
     data = ",".join(chosen_datasets(experiment.datasets, dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []

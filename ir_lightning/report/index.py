@@ -1,8 +1,4 @@
-"""``experiment.json``: what the report of an experiment is made of, and where its runs lie.
-
-A table at the end of this file translates the indices of earlier versions, whose reports and
-claims were known by words and not by the names of their classes.
-"""
+"""``experiment.json``: what the report of an experiment is made of, and where its runs lie."""
 
 import json
 from collections.abc import Mapping
@@ -40,11 +36,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def build_report(node: Mapping[str, Any], where: Path) -> Any:
-    """Build the :class:`~ir_lightning.report.kind.ReportKind` that a file describes.
-
-    Args:
-        node: the part ``report`` of an experiment's file or index.
-        where: the file, for messages.
+    """Build the :class:`~ir_lightning.report.kind.ReportKind` of ``report:`` in the file ``where``.
 
     Raises:
         UsageError: it names no kind of report, or one that refuses its arguments.
@@ -67,7 +59,7 @@ KINDS = {
     "saturation_table": ("SaturationTable", None),
     "inventory": ("InventoryTable", None),
 }
-"""Former kinds of reports: the class of each, and that of its figure."""
+"""Kinds of reports in the indices of earlier versions: the class of each, and of its figure."""
 CLAIMS = {
     "difference": "Difference",
     "not_worse": "NotWorse",
@@ -79,9 +71,7 @@ CLAIMS = {
     "untouched": "KeepsUndegraded",
     "found": "CountsAsPublished",
 }
-"""Former kinds of claims."""
 KEYS = {"panels": "columns", "from": "start"}
-"""Former keys of reports and claims."""
 
 
 def _target(name: str) -> dict[str, str]:

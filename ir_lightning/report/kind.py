@@ -1,8 +1,4 @@
-"""What every kind of report and every figure has.
-
-A newcomer adds a kind, or a figure, as one class that an experiment's file names by its
-``_target_``; nothing else is edited.
-"""
+"""What every kind of report and every figure has; an experiment's file names it by ``_target_``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,7 +8,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import ReportClaim, judge
+from ir_lightning.report.claims import ReportClaim
 from ir_lightning.report.content import Content
 from ir_lightning.report.naming import NamedCell, named_cells
 from ir_lightning.report.runs import Results
@@ -28,9 +24,7 @@ class Figure(ABC):
     def draw(self, results: Results, report: "ReportKind") -> list[Path]:
         """Write the figure into the folder of the results; the files, none without finished runs.
 
-        Args:
-            results: the runs.
-            report: names cells and says which metrics are shown.
+        ``report`` names the cells and says which metrics are shown.
         """
 
 
@@ -74,7 +68,7 @@ class ReportKind(ABC):
         """Make the tables, judge the claims and draw the figure."""
         return Content(
             self.tables(results),
-            judge(results, self.claims),
+            [judged for claim in self.claims for judged in claim.judge(results)],
             self.cells(results),
             self.figure.draw(results, self) if self.figure else [],
             self.notes(results),

@@ -22,25 +22,17 @@ def cell_name(cell: Cell, keys: Iterable[str], labels: Mapping[str, str]) -> str
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A cell with its names.
+    """A cell with its names."""
 
-    Attributes:
-        row: its row's name in a table, which cells may share.
-        column: its value of the key ``columns``, such as a data set; empty where there is none.
-        label: its name among all cells of its column: the row's, or all its values.
-        group: its seeds.
-    """
-
-    row: str
-    column: str
-    label: str
+    row: str  #: Its row's name in a table, which cells may share.
+    column: str  #: Its value of the key ``columns``, such as a data set; empty without one.
+    label: str  #: Its name among all cells of its column: the row's, or all its values.
     group: CellRuns
 
     @property
     def dataset(self) -> str:
         """The column, or else the data set of the runs; empty before one has finished."""
-        done = self.group.finished
-        return self.column or (str(done[0].record["dataset"]) if done else "")
+        return self.column or self.group.trained_on
 
     @property
     def title(self) -> str:
@@ -54,14 +46,7 @@ def named_cells(
     columns: str | None,
     labels: Mapping[str, str],
 ) -> list[NamedCell]:
-    """Name every cell, in the order of ``groups``.
-
-    Args:
-        groups: the cells.
-        rows: keys that name a row; None: all but ``columns``.
-        columns: key of the column, if any.
-        labels: what values are called.
-    """
+    """Name every cell, in the order of ``groups``; the rest is as in :class:`.kind.ReportKind`."""
     names = []
     for group in groups:
         keys = [key for key in rows or group.cell if key != columns]

@@ -5,14 +5,13 @@ Nothing but run directories and the experiment's index is read.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
@@ -20,8 +19,8 @@ from ir_lightning.runs.record import CURVE, budget_of, metric_label, metrics_of,
 from ir_lightning.runs.scores import read_scores
 from ir_lightning.statistics.comparison import Cell as Spread
 from ir_lightning.statistics.comparison import cell as spread_of
+from ir_lightning.statistics.contrasts import Array
 
-Array = NDArray[np.float64]
 Cell = dict[str, str]
 """What makes a cell different from the others of its experiment: ``{"depth": "3", ...}``."""
 
@@ -35,8 +34,7 @@ class ReportedMetric:
     """A metric by its name in ``test_images.csv``, as the runs' records describe it."""
 
     name: str
-    unit: str
-    """``dB`` or empty, if there is none."""
+    unit: str  #: ``dB``, or empty.
     higher_is_better: bool = True
 
     @property
@@ -63,7 +61,6 @@ class Run:
     """One run of a cell.
 
     Attributes:
-        directory: where it lies.
         record: ``result.json``; empty before it has begun.
         scores: (I images, M metrics) of the restored test images by the run's protocol, in test
             order; NaN where a metric is not defined for an image; empty until finished.
@@ -104,12 +101,22 @@ class CellRuns:
     """All seeds of one cell."""
 
     cell: Cell
-    runs: dict[int, Run] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)  #: By seed, rising.
 
     @property
     def finished(self) -> list[Run]:
         """Its runs that have scores, by seed."""
-        return [run for _, run in sorted(self.runs.items()) if run.finished]
+        return [run for run in self.runs.values() if run.finished]
+
+    @property
+    def seeds(self) -> str:
+        """How many of its runs have scores: ``2/3``."""
+        return f"{len(self.finished)}/{len(self.runs)}"
+
+    @property
+    def trained_on(self) -> str:
+        """The data set of its runs; empty before one has finished."""
+        return next((str(run.record["dataset"]) for run in self.finished), "")
 
     def matrix(self, metric: str = "psnr") -> Array:
         """(S, I) scores by seed; a run that has not finished is NaN for all images.
@@ -125,8 +132,7 @@ class CellRuns:
         scores = pd.DataFrame(done).dropna()
         if scores.empty:
             raise NotMeasuredError(f"{metric} is defined for no test image")
-        by_seed = scores.reindex(columns=sorted(self.runs)).T
-        return np.ascontiguousarray(by_seed, dtype=np.float64)
+        return np.ascontiguousarray(scores.reindex(columns=[*self.runs]).T, dtype=np.float64)
 
     def spread(self, metric: str = "psnr") -> Spread:
         """Mean over images and seeds, and standard deviation between seeds; NaN without scores."""
@@ -134,10 +140,6 @@ class CellRuns:
             return spread_of(self.matrix(metric))
         except NotMeasuredError:
             return Spread(math.nan, math.nan, 0)
-
-    def matches(self, part: Mapping[str, Any]) -> bool:
-        """Whether the cell has these values, as an experiment's file writes them."""
-        return all(self.cell.get(key) == str(value) for key, value in part.items())
 
     def number(self, key: str) -> float:
         """The cell's value of a key whose values are numbers.
@@ -162,8 +164,9 @@ class Results:
     groups: list[CellRuns] = field(default_factory=list)
 
     def where(self, part: Mapping[str, Any]) -> list[CellRuns]:
-        """The cells that have these values."""
-        return [group for group in self.groups if group.matches(part)]
+        """The cells that have these values, as an experiment's file writes them."""
+        values = {key: str(value) for key, value in part.items()}.items()
+        return [group for group in self.groups if values <= group.cell.items()]
 
     def values(self, key: str) -> list[str]:
         """The values that cells have of a key, in the order of the cells.
@@ -180,7 +183,12 @@ class Results:
     @property
     def runs(self) -> list[Run]:
         """All of them, finished or not."""
-        return [run for group in self.groups for _, run in sorted(group.runs.items())]
+        return [run for group in self.groups for run in group.runs.values()]
+
+    @property
+    def finished(self) -> list[Run]:
+        """Those that have scores."""
+        return [run for run in self.runs if run.finished]
 
     def metric(self, name: str) -> ReportedMetric:
         """The unit and direction of a metric, as the records of the runs say.
@@ -202,8 +210,7 @@ def read_run(directory: Path) -> Run:
     record = read_result(directory)
     if record.get("status") != "finished":
         return Run(directory, record)
-    scores = read_scores(directory)
-    scores = scores.query("kind == 'restored'")
+    scores = read_scores(directory).query("kind == 'restored'")
     own = scores["protocol"] == record["protocol"]
     # A metric that was not scored by the run's protocol has one of its own.
     scores = scores[own | ~scores["metric"].isin(scores["metric"][own])]
@@ -220,12 +227,13 @@ def collect(folder: Path) -> Results:
         UsageError: there is no index, a run's table cannot be read, or scores do not compare.
     """
     index = read_index(folder)
-    groups: dict[str, CellRuns] = {}
+    cells: dict[str, dict[int, Run]] = {}
     for entry in index["runs"]:
-        group = groups.setdefault(json.dumps(entry["cell"]), CellRuns(entry["cell"]))
-        group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
+        run = read_run((folder / entry["run"]).resolve())
+        cells.setdefault(json.dumps(entry["cell"]), {})[int(entry["seed"])] = run
+    groups = [CellRuns(json.loads(cell), dict(sorted(of.items()))) for cell, of in cells.items()]
     name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
-    results = Results(folder, name, title, budget, list(groups.values()))
+    results = Results(folder, name, title, budget, groups)
     _refuse_mixtures(results)
     return results
 
@@ -245,8 +253,7 @@ def _refuse_mixtures(results: Results) -> None:
             "budget": run.record["budget"],
             "iterations": run.record["iterations"],
         }
-        for run in results.runs
-        if run.finished
+        for run in results.finished
     ]
     for dataset, table in pd.DataFrame(rows, dtype=object).groupby("data set") if rows else ():
         for what in table.columns[2:]:
@@ -257,16 +264,6 @@ def _refuse_mixtures(results: Results) -> None:
                     f"{results.name}: runs on {dataset} do not compare: their {what} differ, "
                     f"{one} in {first}, {other} in {second}."
                 )
-
-
-def stacked(matrices: Iterable[Array]) -> Array:
-    """(K, S, I) scores of cells from (S, I) each, NaN where a cell has fewer seeds."""
-    rows = list(matrices)
-    seeds, images = (max(row.shape[axis] for row in rows) for axis in (0, 1))
-    scores = np.full((len(rows), seeds, images), np.nan)
-    for place, row in zip(scores, rows, strict=True):
-        place[: len(row), : row.shape[1]] = row
-    return scores
 
 
 def read_curves(run_dir: Path) -> pd.DataFrame:

@@ -57,8 +57,7 @@ def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[ReportKind, Re
 
 
 def _text(results: Results, content: Content) -> str:
-    lines = [f"# {results.title}", ""]
-    lines += [f"- {key}: {value}" for key, value in facts(results).items()]
+    lines = [f"# {results.title}", "", *(f"- {k}: {v}" for k, v in facts(results).items())]
     if caution := warning(results):
         lines += ["", caution]
     lines += ["", "## Claims", ""]
@@ -67,15 +66,13 @@ def _text(results: Results, content: Content) -> str:
             (judged,) = verdicts
             where = f" ({judged.where})" if judged.where else ""
             lines.append(f"- **{judged.verdict}**: {says}{where}. {judged.reason}")
-            continue
-        lines.append(f"- {says}")
-        lines += [f"  - {each.where}: **{each.verdict}**. {each.reason}" for each in verdicts]
+        else:
+            lines.append(f"- {says}")
+            lines += [f"  - {each.where}: **{each.verdict}**. {each.reason}" for each in verdicts]
     if content.caution:
         lines += ["", content.caution]
-    lines += [
-        "",
-        *(f"![{results.title}]({p.name})\n" for p in content.figures if p.suffix == ".png"),
-    ]
+    pictures = [path.name for path in content.figures if path.suffix == ".png"]
+    lines += ["", *(f"![{results.title}]({name})\n" for name in pictures)]
     lines += [*(f"{note}\n" for note in content.notes), "## Numbers", ""]
     lines.append(markdown(content.tables["table"]))
     if "cells" in content.tables:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.contrasts import Array, Effects, effects
+from ir_lightning.statistics.contrasts import Array, Effects, effects, stacked
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -80,10 +80,7 @@ def compare(
         raise UsageError(
             f"{rows[0].shape[1]} and {rows[1].shape[1]} images: score both methods on the same."
         )
-    scores = np.full((2, max(map(len, rows)), rows[0].shape[1]), np.nan)
-    for level, row in zip(scores, rows, strict=True):
-        level[: len(row)] = row
-    return _judge(effects(scores), np.array([1.0, -1.0]), margin, alpha, unit)
+    return _judge(effects(stacked(rows)), np.array([1.0, -1.0]), margin, alpha, unit)
 
 
 def trend(

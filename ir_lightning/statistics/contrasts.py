@@ -12,6 +12,7 @@ sum_k c_k^2 / (S_k I). Degrees of freedom: Satterthwaite, Biometrics Bulletin 2 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,14 @@ class Effects:
             df = variance**2 / (seed**2 / self.seed_df + image**2 / (self.images - 1))
         df = np.where(variance > 0, df, self.seed_df)
         return Contrasts(np.asarray(c @ self.means), np.sqrt(variance), df)
+
+
+def stacked(rows: Sequence[Array]) -> Array:
+    """(K, S, I) scores of levels from (S, I) each, NaN where a level has fewer seeds."""
+    scores = np.full((len(rows), *np.max([row.shape for row in rows], axis=0)), np.nan)
+    for level, row in zip(scores, rows, strict=True):
+        level[: len(row), : row.shape[1]] = row
+    return scores
 
 
 def effects(scores: ArrayLike) -> Effects:
