@@ -9,8 +9,7 @@ from typing import ClassVar
 import pandas as pd
 
 from ir_lightning.report.claims import ReportClaim
-from ir_lightning.report.content import Content
-from ir_lightning.report.naming import NamedCell, named_cells
+from ir_lightning.report.content import Content, NamedCell, named_cells
 from ir_lightning.report.runs import Results
 
 

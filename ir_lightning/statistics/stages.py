@@ -15,8 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_lightning.statistics.contrasts import Array
-from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, ShapeGrid, smallest
-from ir_lightning.statistics.series import Series, binned
+from ir_lightning.statistics.decays import (
+    EXP1,
+    EXP2,
+    MODELS,
+    Fit,
+    Series,
+    ShapeGrid,
+    binned,
+    smallest,
+)
 
 BIC_MARGIN = 10.0  #: By which two exponentials have to beat each rival.
 TAU_RATIO = 3.0  #: Below it two cannot be told from one (60 and 120 iterations: 3 of 20 series).
@@ -83,7 +91,7 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
         seed: of the simulation.
 
     Raises:
-        ValueError, UsageError: see :func:`.series.binned`; fewer than 199 simulated series.
+        ValueError, UsageError: see :func:`.decays.binned`; fewer than 199 simulated series.
     """
     if bootstrap < 199:
         raise ValueError(f"bootstrap={bootstrap}: fewer than 199 series make p too coarse")

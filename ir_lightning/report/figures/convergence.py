@@ -11,7 +11,7 @@ from ir_lightning.report.figures.drawing import COLOURS, pyplot, save
 from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence, curve_of
 from ir_lightning.report.runs import Results
-from ir_lightning.statistics.series import binned
+from ir_lightning.statistics.decays import binned
 
 BALANCE = {
     "balance/bits": "J_D on held-out windows (bits)",
@@ -68,17 +68,14 @@ def _loss(axis: Any, name: str, measured: Sequence[Convergence]) -> None:
         return
     bins = binned(*curve_of(first.curves, LOSS))
     axis.plot(bins.iterations, bins.values, ".", color="grey", markersize=3)
-    for style, model in zip(("--", "-", ":"), _models(first.stages.best), strict=False):
+    models = dict.fromkeys(["exp1", "exp2", first.stages.best])
+    for style, model in zip(("--", "-", ":"), models, strict=False):
         fit = first.stages.fits[model]
         label = f"{model}, BIC {fit.bic:.0f}" + (" (best)" if model == first.stages.best else "")
         axis.plot(bins.iterations, fit(bins.iterations), style, color="black", label=label)
     axis.set_xscale("log")
     axis.legend(fontsize=7)
     axis.grid(alpha=0.3)
-
-
-def _models(best: str) -> list[str]:
-    return list(dict.fromkeys(["exp1", "exp2", best]))
 
 
 def _values(run: Convergence, column: str) -> "pd.Series[float]":

@@ -20,8 +20,7 @@ COUNTS = "inventory.json"
 PARTS = ("training", "test")
 ABSENT = "not there"
 
-Counted = Mapping[str, Any]
-"""A data set as it was counted, see :class:`ir_lightning.cli.CountImages`."""
+Counted = Mapping[str, Any]  #: A data set, see :class:`ir_lightning.cli.CountImages`.
 Published = Mapping[str, Mapping[str, Any]]
 """``training`` and ``test``, numbers of pairs, and ``task`` and ``composition`` by data set."""
 
@@ -29,8 +28,7 @@ Published = Mapping[str, Mapping[str, Any]]
 def read_counts(folder: Path) -> list[Counted]:
     """The data sets that were counted for an experiment; an earlier version's index has them."""
     try:
-        counts: list[Counted] = json.loads((folder / COUNTS).read_text("utf-8"))
-        return counts
+        return list(json.loads((folder / COUNTS).read_text("utf-8")))
     except (OSError, ValueError):
         return list(read_index(folder).get("found", []))
 
