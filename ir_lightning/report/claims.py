@@ -1,8 +1,4 @@
-"""The claims of an experiment, judged: supported, not supported or undecided, with the interval.
-
-A claim is one class, here or in a package of one's own, that an experiment's file names by its
-``_target_``.
-"""
+"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
 
 import math
 from abc import ABC, abstractmethod
@@ -41,7 +37,7 @@ class ReportClaim(ABC):
 
     Args:
         says: the claim, in words.
-        each: key of cells; the claim is judged for each of its values. None: judged once.
+        each: key of cells for each of whose values the claim is judged. None: judged once.
     """
 
     says: str
@@ -79,8 +75,7 @@ class ReportClaim(ABC):
             UsageError: there are none or several.
         """
         part = self.within(part, place)
-        groups = results.where(part)
-        if len(groups) != 1:
+        if len(groups := results.where(part)) != 1:
             raise UsageError(f"{results.name}: a claim is about {part}, which {len(groups)} are.")
         return groups[0]
 
@@ -94,8 +89,8 @@ class ScoreClaim(ReportClaim):
     """Base of the claims about the scores of a metric.
 
     Args:
-        metric: of the restored images, as in ``test_images.csv``. Where lower is better, a positive
-            difference is an improvement, too.
+        metric: of the restored images. Where lower is better, a positive difference is an
+            improvement, too.
     """
 
     metric: str = "psnr"
@@ -183,10 +178,9 @@ class Trend(AlongClaim):
 
     def verdict(self, results: Results, place: str) -> Verdict:
         groups = self.levels(results, place)
-        scores = stacked(self.scores(results, groups))
-        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
         levels = [group.number(self.over) for group in groups]
-        judged = trend(scores, levels, self.margin, unit=per)
+        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
+        judged = trend(stacked(self.scores(results, groups)), levels, self.margin, unit=per)
         return judged.verdict, judged.reason + self.direction(results)
 
 
@@ -196,8 +190,7 @@ class SaturatesAt(AlongClaim):
 
     Args:
         expected: the lowest and the highest number; or these by the values of ``each``.
-        margin: the loss that does not matter, in the unit of the metric. None: 0.2 dB of PSNR; of
-            another metric it has to be given.
+        margin: the loss that does not matter, in the unit of the metric. None: 0.2 dB of PSNR.
     """
 
     expected: Sequence[int] | Mapping[str, Sequence[int]]
@@ -214,8 +207,7 @@ class SaturatesAt(AlongClaim):
 
     def expected_at(self, place: str) -> tuple[int, int] | None:
         """The lowest and the highest number that are expected there, if any."""
-        by_place = self.expected
-        bounds = by_place.get(place) if isinstance(by_place, Mapping) else by_place
+        bounds = self.expected.get(place) if isinstance(self.expected, Mapping) else self.expected
         return None if bounds is None else (int(bounds[0]), int(bounds[1]))
 
     def saturation(self, results: Results, place: str) -> Saturation:
@@ -229,9 +221,8 @@ class SaturatesAt(AlongClaim):
         depths = [int(group.number(self.over)) for group in groups]
         if len(set(depths)) < len(depths):
             raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
-        scores = stacked(self.scores(results, groups))
+        scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin
-        unit = results.metric(self.metric).unit
         return saturation(scores, margin, depths=depths, unit=unit)
 
     def verdict(self, results: Results, place: str) -> Verdict:

@@ -1,7 +1,6 @@
-"""What a report is made of, whatever kind of experiment it is about, and how its cells are named."""
+"""What a report is made of, whatever kind of experiment it is about."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +14,13 @@ SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 
 
 def cell_name(cell: Cell, keys: Iterable[str], labels: Mapping[str, str]) -> str:
-    """A cell by its values of some keys, each by its label.
-
-    A value without a label is written with its key; a data set's name stands for itself.
+    """A cell by its values of some keys, each by its label, or else with its key.
 
     >>> cell_name({"method": "unet5", "depth": "3"}, ["method", "depth"], {"unet5": "UNet-5"})
     'UNet-5, depth=3'
     """
-    values = [(key, cell[key]) for key in keys if key in cell]
-    plain = {key: value if key == "dataset" else f"{key}={value}" for key, value in values}
-    return ", ".join(labels.get(value, plain[key]) for key, value in values)
+    plain = {key: value if key == "dataset" else f"{key}={value}" for key, value in cell.items()}
+    return ", ".join(labels.get(cell[key], plain[key]) for key in keys if key in cell)
 
 
 @dataclass(frozen=True)
@@ -47,36 +43,13 @@ class NamedCell:
         return f"{self.label} on {self.dataset}" if self.dataset else self.label
 
 
-def named_cells(
-    groups: Sequence[CellRuns],
-    rows: Sequence[str] | None,
-    columns: str | None,
-    labels: Mapping[str, str],
-) -> list[NamedCell]:
-    """Name every cell, in the order of ``groups``; the rest is as in :class:`.kind.ReportKind`."""
-    names = []
-    for group in groups:
-        keys = [key for key in rows or group.cell if key != columns]
-        names.append((cell_name(group.cell, keys, labels), group.cell.get(columns or "", "")))
-    counts = Counter(names)
-    cells = []
-    for name, group in zip(names, groups, strict=True):
-        whole = cell_name(group.cell, group.cell, {}) or "all runs"
-        cells.append(NamedCell(*name, name[0] if name[0] and counts[name] == 1 else whole, group))
-    return cells
-
-
 @dataclass(frozen=True)
 class Content:
-    """A report before it is written.
-
-    Attributes:
-        tables: of text, by the name of their files: ``table``; where that sums up, ``cells``, too,
-            with everything that it is made of. The first column is of words, the others are of
-            numbers.
-    """
+    """A report before it is written."""
 
     tables: dict[str, pd.DataFrame]
+    """Of text, by the name of their files: ``table``; where that sums up, ``cells``, too. The first
+    column is of words, the others are of numbers."""
     verdicts: list[Judged]
     cells: list[NamedCell]
     figures: list[Path]
@@ -99,12 +72,9 @@ class Content:
     def caution(self) -> str | None:
         """How often verdicts are wrong, where there are several."""
         sampled = sum(judged.sampled for judged in self.verdicts)
-        if sampled < 2:
-            return None
-        return (
-            f"{sampled} verdicts. Each one by itself is wrong in at most 5 % of "
-            "repetitions; nothing is corrected for their number."
-        )
+        words = "Each one by itself is wrong in at most 5 % of repetitions"
+        number = f"{sampled} verdicts. {words}; nothing is corrected for their number."
+        return number if sampled > 1 else None
 
 
 def files_of(table: pd.DataFrame, name: str) -> dict[str, str]:
@@ -156,13 +126,11 @@ def warning(results: Results) -> str:
 
 
 def _images(run: Run) -> str:
-    """How many were scored, and how much of each."""
     part = f", {run.side} x {run.side} pixels of each" if run.side else ""
     return f"{run.record['images']}{part}"
 
 
 def _degraded(run: Run) -> str:
-    """What a restorer has to beat."""
     psnr = float(run.record["degraded"]["psnr"])
     return f"{psnr:.2f} dB ({run.record['dataset']})" if math.isfinite(psnr) else "-"
 

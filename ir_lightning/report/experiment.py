@@ -1,9 +1,4 @@
-"""A table or figure of the paper as data: which runs it needs, and where they are.
-
-One file under ``experiments/`` declares the sweep, the paper's numbers, the claims and how it is
-drawn. Here it becomes a list of runs; Hydra and its launchers train them, and an index of their
-directories is all that the report is given.
-"""
+"""A table or figure of the paper as data: from a file of experiments/ to runs and their index."""
 
 import itertools
 import json
@@ -25,7 +20,7 @@ from ir_lightning.runs.identity import directory_of, training_hash
 EXPERIMENTS = CONF.with_name("experiments")
 
 SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
-"""Words for DATASET: an experiment's stand-ins that need no download, or the paper's own sets."""
+"""Words for an experiment's stand-ins that need no download, and for the paper's own sets."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +28,7 @@ class Job:
     """One run of an experiment."""
 
     cell: dict[str, str]
-    """What makes it different from the others, seed apart: ``{"depth": "3", ...}``; with
-    ``dataset`` where the experiment has several."""
+    """What makes it different from the others, beside the seed: ``{"depth": "3", ...}``."""
     seed: int
     overrides: list[str]  #: All that train.py is given.
 
@@ -80,10 +74,8 @@ class Experiment:
         """
         path = Path(name) if name.endswith(".yaml") else EXPERIMENTS / f"{name}.yaml"
         if not path.is_file():
-            raise UsageError(
-                f"There is no experiment '{name}'; choose from {', '.join(names())}, or give the "
-                "path of a .yaml file."
-            )
+            choice = f"choose from {', '.join(names())}, or give the path of a .yaml file."
+            raise UsageError(f"There is no experiment '{name}'; {choice}")
         content = yaml.safe_load(path.read_text("utf-8"))
         if "sweeps" in content:
             content["sweeps"] = [SweepAxes(e.pop("budgets", {}), e) for e in content["sweeps"]]
@@ -94,10 +86,8 @@ class Experiment:
             raise UsageError(f"{path}: {reason}.") from None
         for sweep in experiment.sweeps:
             if unknown := sorted(sweep.budgets.keys() - experiment.budgets.keys()):
-                raise UsageError(
-                    f"{path}: a sweep names the budget '{unknown[0]}'; "
-                    f"the file has {', '.join(experiment.budgets)}."
-                )
+                known = f"the file has {', '.join(experiment.budgets)}."
+                raise UsageError(f"{path}: a sweep names the budget '{unknown[0]}'; {known}")
         build_report(experiment.report, path)
         return experiment
 
@@ -110,17 +100,12 @@ class Experiment:
     def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
         """Every run, in the order in which they are started.
 
-        Args:
-            dataset: ``synthetic``, ``benchmarks``, or one data set.
-            budget: ``smoke``, ``cpu`` or ``paper``.
-
         Raises:
             UsageError: the experiment has no such budget.
         """
         if budget not in self.budgets:
-            raise UsageError(
-                f"{self.name} has no budget '{budget}'; take {', '.join(self.budgets)}."
-            )
+            known = ", ".join(self.budgets)
+            raise UsageError(f"{self.name} has no budget '{budget}'; take {known}.")
         datasets = chosen_datasets(self.datasets, dataset)
         jobs = []
         for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
@@ -184,12 +169,11 @@ def write_index(
     dataset: str = SYNTHETIC,
     extra: Sequence[str] = (),
 ) -> None:
-    """Record what the report of an experiment is made of: which cell and seed lies where.
+    """Record which cell and seed of an experiment lies where.
 
     Args:
         folder: of the index. Directories are relative to it, so that both can be moved together.
-        experiment: whose report it is.
-        jobs, places: its runs, and where each lies.
+        experiment, jobs, places: whose report it is, its runs, and where each lies.
         budget, dataset, extra: of its command.
     """
     index = {
@@ -226,8 +210,8 @@ def commands(
 def _axes(sweep: SweepAxes, budget: str) -> list[str]:
     """What differs from run to run.
 
-    Hydra first composes a configuration without the axes, and there the keys may be lacking which
-    only this sweep's runs have: they are axes with one choice.
+    Hydra first composes a configuration without the axes, which may lack the keys that only this
+    sweep's runs have: they are axes with one choice.
     """
     axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
     own = [override.partition("=") for override in sweep.budgets.get(budget, [])]

@@ -26,9 +26,8 @@ def read_index(folder: Path) -> dict[str, Any]:
         former = "kind" in index["report"]
         index["runs"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(
-            f"{path}: no index of an experiment; `ir-lightning experiment NAME` writes one."
-        ) from None
+        advice = "`ir-lightning experiment NAME` writes one."
+        raise UsageError(f"{path}: no index of an experiment; {advice}") from None
     try:
         return _translated(index) if former else index
     except KeyError as error:

@@ -9,15 +9,14 @@ from typing import ClassVar
 import pandas as pd
 
 from ir_lightning.report.claims import ReportClaim
-from ir_lightning.report.content import Content, NamedCell, named_cells
+from ir_lightning.report.content import Content, NamedCell, cell_name
 from ir_lightning.report.runs import Results
 
 
 class Figure(ABC):
     """Base of the figures."""
 
-    shows_images: ClassVar[bool] = False
-    """Whether it shows images of a data set, which are not kept with the numbers."""
+    shows_images: ClassVar[bool] = False  #: Of a data set; they are not kept with the numbers.
 
     @abstractmethod
     def draw(self, results: Results, report: "ReportKind") -> list[Path]:
@@ -34,12 +33,10 @@ class ReportKind(ABC):
     Args:
         rows: key of cells, or several, by whose values a row is named; None: all but ``columns``.
         columns: key of cells whose values stand side by side, such as data sets: a column of the
-            table, a panel of the figure. None: there is no such key.
+            table, a panel of the figure.
         labels: what values of cells are called.
         metrics: names of the metrics that are shown, the most important first.
-        claims: judged in this order.
-        figure: the figure; None if there is none.
-        note: a paragraph below the figure.
+        claims, figure, note: of the report, the note below the figure.
     """
 
     rows: str | Sequence[str] | None = None
@@ -61,7 +58,16 @@ class ReportKind(ABC):
     def cells(self, results: Results) -> list[NamedCell]:
         """The cells with their names, in the order of the table."""
         rows = [self.rows] if isinstance(self.rows, str) else self.rows
-        return named_cells(results.groups, rows, self.columns, self.labels)
+        names = []
+        for cell in (group.cell for group in results.groups):
+            keys = [key for key in rows or cell if key != self.columns]
+            names.append((cell_name(cell, keys, self.labels), cell.get(self.columns or "", "")))
+        cells = []
+        for (row, column), group in zip(names, results.groups, strict=True):
+            whole = cell_name(group.cell, group.cell, {}) or "all runs"
+            label = row if row and names.count((row, column)) == 1 else whole
+            cells.append(NamedCell(row, column, label, group))
+        return cells
 
     def content(self, results: Results) -> Content:
         """Make the tables, judge the claims and draw the figure."""

@@ -1,7 +1,4 @@
-"""An experiment's runs as they are on disk: records, scores of test images, training curves.
-
-Nothing but run directories and the experiment's index is read.
-"""
+"""An experiment's runs as they are on disk: records, scores of test images, training curves."""
 
 import json
 import math
@@ -58,19 +55,15 @@ class ReportedMetric:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run of a cell.
-
-    Attributes:
-        record: ``result.json``; empty before it has begun.
-        scores: (I images, M metrics) of the restored test images by the run's protocol, in test
-            order; NaN where a metric is not defined for an image; empty until finished.
-        side: of the part of each image that was scored, in pixels; None: whole images.
-    """
+    """One run of a cell."""
 
     directory: Path
-    record: dict[str, Any]
+    record: dict[str, Any]  #: ``result.json``; empty before it has begun.
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """(I images, M metrics) of the restored test images by the run's protocol, in test order; NaN
+    where a metric is not defined for an image; empty until finished."""
     side: int | None = None
+    """Of the part of each image that was scored, in pixels; None: whole images."""
 
     @property
     def finished(self) -> bool:
@@ -84,14 +77,12 @@ class Run:
             NotMeasuredError: the run was scored without this metric.
         """
         if metric not in self.scores:
-            known = ", ".join(self.scores.columns) or "nothing"
-            raise NotMeasuredError(
-                f"{self.directory.name} was scored without {metric} (but with {known})"
-            )
+            lack = f"without {metric} (but with {', '.join(self.scores.columns) or 'nothing'})"
+            raise NotMeasuredError(f"{self.directory.name} was scored {lack}")
         return self.scores[metric]
 
     def mean(self, metric: str) -> float:
-        """Mean over the images for which the metric is defined; NaN where there are none."""
+        """Mean over the images for which the metric is defined; NaN without any."""
         defined = self.values(metric).dropna().to_numpy()
         return float(np.mean(defined)) if len(defined) else math.nan
 
@@ -119,7 +110,7 @@ class CellRuns:
         return next((str(run.record["dataset"]) for run in self.finished), "")
 
     def matrix(self, metric: str = "psnr") -> Array:
-        """(S, I) scores by seed; a run that has not finished is NaN for all images.
+        """(S, I) scores by seed, NaN for a run that has not finished.
 
         Images for which the metric is not defined in every finished run are left out.
 
@@ -182,12 +173,10 @@ class Results:
 
     @property
     def runs(self) -> list[Run]:
-        """All of them, finished or not."""
         return [run for group in self.groups for run in group.runs.values()]
 
     @property
     def finished(self) -> list[Run]:
-        """Those that have scores."""
         return [run for run in self.runs if run.finished]
 
     def metric(self, name: str) -> ReportedMetric:

@@ -52,11 +52,7 @@ def write_report(
 
 
 def open_report(folder: Path, trust: Sequence[str] = ()) -> tuple[ReportKind, Results]:
-    """The report that a folder's index describes, and the runs that it is about.
-
-    Raises:
-        UsageError: there is no index, it cannot be used, or the runs do not compare.
-    """
+    """The report that a folder's index describes, and its runs; raises as :func:`write_report`."""
     node = read_index(folder)["report"]
     refuse_untrusted(node, folder / INDEX, REPORTS.plus(trust))
     return build_report(node, folder / INDEX), collect(folder)
@@ -87,14 +83,9 @@ def _text(results: Results, content: Content) -> str:
 
 
 def archive(results: Results, content: Content, place: Path) -> list[Path]:
-    """Copy a written report into ``place``, with a row per run and one per test image beside it.
+    """Copy a written report into ``place``, with ``runs.csv`` and ``images.csv``, a row for each.
 
-    ``runs.csv``: cell, seed, mean scores, what they were made with. ``images.csv``: cell, seed,
-    image and its scores. A figure that shows images stays behind, as does the page with its
-    pictures.
-
-    Returns:
-        The files written.
+    A figure that shows images of a data set stays behind, as does the page with its pictures.
     """
     place.mkdir(parents=True, exist_ok=True)
     figures = [] if content.shows_images else [path.name for path in content.figures]

@@ -1,7 +1,6 @@
 """Is one method better than another, by how much, and does quality grow along a factor?
 
-All answers carry the error between training seeds and the error between test images; see
-:mod:`ir_lightning.statistics.contrasts`.
+All answers carry the error between training seeds and that between test images (``contrasts``).
 """
 
 import math
@@ -60,9 +59,9 @@ def compare(
 ) -> Comparison:
     """Judge "A is better than B by at least ``margin``".
 
-    The mean of A - B over paired images. Where seeds do not differ it is the paired t test over
-    images, where A - B does not depend on the image the two-sample t test over seeds. Both methods
-    are taken to have the same variance between seeds.
+    Where seeds do not differ it is the paired t test over images, where A - B does not depend on
+    the image the two-sample t test over seeds. Both methods are taken to have the same variance
+    between seeds.
 
     Args:
         a, b: (S_a, I) and (S_b, I), higher is better; missing runs are NaN for all images.

@@ -106,8 +106,7 @@ def stacked(rows: Sequence[Array]) -> Array:
 def effects(scores: ArrayLike) -> Effects:
     """Condense scores (K levels, S seeds, I images).
 
-    A run that is missing is NaN for all of its images; levels may so have different numbers of
-    seeds. Nothing is discarded to balance them: each mean counts with its own number of runs.
+    A missing run is NaN for all of its images; each mean counts with its own number of runs.
 
     Raises:
         ValueError: the array does not have three dimensions.

@@ -46,8 +46,8 @@ class Discrimination:
 def discrimination(real: ArrayLike, fake: ArrayLike, alpha: float = 0.05) -> Discrimination:
     """Measure D's scores on held-out images.
 
-    Two folds, the even and the odd images: each is scored with the calibration of the other, real
-    and fake of one image always in the same fold. Real and fake weigh the same.
+    Two folds, the even and the odd images: each is scored with the calibration of the other. Real
+    and fake weigh the same.
 
     Args:
         real, fake: (I, ...) scores D(x, y) and D(x, G(x)) of the patches of the same I >= 4 images.
@@ -82,10 +82,10 @@ def auc(real: ArrayLike, fake: ArrayLike) -> float:
 
 
 def platt(real: Array, fake: Array) -> tuple[float, float]:
-    """Slope and intercept of log odds = slope * score + intercept, by penalised likelihood.
+    """Slope and intercept of log odds = slope * score + intercept, by Newton's method.
 
     Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), keep separable scores from an infinite
-    slope. The loss is convex; Newton's method with halved steps.
+    slope.
     """
     scores = np.concatenate([real, fake])
     target = np.repeat([1 - 1 / (len(real) + 2), 1 / (len(fake) + 2)], [len(real), len(fake)])
@@ -157,7 +157,7 @@ def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
 
     Args:
         iterations: (C,), of the checks, rising from 1 or later.
-        lower_limits: (C,), ``low`` of :func:`discrimination` at each check.
+        lower_limits: (C,), ``low`` of :func:`discrimination`.
     """
     t, low = _curve(iterations, lower_limits)
     for i in range(len(t) - CHECKS + 1):
@@ -171,7 +171,7 @@ def t_gained(iterations: ArrayLike, psnr: ArrayLike, start: float | None = None)
 
     The gain counts up to the mean of the last tenth of the checks, since a best value is partly
     luck. If the 90 % are only reached in the last fifth, or nothing was gained, G had not converged
-    when it was stopped and the time is censored.
+    and the time is censored.
 
     Args:
         iterations: (C,), of the checks, rising from 1 or later.
@@ -199,8 +199,7 @@ def imbalance(generator: Time, discriminator: Time) -> Imbalance:
 def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
     """Judge gradient norms at the generator's output, logged along the training.
 
-    "Vanishing" if, and only if, g_adv fell a hundredfold (nu <= -2) AND is at most a hundredth of
-    the pixel loss's gradient at the end (r <= 0.01).
+    "Vanishing" if, and only if, nu <= -2 (it fell a hundredfold) AND r <= 0.01 at the end.
 
     Args:
         g_adversarial: (T,), ``|d L_adv / d restored|``.
@@ -208,8 +207,7 @@ def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
 
     Raises:
         ValueError: shapes differ or a norm is negative.
-        UsageError: fewer than ten records, norms that are not finite, or a zero where a ratio
-            needs a number.
+        UsageError: fewer than ten records, norms that are not finite, or a zero as a divisor.
     """
     adversarial, pixel = (np.asarray(g, dtype=float) for g in (g_adversarial, g_pixel))
     if adversarial.ndim != 1 or adversarial.shape != pixel.shape or (adversarial < 0).any():

@@ -2,8 +2,8 @@
 
 "Saturated" is a claim that deeper networks are NOT better, which a test that finds no difference
 cannot support. So depth N has to be proven non-inferior: no deeper network better by the margin.
-So an N that is too small is declared with probability alpha at most: each branch below keeps to it,
-and so did the whole on every kind of curve simulated (tests/statistics/test_saturation.py).
+An N that is too small is then declared with probability alpha at most, in each branch below, and on
+every kind of curve simulated.
 
 N is too small when a deeper network is better by the margin or more. p(M, N) is the one-sided p of
 "mu_M - mu_N >= margin"; its variance is that of :mod:`ir_lightning.statistics.contrasts`.
@@ -42,9 +42,8 @@ Against = Literal["deeper", "deepest"]
 class Harm:
     """What the depth beyond N_U costs: mu_{N_U} - mu_K, K the deepest, one-sided tests.
 
-    The same scores chose N_U, out of K - 1 depths, which favours depths that were lucky: on a
-    plateau the plain test finds a harm that is not there in 9 to 14 % of sweeps. So everything here
-    is corrected by Bonferroni's K - 1.
+    The same scores chose N_U, which favours lucky depths: on a plateau the plain test finds a harm
+    in 9 to 14 % of sweeps. So everything here is corrected by Bonferroni's K - 1.
     """
 
     loss: float  #: dB; positive when the deepest is worse.
@@ -97,15 +96,15 @@ def saturation(
     """Find the interval [N_L, N_U] of depths at which quality saturates; the rule is above.
 
     Args:
-        scores: (K depths from shallow to deep, S seeds, I images), dB, higher is better; images
-            are paired across everything, seeds independent. A missing run is NaN for all images.
+        scores: (K depths from shallow to deep, S seeds, I images), dB, higher is better. A missing
+            run is NaN for all images.
         margin: delta, the loss that does not matter, dB.
         alpha: bound on the probability of declaring N too small.
         depths: names of the depths, rising; 1..K if None.
         keeps: instead of the margin, the share of the gain over the shallowest depth that N has
             to keep, such as 0.95.
         against: rivals of a depth on a plateau.
-        unit: of the scores, for the words; everything below that is in dB is in this unit.
+        unit: of the scores, instead of dB, for the words.
 
     Raises:
         ValueError: arguments that make no sense.
@@ -200,9 +199,8 @@ def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Har
     choices = len(found.means) - 1
     if upper is None or upper == choices:
         return None
-    weights = np.zeros(choices + 1)
-    weights[upper], weights[-1] = 1.0, -1.0
-    loss = found.contrasts(weights)
+    unit = np.eye(choices + 1)
+    loss = found.contrasts(unit[upper] - unit[-1])
     low, high = loss.limits(alpha / choices)
     p_any, p_margin = (min(1.0, choices * float(loss.p_above(at))) for at in (0.0, margin))
     return Harm(float(loss.value), float(low), float(high), p_any, p_margin)

@@ -1,10 +1,9 @@
 """Does a loss fall in two stages (Fig. 7 of arXiv 2212.02198), or does it only look like it?
 
-Any curve that slows down is fitted better by two exponentials than by one; a plain power law, which
-has no stages at all, "shows" two stages in 20 of 20 simulated series. So two exponentials have to
-beat every one-stage rival, by a margin, beyond what the noise explains, in several trainings.
-Pass the part of a curve with a constant learning rate, and rather a validation loss than a
-training loss: a step of the schedule is a stage that somebody put there.
+Any curve that slows down is fitted better by two exponentials than by one; a plain power law
+"shows" two stages in 20 of 20 simulated series. So two exponentials have to beat every one-stage
+rival, by a margin, beyond what the noise explains, in several trainings. Pass the part of a curve
+with a constant learning rate: a step of the schedule is a stage that somebody put there.
 """
 
 from collections.abc import Sequence
@@ -154,8 +153,7 @@ def _bootstrap(
     """p of the likelihood ratio of exp1 and exp2, under exp1 with AR(1) noise.
 
     Chi-squared would be wrong: under exp1 the second tau has no value. Observed and simulated
-    curves are fitted on the same grids without refinement, so the comparison is fair and quick, and
-    with the weights of the observed curve.
+    curves are fitted on the same grids and weights without refinement, so the comparison is fair.
     """
 
     def ratios(curves: Array) -> Array:

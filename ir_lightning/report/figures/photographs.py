@@ -35,9 +35,8 @@ class PhotographFigure(Figure):
 
 
 def _caption(results: Results, source: str, rows: Sequence[Photograph]) -> list[str]:
-    shares = [row.undegraded for row in rows if row.undegraded is not None]
     rain = "rain is guessed by thin bright structure"
-    if shares:
+    if shares := [row.undegraded for row in rows if row.undegraded is not None]:
         rain = f"undegraded pixels in the squares: {min(shares):.0%} to {max(shares):.0%}"
     by_hand = ", ".join(row.name for row in rows if row.by_hand)
     trained = next((run.record["dataset"] for run in results.finished), "-")

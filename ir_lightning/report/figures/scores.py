@@ -19,7 +19,7 @@ class LineFigure(Figure):
     """Curves of scores over a key whose values are numbers: a row of panels for each metric.
 
     Each point is the mean over test images and seeds, the band one standard deviation between
-    seeds; cells without a finished run are left out. The report's ``columns`` stand side by side.
+    seeds. The report's ``columns`` stand side by side.
 
     Args:
         x: key of cells whose values stand along the axis.
@@ -51,8 +51,8 @@ class LineFigure(Figure):
             self.set_ticks(axes[-1][column], results)
         if self.series:
             axes[0][0].legend(title=self.series)
-        budget = f"budget={results.budget}: mean and sd over seeds"
-        figure.suptitle(f"{results.title}\n{budget}", fontsize=9)
+        title = f"{results.title}\nbudget={results.budget}: mean and sd over seeds"
+        figure.suptitle(title, fontsize=9)
         figure.tight_layout()
         return save(figure, results.folder)
 
@@ -67,7 +67,7 @@ class LineFigure(Figure):
         return pd.DataFrame(rows, columns=["x", "mean", "sd"])
 
     def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
-        """Draw the points of one series, which has a number and a label."""
+        """Draw the points of one series."""
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         x, mean, sd = self.levels(points["x"]), points["mean"], points["sd"]
         axis.plot(x, mean, color=colour, marker=marker, label=label)
