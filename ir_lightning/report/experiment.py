@@ -3,10 +3,11 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,8 +34,7 @@ class Job:
     overrides: list[str]  #: All that train.py is given.
 
 
-@dataclass(frozen=True)
-class SweepAxes:
+class SweepAxes(NamedTuple):
     """One product of axes."""
 
     budgets: dict[str, list[str]]  #: By budget: overrides of this sweep alone.
@@ -69,8 +69,7 @@ class Experiment:
         """Read ``experiments/<name>.yaml``, or a file of one's own whose path ends in ``.yaml``.
 
         Raises:
-            UsageError: there is none, it lacks a part or has one too many, or its report cannot be
-                built.
+            UsageError: there is none, or it lacks a part, has one too many, or cannot be built.
         """
         path = Path(name) if name.endswith(".yaml") else EXPERIMENTS / f"{name}.yaml"
         if not path.is_file():
@@ -94,8 +93,8 @@ class Experiment:
     @property
     def packages(self) -> list[str]:
         """The packages whose classes make and prepare the report: the file's author trusts them."""
-        targets = _targets([self.report, self.prepare])
-        return sorted({target.partition(".")[0] for target in targets} - {"ir_lightning"})
+        nodes = json.dumps([self.report, self.prepare])
+        return sorted({*re.findall(r'"_target_": "(\w+)', nodes)} - {"ir_lightning"})
 
     def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
         """Every run, in the order in which they are started.
@@ -123,17 +122,6 @@ def chosen_datasets(datasets: Mapping[str, str], dataset: str) -> list[str]:
     """The data sets that a word or a name stands for, of the paper's with their stand-ins."""
     words = {SYNTHETIC: list(datasets.values()), BENCHMARKS: list(datasets)}
     return words.get(dataset, [dataset])
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every ``_target_``, however deep."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _targets(item)
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        yield from _targets(list(node.values()))
 
 
 def names() -> list[str]:
@@ -201,18 +189,12 @@ def commands(
     data = ",".join(chosen_datasets(experiment.datasets, dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
-    return [
-        [*engine, *common, *_axes(sweep, budget), *experiment.budgets[budget], *extra, "-m"]
-        for sweep in experiment.sweeps
-    ]
-
-
-def _axes(sweep: SweepAxes, budget: str) -> list[str]:
-    """What differs from run to run.
-
-    Hydra first composes a configuration without the axes, which may lack the keys that only this
-    sweep's runs have: they are axes with one choice.
-    """
-    axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
-    own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
-    return [*axes, *(f"{key}=choice({value})" for key, _, value in own)]
+    sweeps = []
+    for sweep in experiment.sweeps:
+        axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
+        # Hydra first composes a configuration without the axes, which may lack the keys that only
+        # this sweep's runs have: they are axes with one choice.
+        own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
+        axes += [f"{key}=choice({value})" for key, _, value in own]
+        sweeps.append([*engine, *common, *axes, *experiment.budgets[budget], *extra, "-m"])
+    return sweeps
