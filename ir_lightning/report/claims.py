@@ -45,11 +45,10 @@ class ReportClaim(ABC):
     sampled: ClassVar[bool] = True
 
     def places(self, results: Results) -> Iterable[str]:
-        """Names of what the claim is judged for; one empty name if it is judged once."""
+        """Names of what the claim is judged for; an empty one if it is judged once."""
         return [""] if self.each is None else results.values(self.each)
 
     def judge(self, results: Results) -> list[Judged]:
-        """Judge the claim, for each of its places."""
         verdicts = []
         for place in self.places(results):
             try:
@@ -80,7 +79,6 @@ class ReportClaim(ABC):
         return groups[0]
 
     def within(self, part: Part, place: str) -> dict[str, Any]:
-        """Values of cells, with the place among them."""
         return {**part, **({self.each: place} if self.each else {})}
 
 
@@ -131,7 +129,6 @@ class Difference(ScoreClaim):
 
     @property
     def threshold(self) -> float:
-        """The difference that A has to reach."""
         return self.margin
 
 
@@ -159,7 +156,6 @@ class AlongClaim(ScoreClaim):
     start: float | None = None
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
-        """The cells of the levels, in order."""
         start = -math.inf if self.start is None else self.start
         groups = [g for g in results.where(self.within(self.where, place)) if self.over in g.cell]
         groups = [group for group in groups if group.number(self.over) >= start]

@@ -39,7 +39,6 @@ class NamedCell:
 
     @property
     def title(self) -> str:
-        """Label and data set, for headings."""
         return f"{self.label} on {self.dataset}" if self.dataset else self.label
 
 
@@ -88,12 +87,10 @@ def files_of(table: pd.DataFrame, name: str) -> dict[str, str]:
 
 
 def lines_of(table: pd.DataFrame) -> list[list[str]]:
-    """The header and the rows of a table."""
     return [list(table.columns), *table.to_numpy().tolist()]
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table."""
     header, *rows = lines_of(table)
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(t.replace('|', chr(92) + '|') for t in x)} |\n" for x in lines)

@@ -125,7 +125,6 @@ def chosen_datasets(datasets: Mapping[str, str], dataset: str) -> list[str]:
 
 
 def names() -> list[str]:
-    """The experiments that there are."""
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 
 

@@ -52,7 +52,6 @@ class ReportKind(ABC):
         """The tables of text by their names: ``table``, and ``cells`` if there is more to show."""
 
     def notes(self, results: Results) -> list[str]:
-        """Paragraphs below the figure."""
         return [self.note] if self.note else []
 
     def cells(self, results: Results) -> list[NamedCell]:
@@ -70,7 +69,6 @@ class ReportKind(ABC):
         return cells
 
     def content(self, results: Results) -> Content:
-        """Make the tables, judge the claims and draw the figure."""
         return Content(
             self.tables(results),
             [judged for claim in self.claims for judged in claim.judge(results)],

@@ -41,7 +41,6 @@ class ReportedMetric:
 
     @property
     def sign(self) -> int:
-        """1, or -1 where lower is better: what makes a score one of which more is better."""
         return 1 if self.higher_is_better else -1
 
     def words(self, value: float) -> str:
@@ -67,7 +66,6 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether it has scores."""
         return self.record.get("status") == "finished"
 
     def values(self, metric: str) -> "pd.Series[float]":
@@ -96,7 +94,6 @@ class CellRuns:
 
     @property
     def finished(self) -> list[Run]:
-        """Its runs that have scores, by seed."""
         return [run for run in self.runs.values() if run.finished]
 
     @property

@@ -112,7 +112,6 @@ def archive(results: Results, content: Content, place: Path) -> list[Path]:
 
 
 def _line(cell: dict[str, Any], run: Run) -> dict[str, Any]:
-    """A run's row; ``cell`` has the seed, too."""
     return {
         **cell,
         **run.record["restored"],

@@ -113,7 +113,6 @@ def trend(
 
 
 def _judge(found: Effects, weights: Array, margin: float, alpha: float, unit: str) -> Comparison:
-    """The verdict on one contrast."""
     if found.gap:
         nan, estimate = math.nan, float(weights @ found.means)
         return Comparison(estimate, nan, nan, nan, nan, nan, margin, alpha, "undecided", found.gap)

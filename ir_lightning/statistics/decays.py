@@ -214,9 +214,7 @@ class ShapeGrid:
         bounds = list(zip(low, high, strict=True)) * len(start)
         options = {"xatol": 1e-5, "fatol": 1e-12 * float((y**2).sum()), "maxfev": 800}
         found = minimize(lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options)
-        return self._finish(np.exp(found.x.reshape(start.shape)))
-
-    def _finish(self, shape: Array) -> Fit:
+        shape = np.exp(found.x.reshape(start.shape))
         shape = shape[np.argsort(shape[:, 0])]
         raw = self.column(shape)
         values, weights = self.series.values, self.series.weights

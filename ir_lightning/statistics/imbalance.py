@@ -15,7 +15,7 @@ mean over images; a finite set estimates it with the error given.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -119,8 +119,7 @@ def _cross_entropy(logit: Array) -> Array:
     return np.asarray(np.logaddexp(0, sign * logit).mean(axis=(1, 2)) / np.log(2))
 
 
-@dataclass(frozen=True)
-class Time:
+class Time(NamedTuple):
     """When something happened; ``censored`` if it had not by ``iteration``, the last check."""
 
     iteration: float

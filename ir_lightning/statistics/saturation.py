@@ -195,7 +195,6 @@ def _plan(found: Effects, images: Array, margin: float) -> tuple[float, int | No
 
 
 def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:
-    """One-sided tests of mu_{N_U} - mu_K."""
     choices = len(found.means) - 1
     if upper is None or upper == choices:
         return None
@@ -207,7 +206,6 @@ def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Har
 
 
 def _reason(found: Saturation, unit: str) -> str:
-    """The verdict in a sentence or two."""
     if found.upper is None:
         need = f"about {found.images_needed} images, whatever the seeds"
         if found.seeds_needed:

@@ -130,7 +130,6 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
 
 
 def _failures(fits: dict[str, Fit], p: float, window: float) -> list[str]:
-    """What speaks against two stages, in words."""
     two = fits[EXP2.name]
     fast, slow = two.taus
     rivals = [name for name in fits if name != EXP2.name]

@@ -94,7 +94,6 @@ def _draw(folder: Path, rows: Sequence[Photograph], caption: Sequence[str]) -> l
 
 
 def _panels(row: Photograph) -> list[tuple[Image, str]]:
-    """The enlarged squares of a row, each with the words below it."""
     restored = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
     clean = [] if row.clean is None else [(row.clean, "")]
     return [(row.before, ""), *restored, *clean]

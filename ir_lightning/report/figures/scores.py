@@ -67,7 +67,6 @@ class LineFigure(Figure):
         return pd.DataFrame(rows, columns=["x", "mean", "sd"])
 
     def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
-        """Draw the points of one series."""
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         x, mean, sd = self.levels(points["x"]), points["mean"], points["sd"]
         axis.plot(x, mean, color=colour, marker=marker, label=label)

@@ -30,11 +30,10 @@ DASHES = ("-", "--", ":", "-.")
 class Drawing:
     """One picture of curves."""
 
-    group: str  #: What it has in common with the drawings beside it; empty for a large one.
+    group: str  #: What it has in common with the small drawings beside it; empty for a large one.
     title: str
     says: str  #: The same for those who do not see it, with the last values.
     svg: bytes  #: Without a date, so that the same curves give the same bytes.
-    small: bool  #: Whether it is one of many.
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -93,18 +92,10 @@ def _drawings(label: str, dataset: str, lines: list[Line]) -> list[Drawing]:
 def _steps_of(cells: Sequence[NamedCell]) -> str | None:
     """The key whose values are steps of one number, if there is one."""
     for key in cells[0].group.cell:
-        values = {cell.group.cell.get(key, "") for cell in cells}
-        if len(values) > 1 and all(map(_is_number, values)):
+        values = pd.Series([cell.group.cell.get(key, "") for cell in cells]).unique()
+        if len(values) > 1 and not np.isnan(pd.to_numeric(values, errors="coerce")).any():
             return key
     return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _style(number: int, count: int, shades: bool) -> tuple[Any, str]:
@@ -142,13 +133,9 @@ def _drawing(
         figure.legend(loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
     ends = "; ".join(f"{cell.label} {curve.iloc[-1]:.2f}" for cell, curve in lines)
     what = f"{group}: {title}" if small else title
-    return Drawing(group, title, f"{what}, by iteration. At the end: {ends}.", _svg(figure), small)
-
-
-def _svg(figure: Any) -> bytes:
     file = io.BytesIO()
     # Fixed names inside and no date: the same curves give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "ir_lightning"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
-    return file.getvalue()
+    return Drawing(group, title, f"{what}, by iteration. At the end: {ends}.", file.getvalue())

@@ -1,7 +1,4 @@
-"""How trainings converge, from their curves: the measurements, claims and table of Fig. 7.
-
-Nothing is read but ``metrics.csv``, which ``callbacks=[default,balance]`` has added to.
-"""
+"""How trainings converge, from ``metrics.csv``: the measurements, claims and table of Fig. 7."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -95,11 +92,7 @@ def convergence(run: Run) -> Convergence:
 
 @dataclass(frozen=True, kw_only=True)
 class CurveClaim(ReportClaim):
-    """Base of the claims about the training curves of one cell.
-
-    Args:
-        where: values of the cell.
-    """
+    """Base of the claims about the training curves of the cell ``where``."""
 
     where: Part
 
@@ -128,17 +121,16 @@ class TwoStages(CurveClaim):
 
 
 class DiscriminatorAhead(CurveClaim):
-    """The discriminator saturates before the generator has converged.
+    """The discriminator saturates before the generator has converged: B > 0, by a t interval.
 
-    B > 0, by its t interval over seeds. A censored time leaves a bound on B. Bounds from below may
-    only support the claim and bounds from above only refute it, so each limit is taken over what it
-    holds for.
+    A censored time leaves a bound on B; one from below can only support the claim, one from above
+    only refute it.
     """
 
     def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
-        known = [run.imbalance for run in runs if run.imbalance]
-        reason = "B = " + "; ".join(map(str, known))
-        known = [balance for balance in known if balance.bound != "unknown"]
+        measured = [run.imbalance for run in runs if run.imbalance]
+        reason = "B = " + "; ".join(map(str, measured))
+        known = [balance for balance in measured if balance.bound != "unknown"]
         if len(known) < FEWEST_SEEDS or len(known) < len(runs):
             return UNDECIDED, f"{reason} ({FEWEST_SEEDS} seeds with a known B are needed)"
         values = np.array([balance.value for balance in known])
@@ -156,7 +148,7 @@ class DiscriminatorAhead(CurveClaim):
 class GradientVanishes(CurveClaim):
     """The gradient that reaches the generator through the discriminator vanishes.
 
-    Supported if it does in every one of three or more seeds, refuted if it does in none.
+    Supported if it does in each of at least three seeds, refuted if it does in none.
     """
 
     def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
@@ -180,27 +172,20 @@ class ConvergenceTable(ReportKind):
         return {"table": pd.DataFrame([self._line(cell, results) for cell in self.cells(results)])}
 
     def notes(self, results: Results) -> list[str]:
-        """The legend, and what the curves do not allow to say."""
-        missing = [
-            f"- {cell.row}: {reason}"
-            for cell in self.cells(results)
-            for run in cell.group.finished
-            for reason in convergence(run).missing
-        ]
+        runs = [(cell.row, run) for cell in self.cells(results) for run in cell.group.finished]
+        missing = [f"- {row}: {why}" for row, run in runs for why in convergence(run).missing]
         return [*super().notes(results), LEGEND, *dict.fromkeys(missing)]
 
     def _line(self, cell: NamedCell, results: Results) -> dict[str, str]:
         measured = [convergence(run) for run in cell.group.finished]
         fits = [each.stages for each in measured if each.stages]
+        two = [fit.two_stage for fit in fits]
         balances = [each.imbalance for each in measured if each.imbalance]
         gradients = [each.vanishing for each in measured if each.vanishing]
-        # Of the runs whose times could be measured.
         timed = [each for each in measured if each.imbalance]
         line = {
             "training": cell.row,
-            "curves in two stages": f"{sum(f.two_stage for f in fits)}/{len(fits)}"
-            if fits
-            else "-",
+            "curves in two stages": f"{sum(two)}/{len(two)}" if two else "-",
             "best fit": _most([fit.best for fit in fits]),
             "tau fast": _median([fit.taus[0] for fit in fits], ".3g"),
             "tau slow": _median([fit.taus[1] for fit in fits], ".3g"),
@@ -225,14 +210,13 @@ def _median(values: Sequence[float], form: str) -> str:
 
 
 def _most(names: Sequence[str]) -> str:
-    """Each name with its number, the most frequent first."""
     counted = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} ({count})" for name, count in counted) or "-"
 
 
 def _middle(times: Sequence[Time | None]) -> str:
     """The median of times, of which those that were not reached are the latest."""
-    known = sorted((t for t in times if t), key=lambda time: (time.censored, time.iteration))
+    known = sorted((time for time in times if time), key=lambda time: time[::-1])
     if not known:
         return "-"
     middle = known[len(known) // 2]

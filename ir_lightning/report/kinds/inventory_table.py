@@ -46,7 +46,6 @@ class InventoryTable(ReportKind):
         return {"table": pd.DataFrame(lines)}
 
     def notes(self, results: Results) -> list[str]:
-        """What the columns mean, and why something could not be counted."""
         counts = read_counts(results.folder)
         notes = [*super().notes(results), SIZES]
         if any(counted["stands_in"] for counted in counts):

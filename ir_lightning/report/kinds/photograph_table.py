@@ -1,8 +1,4 @@
-"""Photographs restored by each method, looked at closely, and what was not degraded: Fig. 5.
-
-``ir_lightning.cli.RestorePhotographs`` restored them before, into the experiment's folder. Runs of
-early versions were scored without the metric of undegraded pixels.
-"""
+"""Photographs, as ``RestorePhotographs`` has restored them, and what was not degraded: Fig. 5."""
 
 import json
 import math
@@ -31,10 +27,7 @@ PHOTOGRAPHS = Path("photographs") / "photographs.json"
 
 @dataclass(frozen=True, kw_only=True)
 class KeepsUndegraded(Difference):
-    """A keeps better than B what had not been degraded, by PSNR over those pixels.
-
-    An image without such pixels does not count.
-    """
+    """A keeps better than B what had not been degraded, by PSNR over those pixels."""
 
     metric: str = UNDEGRADED
 
@@ -60,15 +53,14 @@ class Square:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph as it is restored by each method, looked at closely."""
+    """A photograph as it is restored by each method; a real one has no clean image."""
 
     name: str
     degraded: Image  #: (H, W, 3), the whole.
     square: Square  #: What is enlarged.
     by_hand: bool  #: Whether the experiment's file says which, and not the rule.
-    undegraded: float | None
-    """Share of the square's pixels that were not degraded; None for a real photograph."""
-    clean: Image | None  #: (side, side, 3); None for a real photograph.
+    undegraded: float | None  #: Share of the square's pixels that were not degraded.
+    clean: Image | None  #: (side, side, 3).
     restored: dict[str, Image]  #: (side, side, 3) by method.
 
     @property
@@ -143,7 +135,6 @@ class PhotographTable(ReportKind):
         return {"table": pd.DataFrame(lines)}
 
     def notes(self, results: Results) -> list[str]:
-        """The numbers of each row of the figure, in words."""
         _, photographs = read_photographs(results, self)
         notes = super().notes(results)
         for photo in photographs:

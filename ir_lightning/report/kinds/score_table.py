@@ -149,7 +149,6 @@ class SaturationTable(ReportKind):
 
     @property
     def claim(self) -> SaturatesAt:
-        """The claim that all rows are about."""
         (claim,) = self.claims
         assert isinstance(claim, SaturatesAt)
         return claim
@@ -193,7 +192,6 @@ def levels(found: Saturation) -> str:
 
 
 def needed(found: Saturation) -> str:
-    """What would resolve it, for each level."""
     if found.resolved:
         return "-"
     if found.images_needed:

@@ -77,7 +77,6 @@ def write_page(results: Results, content: Content) -> Path:
 
 
 def _crops_note(pictures: Pictures) -> str:
-    """What was done to the pictures, and which are not there."""
     side = pictures.album.side
     note = (
         f"Shown: at most {side} × {side} pixels from the centre, pixel by pixel (narrow screens "
@@ -108,7 +107,6 @@ class Row(NamedTuple):
 
 
 def row(seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]) -> Row:
-    """A run, as seen from the page in ``folder``."""
     scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
     status = str(run.record.get("status", "not begun"))
     place = Path(os.path.relpath(run.directory, folder.resolve())).as_posix()

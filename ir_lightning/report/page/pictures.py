@@ -58,7 +58,6 @@ class Album:
 
     @property
     def pictures(self) -> list[str]:
-        """data: URIs."""
         return list(self.numbers)
 
     def add(self, paths: list[Path]) -> list[int]:
@@ -140,7 +139,6 @@ class Pictures:
         return first.sign * shot.scores["restored"].get(first.name, math.nan)
 
     def slider(self, shot: Shot, why: str, versions: list[Version], right: int) -> Slider:
-        """A slider of crops that are in the album."""
         return Slider(shot.name, why, *self.album.sizes[versions[0][2]], versions, right)
 
 
