@@ -33,12 +33,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportClaim(ABC):
-    """Base of the kinds of claims.
-
-    Args:
-        says: the claim, in words.
-        each: key of cells for each of whose values the claim is judged. None: judged once.
-    """
+    """Base of the kinds of claims, in words and perhaps for each value of a key of cells."""
 
     says: str
     each: str | None = None
@@ -68,11 +63,7 @@ class ReportClaim(ABC):
         """
 
     def one(self, results: Results, part: Part, place: str) -> CellRuns:
-        """The only cell that has these values, and the place as its value of ``each``.
-
-        Raises:
-            UsageError: there are none or several.
-        """
+        """The only cell that has these values, and the place; UsageError for none or several."""
         part = self.within(part, place)
         if len(groups := results.where(part)) != 1:
             raise UsageError(f"{results.name}: a claim is about {part}, which {len(groups)} are.")
@@ -207,12 +198,7 @@ class SaturatesAt(AlongClaim):
         return None if bounds is None else (int(bounds[0]), int(bounds[1]))
 
     def saturation(self, results: Results, place: str) -> Saturation:
-        """Where quality saturates.
-
-        Raises:
-            NotMeasuredError: a level has no finished run.
-            UsageError: a level has several cells.
-        """
+        """Where quality saturates; errors as for :meth:`verdict`."""
         groups = self.levels(results, place)
         depths = [int(group.number(self.over)) for group in groups]
         if len(set(depths)) < len(depths):

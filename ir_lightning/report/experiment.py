@@ -50,7 +50,7 @@ class Experiment:
         fixed: overrides of every run.
         sweeps: products of axes; together they are the runs.
         seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
-        report: the ``_target_`` and arguments of a :class:`~ir_lightning.report.kind.ReportKind`.
+        report: the ``_target_`` and arguments of a :class:`.ReportKind`.
         prepare: the same of a step that leaves files for the report; None: there is none.
     """
 
@@ -97,11 +97,7 @@ class Experiment:
         return sorted({*re.findall(r'"_target_": "(\w+)', nodes)} - {"ir_lightning"})
 
     def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
-        """Every run, in the order in which they are started.
-
-        Raises:
-            UsageError: the experiment has no such budget.
-        """
+        """Every run, as they are started; UsageError if there is no such budget."""
         if budget not in self.budgets:
             known = ", ".join(self.budgets)
             raise UsageError(f"{self.name} has no budget '{budget}'; take {known}.")
@@ -134,11 +130,7 @@ def _written(value: Any) -> str:
 
 
 def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
-    """The directory that each job's run has, or will have.
-
-    Raises:
-        UsageError: a configuration cannot work.
-    """
+    """The directory that each job's run has, or will have."""
     places = []
     for job in jobs:
         overrides = [*job.overrides, *extra]
@@ -156,13 +148,7 @@ def write_index(
     dataset: str = SYNTHETIC,
     extra: Sequence[str] = (),
 ) -> None:
-    """Record which cell and seed of an experiment lies where.
-
-    Args:
-        folder: of the index. Directories are relative to it, so that both can be moved together.
-        experiment, jobs, places: whose report it is, its runs, and where each lies.
-        budget, dataset, extra: of its command.
-    """
+    """Record in ``folder``, and relative to it, which cell and seed of an experiment lies where."""
     index = {
         "experiment": experiment.name,
         "title": experiment.title,

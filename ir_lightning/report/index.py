@@ -35,11 +35,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def build_report(node: Mapping[str, Any], where: Path) -> Any:
-    """Build the :class:`~ir_lightning.report.kind.ReportKind` of ``report:`` in the file ``where``.
-
-    Raises:
-        UsageError: it names no kind of report, or one that refuses its arguments.
-    """
+    """Build the :class:`.ReportKind` of ``report:`` in a file; UsageError if there is none."""
     try:
         report = build(node, "report")
     except UsageError as error:
@@ -78,9 +74,10 @@ def _target(name: str) -> dict[str, str]:
 
 
 def _translated(index: dict[str, Any]) -> dict[str, Any]:
-    report = {KEYS.get(key, key): value for key, value in index["report"].items()}
+    nodes = [index["report"], *index["report"].get("claims", [])]
+    report, *claims = [{KEYS.get(key, key): node[key] for key in node} for node in nodes]
     table, figure = KINDS[report.pop("kind")]
-    claims = [_claim(claim) for claim in report.pop("claims", [])]
+    claims = [_target(CLAIMS[claim.pop("kind")]) | claim for claim in claims]
     if not index["runs"]:  # an inventory
         claims = [{key: claim[key] for key in ("_target_", "says")} for claim in claims]
         claims = [{**claim, "published": deepcopy(report["paper"])} for claim in claims]
@@ -98,8 +95,3 @@ def _translated(index: dict[str, Any]) -> dict[str, Any]:
     if figure:
         report["figure"] = _target(figure) | own
     return {**index, "prepare": prepare, "report": {**_target(table), **report, "claims": claims}}
-
-
-def _claim(claim: dict[str, Any]) -> dict[str, Any]:
-    words = {KEYS.get(key, key): value for key, value in claim.items()}
-    return _target(CLAIMS[words.pop("kind")]) | words

@@ -69,11 +69,7 @@ class Run:
         return self.record.get("status") == "finished"
 
     def values(self, metric: str) -> "pd.Series[float]":
-        """(I,) scores by the names of the images.
-
-        Raises:
-            NotMeasuredError: the run was scored without this metric.
-        """
+        """(I,) scores by the names of the images; NotMeasuredError without this metric."""
         if metric not in self.scores:
             lack = f"without {metric} (but with {', '.join(self.scores.columns) or 'nothing'})"
             raise NotMeasuredError(f"{self.directory.name} was scored {lack}")
@@ -130,11 +126,7 @@ class CellRuns:
             return Spread(math.nan, math.nan, 0)
 
     def number(self, key: str) -> float:
-        """The cell's value of a key whose values are numbers.
-
-        Raises:
-            UsageError: it is none.
-        """
+        """The cell's value of a key as a number; UsageError if it is none."""
         try:
             return float(self.cell[key])
         except (KeyError, ValueError):
@@ -157,11 +149,7 @@ class Results:
         return [group for group in self.groups if values <= group.cell.items()]
 
     def values(self, key: str) -> list[str]:
-        """The values that cells have of a key, in the order of the cells.
-
-        Raises:
-            UsageError: no cell has the key.
-        """
+        """The values of a key, in the order of the cells; UsageError if no cell has it."""
         values = list(dict.fromkeys(g.cell[key] for g in self.groups if key in g.cell))
         if self.groups and not values:
             keys = ", ".join(dict.fromkeys(key for g in self.groups for key in g.cell))
@@ -177,10 +165,7 @@ class Results:
         return [run for run in self.runs if run.finished]
 
     def metric(self, name: str) -> ReportedMetric:
-        """The unit and direction of a metric, as the records of the runs say.
-
-        Where they do not, the unit is dB for a PSNR and nothing otherwise, and higher is better.
-        """
+        """A metric as the records say, or else in dB for a PSNR, and higher is better."""
         for run in self.runs:
             if described := metrics_of(run.record).get(name):
                 return ReportedMetric(name, described["unit"] or "", described["higher_is_better"])
@@ -188,11 +173,7 @@ class Results:
 
 
 def read_run(directory: Path) -> Run:
-    """Read a run directory; one that has not finished has no scores.
-
-    Raises:
-        UsageError: its scores cannot be read.
-    """
+    """Read a run directory, without scores before it has finished; UsageError for damaged ones."""
     record = read_result(directory)
     if record.get("status") != "finished":
         return Run(directory, record)

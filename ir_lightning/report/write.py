@@ -9,9 +9,8 @@ import pandas as pd
 
 from ir_lightning.build import refuse_untrusted
 from ir_lightning.files import atomic_write
-from ir_lightning.report.content import Content, facts, files_of, markdown, warning
+from ir_lightning.report.content import Content, ReportKind, facts, files_of, markdown, warning
 from ir_lightning.report.index import INDEX, REPORTS, build_report, read_index
-from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, Run, collect
 from ir_lightning.report.wandb_report import Mode, log_report
@@ -30,9 +29,6 @@ def write_report(
         wandb: whether the report is logged to W&B, too.
         keep: a folder for the numbers and drawings, but no image of a data set; None: nowhere.
         trust: packages, beside this one, whose classes the index may name.
-
-    Returns:
-        The files written.
 
     Raises:
         UsageError: there is no index, it cannot be used, or the runs do not compare.

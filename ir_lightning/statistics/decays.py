@@ -1,13 +1,10 @@
 """How a loss falls: one exponential, two, a power law or a stretched exponential, plus an offset.
 
-A curve falls fast at first and then creeps for most of its length, so it is fitted by its means
-over log-spaced bins. The noise of neighbouring records is correlated (they share weights); it is
-described as AR(1), x_t = phi x_{t-1} + e_t.
-
-Only the shape (time constants, exponents) is searched; for a given shape the amplitudes, which are
-at least zero, and the free offset have a closed form (variable projection: Golub & Pereyra, SIAM J.
-Numer. Anal. 10 (1973) 413). A global grid over the logarithms of the shape finds the basin, which a
-local search from one start misses for sums of exponentials; Nelder-Mead refines it.
+The curve is fitted by its means over log-spaced bins, since it creeps for most of its length. The
+noise of neighbouring records is AR(1), x_t = phi x_{t-1} + e_t, since they share weights. Only the
+shape (time constants, exponents) is searched, on a global grid of logarithms and then by
+Nelder-Mead; for a given shape the amplitudes, which are at least zero, and the free offset have a
+closed form (variable projection: Golub & Pereyra, SIAM J. Numer. Anal. 10 (1973) 413).
 """
 
 from collections.abc import Callable
@@ -49,6 +46,11 @@ class Series:
     def spacing(self) -> float:
         """Mean distance of two records, in iterations."""
         return self.window / (len(self.records) - 1)
+
+    @property
+    def rounding(self) -> float:
+        """Squared rounding error of values: a floor for the residual of a perfect fit."""
+        return max(float(FLOAT.eps * np.abs(self.values).max()) ** 2, float(FLOAT.tiny))
 
     def means(self, values: Array) -> Array:
         """Bin means of curves (..., T) on the same records: (..., B)."""
@@ -222,26 +224,15 @@ class ShapeGrid:
         offset = float((values - amplitudes @ raw) @ weights / weights.sum())
         rss = float(weights @ (values - amplitudes @ raw - offset) ** 2)
         n = len(values)
-        bic = n * np.log(rss / n + smallest(values)) + (self.model.parameters + 1) * np.log(n)
+        bic = n * np.log(rss / n + self.series.rounding) + (self.model.parameters + 1) * np.log(n)
         numbers, first = tuple(map(tuple, shape.tolist())), float(self.series.iterations[0])
         return Fit(self.model, numbers, tuple(amplitudes.tolist()), offset, first, rss, float(bic))
 
 
-def smallest(values: Array) -> float:
-    """Squared rounding error of values: a floor for the logarithm of a perfect fit's residual."""
-    return max(float(FLOAT.eps * np.abs(values).max()) ** 2, float(FLOAT.tiny))
-
-
 def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
-    """Largest sum of squares that columns explain with amplitudes of at least zero.
+    """Largest sum of squares that one or two columns explain with amplitudes of at least zero.
 
-    Args:
-        columns: (G, B) and
-        curves: (R, B), both centred and whitened.
-        terms: how many columns, 1 or 2.
-
-    Returns:
-        (R,) sums of squares, and (R, terms) which columns.
+    Columns (G, B) and curves (R, B), centred and whitened, to (R,) sums and (R, terms) columns.
     """
     gram = columns @ columns.T
     dot = columns @ curves.T  # (G, R)

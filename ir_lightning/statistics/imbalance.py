@@ -7,10 +7,9 @@ scores about "real or fake", in bits:
 
     J_D = 1 - CE <= I(label; score) <= JSD(real, fake)
 
-CE is the cross-entropy of calibrated scores on images that calibration has not seen. It does not
-matter what the scores were trained as: outputs of LSGAN are no logits, but Platt's map (Platt,
-"Probabilistic outputs for support vector machines", 1999) makes them so. The bound holds for the
-mean over images; a finite set estimates it with the error given.
+CE is the cross-entropy of scores on images that calibration has not seen. Outputs of LSGAN are no
+logits, but Platt's map ("Probabilistic outputs for support vector machines", 1999) makes them so.
+The bound holds for the mean over images; a finite set estimates it with the error given.
 """
 
 import math
@@ -152,12 +151,7 @@ class Vanishing:
 
 
 def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
-    """t_sat(D): the first of three consecutive checks with a lower limit of J_D of 0.9 bits.
-
-    Args:
-        iterations: (C,), of the checks, rising from 1 or later.
-        lower_limits: (C,), ``low`` of :func:`discrimination`.
-    """
+    """t_sat(D): the first of three consecutive checks (C,) with a lower limit of J_D of 0.9 bits."""
     t, low = _curve(iterations, lower_limits)
     for i in range(len(t) - CHECKS + 1):
         if (low[i : i + CHECKS] >= SATURATED).all():

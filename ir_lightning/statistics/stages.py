@@ -14,16 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ir_lightning.statistics.contrasts import Array
-from ir_lightning.statistics.decays import (
-    EXP1,
-    EXP2,
-    MODELS,
-    Fit,
-    Series,
-    ShapeGrid,
-    binned,
-    smallest,
-)
+from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, Series, ShapeGrid, binned
 
 BIC_MARGIN = 10.0  #: By which two exponentials have to beat each rival.
 TAU_RATIO = 3.0  #: Below it two cannot be told from one (60 and 120 iterations: 3 of 20 series).
@@ -161,7 +152,7 @@ def _bootstrap(
 
     # A residual is a difference of sums of squares, so it is known to their rounding error.
     whole = grids[EXP1.name].whiten(series.values)
-    tiny = max(np.finfo(float).eps * float(whole @ whole), smallest(series.values))
+    tiny = max(np.finfo(float).eps * float(whole @ whole), series.rounding)
     curve, random = null(series.records), np.random.default_rng(seed)
     at_once = max(1, CHUNK // len(curve))
     simulated = [

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import COLOURS, pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence, curve_of
 from ir_lightning.report.runs import Results
 from ir_lightning.statistics.decays import binned

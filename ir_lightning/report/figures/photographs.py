@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from matplotlib.patches import Rectangle
 
 from ir_lightning.data.samples import Image
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.photograph_table import Photograph, read_photographs
 from ir_lightning.report.runs import Results
 

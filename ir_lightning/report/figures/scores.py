@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ir_lightning.errors import UsageError
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import COLOURS, MARKERS, pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.runs import CellRuns, Results
 
 
@@ -77,11 +77,7 @@ class LineFigure(Figure):
         axis.set_xticks(sorted(self.levels(results.values(self.x))))
 
     def levels(self, values: Iterable[str]) -> list[float]:
-        """Values along the axis as numbers.
-
-        Raises:
-            UsageError: one is none.
-        """
+        """Values along the axis as numbers; UsageError if one is none."""
         try:
             return [float(value) for value in values]
         except ValueError:

@@ -1,9 +1,4 @@
-"""Training curves of cells: metrics.csv of their runs, averaged over seeds, and drawn as SVG.
-
-One drawing for each curve of each data set. More than seven lines are not told by colour: they are
-drawn as a series from dark to light where the cells are steps of one number, and otherwise as one
-small drawing for each cell, with all the others in grey behind it.
-"""
+"""Training curves of cells, averaged over seeds, and drawn as SVG: one for each data set."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -76,6 +71,7 @@ def _of(cell: NamedCell, columns: Iterable[str]) -> dict[str, Curve]:
 
 
 def _drawings(label: str, dataset: str, lines: list[Line]) -> list[Drawing]:
+    """One of up to seven colours, or of steps from dark to light, or a small one for each cell."""
     title = f"{label[0].upper()}{label[1:]}{f' on {dataset}' if dataset else ''}"
     if len(lines) <= len(COLOURS):
         return [_drawing(title, label, lines)]

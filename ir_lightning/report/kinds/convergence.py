@@ -12,8 +12,7 @@ from scipy.special import stdtrit
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import UNDECIDED, Part, ReportClaim, Verdict
-from ir_lightning.report.content import NamedCell
-from ir_lightning.report.kind import ReportKind
+from ir_lightning.report.content import NamedCell, ReportKind
 from ir_lightning.report.runs import NotMeasuredError, Results, Run, read_curves
 from ir_lightning.statistics.contrasts import Array
 from ir_lightning.statistics.imbalance import (
@@ -38,11 +37,7 @@ LEGEND = (
 
 
 def curve_of(curves: pd.DataFrame, name: str, first: float = 0) -> tuple[Array, Array]:
-    """(N,) iterations and (N,) values of a column of ``metrics.csv``, from an iteration on.
-
-    Raises:
-        UsageError: the curve has no such column.
-    """
+    """(N,) iterations and (N,) values of a column, from an iteration on; UsageError without it."""
     column = curves[name].dropna() if name in curves else ()
     if not len(column):
         raise UsageError(f"its curve has no {name}")

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ir_lightning.report.claims import UNDECIDED, ReportClaim, Verdict
+from ir_lightning.report.content import ReportKind
 from ir_lightning.report.index import read_index
-from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.runs import Results
 
 COUNTS = "inventory.json"

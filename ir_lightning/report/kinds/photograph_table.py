@@ -13,7 +13,7 @@ from ir_lightning.data.image_files import read_image
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Difference
-from ir_lightning.report.kind import ReportKind
+from ir_lightning.report.content import ReportKind
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
 from ir_lightning.statistics.comparison import cell as spread_of
 from ir_lightning.statistics.contrasts import Array

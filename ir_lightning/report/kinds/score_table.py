@@ -10,8 +10,7 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import SaturatesAt
-from ir_lightning.report.content import NamedCell, cell_name
-from ir_lightning.report.kind import ReportKind
+from ir_lightning.report.content import NamedCell, ReportKind, cell_name
 from ir_lightning.report.runs import NotMeasuredError, ReportedMetric, Results
 from ir_lightning.statistics.saturation import Saturation
 

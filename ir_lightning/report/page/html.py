@@ -1,7 +1,4 @@
-"""``report.html``: an experiment's whole report in one file that needs no network.
-
-The same run directories give the same bytes: there is no date and no path of this computer in it.
-"""
+"""``report.html``: a whole report in one file that needs no network, without date or path."""
 
 import os
 import re
@@ -9,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -31,11 +28,7 @@ ABSOLUTE = re.compile(r"(?<![\w.~/…])(?:~|[A-Za-z]:(?=[\\/]))?[\\/](?:[^\s'\":
 
 
 def write_page(results: Results, content: Content) -> Path:
-    """Write ``report.html`` beside the experiment's index.
-
-    Raises:
-        OSError: a figure cannot be read, or the page cannot be written.
-    """
+    """Write ``report.html`` beside the experiment's index."""
     figures = [path for path in content.figures if path.suffix == ".png"]
     metrics = [results.metric(name) for name in content.metrics]
     pictures = choose_pictures(content.cells, metrics)
@@ -64,7 +57,7 @@ def write_page(results: Results, content: Content) -> Path:
         pictures=pictures,
         crops_note=_crops_note(pictures),
         cells=[
-            (cell, [row(*run, results.folder, metrics) for run in cell.group.runs.items()])
+            (cell, [_row(*run, results.folder, metrics) for run in cell.group.runs.items()])
             for cell in content.cells
         ],
         style=(HERE / "page.css").read_text("utf-8"),
@@ -96,26 +89,23 @@ def _rows(table: pd.DataFrame) -> list[list[str]]:
     return lines_of(table.loc[:, used])
 
 
-class Row(NamedTuple):
-    """A run as the page shows it."""
-
-    seed: int
-    status: str  #: ``finished``, ``failed``, ..., or ``not begun``.
-    scores: str  #: Means of the report's metrics, in words; empty until finished.
-    links: dict[str, str]  #: File name to its address relative to the page, of those there are.
-    provenance: dict[str, str]
-
-
-def row(seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]) -> Row:
+def _row(
+    seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]
+) -> dict[str, int | str | dict[str, str]]:
+    """A run as the page in ``folder`` shows it, with links relative to that."""
     scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
-    status = str(run.record.get("status", "not begun"))
     place = Path(os.path.relpath(run.directory, folder.resolve())).as_posix()
     there = [name for name in FILES if (run.directory / name).is_file()]
-    links = {name: quote(f"{place}/{name}", safe="/=,+") for name in there}
-    return Row(seed, status, ", ".join(scores), links, provenance(run.record))
+    return {
+        "seed": seed,
+        "status": str(run.record.get("status", "not begun")),
+        "scores": ", ".join(scores),
+        "links": {name: quote(f"{place}/{name}", safe="/=,+") for name in there},
+        "provenance": _provenance(run.record),
+    }
 
 
-def provenance(record: Mapping[str, Any]) -> dict[str, str]:
+def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """What a run's record says about how it was made; what it does not say is left out."""
     processes, threads = record.get("processes"), record.get("threads")
     entries = {

@@ -1,9 +1,4 @@
-"""The pictures of the report's page, from the galleries of the runs.
-
-Of each cell the first finished seed that has a gallery is shown: the data set's first image beside
-those of the other cells, and its worst and best images. Crops are JPEG without chroma subsampling:
-at the same quality, WebP, which always subsamples, smooths the coloured noise that they are about.
-"""
+"""The pictures of the report's page: crops from the gallery of each cell's first finished seed."""
 
 import base64
 import io
@@ -61,12 +56,7 @@ class Album:
         return list(self.numbers)
 
     def add(self, paths: list[Path]) -> list[int]:
-        """The numbers of files' crops: all of them are in afterwards, or none.
-
-        Raises:
-            FullError: they would exceed the limit.
-            DataError: a file is missing or broken.
-        """
+        """The numbers of files' crops; FullError or DataError, and none is in, if one is refused."""
         found = [self._encoded(path) for path in paths]
         new = {uri: size for uri, size in found if uri not in self.numbers}
         if sum(map(len, (*self.numbers, *new))) > self.limit:
@@ -79,7 +69,7 @@ class Album:
     def _encoded(self, path: Path) -> tuple[str, tuple[int, int]]:
         crop = centre(read_image(path), self.side)
         file = io.BytesIO()
-        # Without optimize=True: Pillow's buffer is too small for noise then.
+        # Not WebP, which smooths coloured noise; without optimize=True, which noise breaks.
         Pillow.fromarray(crop).save(file, "JPEG", quality=QUALITY, subsampling=0)
         return data_uri("image/jpeg", file.getvalue()), (crop.shape[1], crop.shape[0])
 
@@ -111,11 +101,7 @@ class Pictures:
     broken: int = 0  #: Those that could not be read.
 
     def add(self, files: list[Path]) -> list[int]:
-        """Their numbers in the album; none if they do not fit or cannot be read: they count.
-
-        Raises:
-            FullError: they do not fit where nothing may be left out.
-        """
+        """Their numbers in the album; none, which counts, if they do not fit or cannot be read."""
         try:
             return self.album.add(files)
         except FullError:
@@ -145,10 +131,7 @@ class Pictures:
 def choose_pictures(
     cells: Sequence[NamedCell], metrics: Sequence[ReportedMetric], limit: int = LIMIT
 ) -> Pictures:
-    """Everything in the largest crops with which it fits, or what fits of the smallest ones.
-
-    ``limit`` is the number of characters of all pictures.
-    """
+    """Everything in the largest crops with which it fits, or what fits of the smallest ones."""
     galleries = [gallery for cell in cells if (gallery := _gallery(cell))]
     for side in SIDES[:-1]:
         try:
