@@ -33,10 +33,10 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportClaim(ABC):
-    """Base of the kinds of claims, in words and perhaps for each value of a key of cells."""
+    """Base of the kinds of claims."""
 
-    says: str
-    each: str | None = None
+    says: str  #: The claim, in words.
+    each: str | None = None  #: Key of cells for each of whose values it is judged; None: once.
     sampled: ClassVar[bool] = True
 
     def places(self, results: Results) -> Iterable[str]:
@@ -75,14 +75,9 @@ class ReportClaim(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreClaim(ReportClaim):
-    """Base of the claims about the scores of a metric.
+    """Base of the claims about the scores of a metric."""
 
-    Args:
-        metric: of the restored images. Where lower is better, a positive difference is an
-            improvement, too.
-    """
-
-    metric: str = "psnr"
+    metric: str = "psnr"  #: Where lower is better, a positive difference is an improvement, too.
 
     def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
         """(S, I) of each cell, as scores of which more is better.
@@ -102,16 +97,11 @@ class ScoreClaim(ReportClaim):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(ScoreClaim):
-    """A is better than B by at least ``margin``; see :func:`.comparison.compare`.
+    """A is better than B by at least ``margin``; see :func:`.comparison.compare`."""
 
-    Args:
-        a, b: values of one cell each.
-        margin: in the unit of the metric.
-    """
-
-    a: Part
+    a: Part  #: Values of one cell.
     b: Part
-    margin: float = 0.0
+    margin: float = 0.0  #: In the unit of the metric.
 
     def verdict(self, results: Results, place: str) -> Verdict:
         a, b = self.scores(results, [self.one(results, part, place) for part in (self.a, self.b)])
@@ -134,34 +124,24 @@ class NotWorse(Difference):
 
 @dataclass(frozen=True, kw_only=True)
 class AlongClaim(ScoreClaim):
-    """Base of the claims about the levels of a factor, from the lowest to the highest.
+    """Base of the claims about the levels of a factor, from the lowest to the highest."""
 
-    Args:
-        over: key of the levels, which are numbers.
-        where: values of other keys.
-        start: the lowest level that counts; None: all of them.
-    """
-
-    over: str
-    where: Part = field(default_factory=dict)
-    start: float | None = None
+    over: str  #: Key of the levels, which are numbers.
+    where: Part = field(default_factory=dict)  #: Values of other keys.
+    start: float | None = None  #: The lowest level that counts; None: all of them.
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
         start = -math.inf if self.start is None else self.start
         groups = [g for g in results.where(self.within(self.where, place)) if self.over in g.cell]
-        groups = [group for group in groups if group.number(self.over) >= start]
-        return sorted(groups, key=lambda group: group.number(self.over))
+        groups.sort(key=lambda group: group.number(self.over))
+        return [group for group in groups if group.number(self.over) >= start]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend(AlongClaim):
-    """Quality grows along a factor; see :func:`.comparison.trend`.
+    """Quality grows along a factor; see :func:`.comparison.trend`."""
 
-    Args:
-        margin: the growth per unit of the factor that is claimed at least.
-    """
-
-    margin: float = 0.0
+    margin: float = 0.0  #: The growth per unit of the factor that is claimed at least.
 
     def verdict(self, results: Results, place: str) -> Verdict:
         groups = self.levels(results, place)
@@ -173,22 +153,16 @@ class Trend(AlongClaim):
 
 @dataclass(frozen=True, kw_only=True)
 class SaturatesAt(AlongClaim):
-    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`.
-
-    Args:
-        expected: the lowest and the highest number; or these by the values of ``each``.
-        margin: the loss that does not matter, in the unit of the metric. None: 0.2 dB of PSNR.
-    """
+    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`."""
 
     expected: Sequence[int] | Mapping[str, Sequence[int]]
-    margin: float | None = None
+    """The lowest and the highest number; or these by the values of ``each``."""
+    margin: float | None = None  #: The loss that does not matter; None: 0.2 dB of PSNR.
 
     def __post_init__(self) -> None:
         if isinstance(self.expected, Mapping) and self.each is None:
-            raise UsageError(
-                f"a claim expects levels by {', '.join(self.expected)}; it needs the key each, "
-                "which says what these are."
-            )
+            what = f"a claim expects levels by {', '.join(self.expected)}"
+            raise UsageError(f"{what}; it needs the key each, which says what these are.")
         if self.margin is None and self.metric != ScoreClaim.metric:
             raise UsageError(f"a claim that {self.metric} saturates needs a margin.")
 

@@ -93,24 +93,17 @@ class Figure(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportKind(ABC):
-    """Base of the kinds of reports.
-
-    Args:
-        rows: key of cells, or several, by whose values a row is named; None: all but ``columns``.
-        columns: key of cells whose values stand side by side, such as data sets: a column of the
-            table, a panel of the figure.
-        labels: what values of cells are called.
-        metrics: names of the metrics that are shown, the most important first.
-        claims, figure, note: of the report, the note below the figure.
-    """
+    """Base of the kinds of reports."""
 
     rows: str | Sequence[str] | None = None
+    """Key of cells, or several, by whose values a row is named; None: all but ``columns``."""
     columns: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    metrics: Sequence[str] = ("psnr", "ssim")
+    """Key of cells whose values stand side by side: a column of the table, a panel of the figure."""
+    labels: Mapping[str, str] = field(default_factory=dict)  #: What values of cells are called.
+    metrics: Sequence[str] = ("psnr", "ssim")  #: Shown, the most important first.
     claims: Sequence[ReportClaim] = ()
     figure: Figure | None = None
-    note: str | None = None
+    note: str | None = None  #: Below the figure.
 
     @abstractmethod
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:

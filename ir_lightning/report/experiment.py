@@ -43,26 +43,17 @@ class SweepAxes(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A file under ``experiments/``.
-
-    Attributes:
-        datasets: the paper's data set (as in ``dataset=``) to the synthetic one that stands in.
-        fixed: overrides of every run.
-        sweeps: products of axes; together they are the runs.
-        seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
-        report: the ``_target_`` and arguments of a :class:`.ReportKind`.
-        prepare: the same of a step that leaves files for the report; None: there is none.
-    """
+    """A file under ``experiments/``."""
 
     name: str
     title: str
-    datasets: dict[str, str]
-    fixed: list[str]
-    sweeps: list[SweepAxes]
-    seeds: dict[str, list[int]]
-    budgets: dict[str, list[str]]
-    report: dict[str, Any]
-    prepare: dict[str, Any] | None = None
+    datasets: dict[str, str]  #: The paper's, as in ``dataset=``, to the synthetic stand-in.
+    fixed: list[str]  #: Overrides of every run.
+    sweeps: list[SweepAxes]  #: Together they are the runs.
+    seeds: dict[str, list[int]]  #: By budget.
+    budgets: dict[str, list[str]]  #: Overrides beside ``budget=``.
+    report: dict[str, Any]  #: ``_target_`` and arguments of a :class:`.ReportKind`.
+    prepare: dict[str, Any] | None = None  #: The same of a step that leaves files for the report.
 
     @classmethod
     def named(cls, name: str) -> "Experiment":

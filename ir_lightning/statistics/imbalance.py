@@ -151,7 +151,7 @@ class Vanishing:
 
 
 def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
-    """t_sat(D): the first of three consecutive checks (C,) with a lower limit of J_D of 0.9 bits."""
+    """t_sat(D): the first of three checks (C,) in a row with a lower limit of J_D of 0.9 bits."""
     t, low = _curve(iterations, lower_limits)
     for i in range(len(t) - CHECKS + 1):
         if (low[i : i + CHECKS] >= SATURATED).all():

@@ -20,16 +20,11 @@ class LineFigure(Figure):
 
     Each point is the mean over test images and seeds, the band one standard deviation between
     seeds. The report's ``columns`` stand side by side.
-
-    Args:
-        x: key of cells whose values stand along the axis.
-        x_label: what the axis is called; None: as the key.
-        series: key of cells whose values are drawn in colours; None: there is one series.
     """
 
-    x: str
-    x_label: str | None = None
-    series: str | None = None
+    x: str  #: Key of cells whose values stand along the axis.
+    x_label: str | None = None  #: What the axis is called; None: as the key.
+    series: str | None = None  #: Key of cells whose values are drawn in colours.
 
     def draw(self, results: Results, report: ReportKind) -> list[Path]:
         panels = results.values(report.columns) if report.columns else [""]

@@ -20,13 +20,9 @@ Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable(ReportKind):
-    """A row for each cell, with its costs. A missing number is a dash, missing seeds show as 2/3.
+    """A row for each cell, with its costs. A missing number is a dash, missing seeds show as 2/3."""
 
-    Args:
-        paper: printed scores, which stand beside ours, by the value of the first of ``rows``.
-    """
-
-    paper: Printed = field(default_factory=dict)
+    paper: Printed = field(default_factory=dict)  #: By the value of the first of ``rows``.
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
         metrics, cells = [results.metric(name) for name in self.metrics], self.cells(results)
@@ -70,15 +66,13 @@ def _scaled(number: float | None, unit: float, digits: int) -> str:
 class ScoreMatrix(ScoreTable):
     """Methods by data sets, with the paper's scores and the difference below ours.
 
-    Rows stand in the order of ``labels``. Seeds that are missing show in the cell:
-    ``25.10 / 0.8012 (1/2)``. Every cell with its costs is a table of its own.
+    Rows stand in the order of ``labels``; missing seeds show as ``25.10 / 0.8012 (1/2)``.
     """
 
     def __post_init__(self) -> None:
         if self.columns is None or not isinstance(self.rows, str):
-            raise UsageError(
-                f"a table with columns: {self.columns} needs rows, the key of its methods."
-            )
+            needs = "rows, the key of its methods."
+            raise UsageError(f"a table with columns: {self.columns} needs {needs}")
 
     def cells(self, results: Results) -> list[NamedCell]:
         """What stands in one column side by side, in the order of the labels."""
@@ -92,11 +86,7 @@ class ScoreMatrix(ScoreTable):
         return sorted(cells, key=rank)
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
-        """The matrix, and every cell.
-
-        Raises:
-            UsageError: several cells share row and column.
-        """
+        """The matrix, and every cell; UsageError where several cells share row and column."""
         cells, metrics = self.cells(results), [results.metric(name) for name in self.metrics]
         for (row, column), count in Counter((cell.row, cell.column) for cell in cells).items():
             if count > 1:
@@ -134,11 +124,7 @@ def _joined(metrics: Sequence[ReportedMetric], values: Sequence[float], sign: st
 
 @dataclass(frozen=True, kw_only=True)
 class SaturationTable(ReportKind):
-    """A row for each value of the key ``rows``, judged by the experiment's only claim.
-
-    Args:
-        rows: the key of the tasks, which the claim is judged for ``each`` of.
-    """
+    """A row for each value of the key ``rows``, judged by the experiment's only claim."""
 
     rows: str = field()
 

@@ -56,7 +56,7 @@ class Album:
         return list(self.numbers)
 
     def add(self, paths: list[Path]) -> list[int]:
-        """The numbers of files' crops; FullError or DataError, and none is in, if one is refused."""
+        """The numbers of files' crops; FullError or DataError, and none is in, if one fails."""
         found = [self._encoded(path) for path in paths]
         new = {uri: size for uri, size in found if uri not in self.numbers}
         if sum(map(len, (*self.numbers, *new))) > self.limit:
