@@ -98,7 +98,7 @@ class ReportKind(ABC):
     rows: str | Sequence[str] | None = None
     """Key of cells, or several, by whose values a row is named; None: all but ``columns``."""
     columns: str | None = None
-    """Key of cells whose values stand side by side: a column of the table, a panel of the figure."""
+    """Key of cells whose values stand side by side: columns of the table, panels of the figure."""
     labels: Mapping[str, str] = field(default_factory=dict)  #: What values of cells are called.
     metrics: Sequence[str] = ("psnr", "ssim")  #: Shown, the most important first.
     claims: Sequence[ReportClaim] = ()

@@ -65,9 +65,8 @@ def compare(
 
     Args:
         a, b: (S_a, I) and (S_b, I), higher is better; missing runs are NaN for all images.
-        margin: m, in the unit of the scores.
+        margin, unit: of the difference.
         alpha: error of each one-sided decision.
-        unit: of the scores, for the words.
 
     Raises:
         UsageError: the images differ in number, or scores cannot be used.
@@ -97,9 +96,8 @@ def trend(
     Args:
         scores: (K levels, S seeds, I images), as in :func:`.saturation.saturation`.
         factor: x_k, such as numbers of layers; 0, 1, 2, ... if None.
-        margin: slope that the claim promises.
+        margin, unit: of the slope.
         alpha: error of each one-sided decision.
-        unit: of the slope, for the words.
 
     Raises:
         UsageError: scores cannot be used.

@@ -64,10 +64,12 @@ def discrimination(real: ArrayLike, fake: ArrayLike, alpha: float = 0.05) -> Dis
     if not np.isfinite(scores).all():
         raise UsageError("D has scores that are not finite.")
     bits = np.empty(images)
+    sign = np.array([-1.0, 1.0])[:, None]  # of the logit that errs, real first
     for fold in range(FOLDS):
         tested = np.arange(images) % FOLDS == fold
         slope, intercept = platt(scores[~tested, 0].ravel(), scores[~tested, 1].ravel())
-        bits[tested] = 1 - _cross_entropy(slope * scores[tested] + intercept)
+        entropy = np.logaddexp(0, sign * (slope * scores[tested] + intercept))
+        bits[tested] = 1 - entropy.mean(axis=(1, 2)) / np.log(2)
     error = bits.std(ddof=1) / np.sqrt(images)
     low = bits.mean() - stdtrit(images - 1, 1 - alpha) * error
     return Discrimination(float(bits.mean()), float(low), auc(scores[:, 0], scores[:, 1]), images)
@@ -110,12 +112,6 @@ def platt(real: Array, fake: Array) -> tuple[float, float]:
             break
     slope = theta[0] / scale
     return float(slope), float(theta[1] - slope * centre)
-
-
-def _cross_entropy(logit: Array) -> Array:
-    """Bits per patch of each image; logits (I, 2, P), real first."""
-    sign = np.array([-1.0, 1.0])[:, None]
-    return np.asarray(np.logaddexp(0, sign * logit).mean(axis=(1, 2)) / np.log(2))
 
 
 class Time(NamedTuple):

@@ -86,14 +86,10 @@ def _draw(folder: Path, rows: Sequence[Photograph], caption: Sequence[str]) -> l
         text(GAP, y + PANEL + 2, row.name)
         # Whole pixels, unless the area is larger than the panel.
         enlargement = PANEL // side if side <= PANEL else PANEL / side
-        for column, (image, words) in enumerate(_panels(row)):
+        changes = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
+        clean = [] if row.clean is None else [(row.clean, "")]
+        for column, (image, words) in enumerate([(row.before, ""), *changes, *clean]):
             place = WIDE + 2 * GAP + column * (PANEL + GAP)
             panel(place, y, image, enlargement)
             text(place, y + PANEL + 2, words)
     return save(figure, folder, DPI)
-
-
-def _panels(row: Photograph) -> list[tuple[Image, str]]:
-    restored = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
-    clean = [] if row.clean is None else [(row.clean, "")]
-    return [(row.before, ""), *restored, *clean]

@@ -94,13 +94,6 @@ def _steps_of(cells: Sequence[NamedCell]) -> str | None:
     return None
 
 
-def _style(number: int, count: int, shades: bool) -> tuple[Any, str]:
-    """Colour and dashes of a line: from dark to a light that white does not swallow, or its own."""
-    if shades:
-        return matplotlib.colormaps["viridis"](0.88 * number / max(1, count - 1)), "-"
-    return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
-
-
 def _drawing(
     title: str, label: str, lines: list[Line], behind: Sequence[Line] = (), group: str = ""
 ) -> Drawing:
@@ -113,10 +106,13 @@ def _drawing(
     for _, curve in behind:
         axis.plot(curve.index, curve, color="0.82", linewidth=0.8)
     for number, (cell, curve) in enumerate(lines):
-        colour, dashes = _style(number, len(lines), shades=bool(behind) and not small)
-        marker, name = "o" if len(curve) == 1 else None, cell.label
-        name = name if len(name) <= 2 * LONG else f"{name[: 2 * LONG - 1]}…"
-        how = {"color": colour, "marker": marker, "linewidth": 1.6}
+        colour: Any = COLOURS[number % len(COLOURS)]
+        dashes = DASHES[number % len(DASHES)]
+        if behind and not small:  # from dark to a light that white does not swallow
+            colour = matplotlib.colormaps["viridis"](0.88 * number / max(1, len(lines) - 1))
+            dashes = "-"
+        name = cell.label if len(cell.label) <= 2 * LONG else f"{cell.label[: 2 * LONG - 1]}…"
+        how = {"color": colour, "marker": "o" if len(curve) == 1 else None, "linewidth": 1.6}
         axis.plot(curve.index, curve, dashes, label=name, **how)
     axis.set_xlabel("iteration", fontsize=8)
     axis.set_ylabel("" if small else label, fontsize=8)

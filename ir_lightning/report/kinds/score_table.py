@@ -20,7 +20,7 @@ Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable(ReportKind):
-    """A row for each cell, with its costs. A missing number is a dash, missing seeds show as 2/3."""
+    """A row for each cell, with its costs; a missing number is a dash, and seeds show as 2/3."""
 
     paper: Printed = field(default_factory=dict)  #: By the value of the first of ``rows``.
 
