@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
-from ir_lightning.statistics.comparison import compare, trend
-from ir_lightning.statistics.contrasts import Array, stacked
+from ir_lightning.statistics.comparison import Array, compare, stacked, trend
 from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]

@@ -14,9 +14,9 @@ from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
 from ir_lightning.runs.record import CURVE, budget_of, metric_label, metrics_of, read_result
 from ir_lightning.runs.scores import read_scores
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.comparison import Cell as Spread
 from ir_lightning.statistics.comparison import cell as spread_of
-from ir_lightning.statistics.contrasts import Array
 
 Cell = dict[str, str]
 """What makes a cell different from the others of its experiment: ``{"depth": "3", ...}``."""

@@ -1,9 +1,8 @@
 """Whether discriminator and generator train in balance, as numbers instead of loss curves.
 
-A discriminator loss near zero beside a large generator loss, which arXiv 2212.02198 (section VI.3)
-reads as vanishing gradients, is no such thing for the non-saturating loss: its gradient is then
-largest. So vanishing is measured as a gradient, and saturation of D as the information of its
-scores about "real or fake", in bits:
+A discriminator loss near zero beside a large generator loss (arXiv 2212.02198, section VI.3) is no
+vanishing gradient for the non-saturating loss: its gradient is then largest. So vanishing is
+measured as a gradient, and saturation of D as the information of its scores about "real or fake":
 
     J_D = 1 - CE <= I(label; score) <= JSD(real, fake)
 
@@ -22,7 +21,7 @@ from scipy.special import expit, stdtrit
 from scipy.stats import rankdata
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.contrasts import Array
+from ir_lightning.statistics.comparison import Array
 
 FOLDS = 2
 STEPS = 50  # of Newton's method; ten are usual
@@ -85,8 +84,7 @@ def auc(real: ArrayLike, fake: ArrayLike) -> float:
 def platt(real: Array, fake: Array) -> tuple[float, float]:
     """Slope and intercept of log odds = slope * score + intercept, by Newton's method.
 
-    Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), keep separable scores from an infinite
-    slope.
+    Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), keep the slope finite.
     """
     scores = np.concatenate([real, fake])
     target = np.repeat([1 - 1 / (len(real) + 2), 1 / (len(fake) + 2)], [len(real), len(fake)])
@@ -158,9 +156,8 @@ def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
 def t_gained(iterations: ArrayLike, psnr: ArrayLike, start: float | None = None) -> Time:
     """t_90(G): the first check with 90 % of the gain in validation PSNR.
 
-    The gain counts up to the mean of the last tenth of the checks, since a best value is partly
-    luck. If the 90 % are only reached in the last fifth, or nothing was gained, G had not converged
-    and the time is censored.
+    The gain counts up to the mean of the last tenth of the checks. If the 90 % are only reached in
+    the last fifth, or nothing was gained, G had not converged and the time is censored.
 
     Args:
         iterations: (C,), of the checks, rising from 1 or later.

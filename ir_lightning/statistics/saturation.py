@@ -1,25 +1,19 @@
 """At which depth a network stops gaining: N_saturated as an interval with a known error rate.
 
-"Saturated" is a claim that deeper networks are NOT better, which a test that finds no difference
-cannot support. So depth N has to be proven non-inferior: no deeper network better by the margin.
-An N that is too small is then declared with probability alpha at most, in each branch below, and on
-every kind of curve simulated.
+A test that finds no difference cannot support that deeper networks are NOT better. So depth N has
+to be proven non-inferior: no deeper network better by the margin. p(M, N) is the one-sided p of
+"mu_M - mu_N >= margin", see :mod:`.comparison`; an N that is too small is declared with probability
+alpha at most.
 
-N is too small when a deeper network is better by the margin or more. p(M, N) is the one-sided p of
-"mu_M - mu_N >= margin"; its variance is that of :mod:`ir_lightning.statistics.contrasts`.
-
-1. Gate: max over M of p(M, K) <= alpha, the deepest K against every other depth
-   (intersection-union: no correction).
-2. Open, a plateau: K-1, K-2, ... in this fixed order, each at level alpha, until the first failure;
-   N_U is the last success (Hsu & Berger, JASA 94 (1999) 468). N is tested against every deeper M,
-   again intersection-union.
+1. Gate: max over M of p(M, K) <= alpha, the deepest K against every other depth.
+2. Open, a plateau: K-1, K-2, ... in this fixed order, each against every deeper M at level alpha,
+   until the first failure; N_U is the last success (Hsu & Berger, JASA 94 (1999) 468).
 3. Shut, a peak: max over M of p(M, N) for all N, Holm; N_U is the smallest success.
 4. N_L is one after the leading depths 1, 2, ... proven too small: some deeper M is better by more
    than the margin (Bonferroni over M, Holm over N).
 
-``against="deepest"`` tests N in step 2 against K alone. That is a little more powerful on a
-plateau, but after a shallow peak, where K is within the margin of the best, it declares N too small
-far more often than alpha (simulated: 38 %).
+``against="deepest"`` tests N in step 2 against K alone, which after a shallow peak declares N too
+small far more often than alpha (simulated: 38 %).
 """
 
 import math
@@ -30,7 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ir_lightning.statistics.contrasts import Array, Effects, effects
+from ir_lightning.statistics.comparison import Array, Effects, effects
 
 PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
 
@@ -65,12 +59,9 @@ class Saturation:
     lower: int | None = None
     """N_L: every smaller depth is proven too small. None if nothing could be tested."""
     upper: int | None = None  #: N_U: proven to be enough. None: unresolved.
-    branch: Branch | None = None
-    """Whether the deepest was proven as good as every other depth, or the curve has a peak."""
-    standard_error: float = math.nan
-    """dB, the largest among the differences of depths that could be the best; NaN if unknown."""
-    seeds_needed: int | None = None
-    """Per depth, for margin >= 3.3 standard errors; None: no number of seeds is enough."""
+    branch: Branch | None = None  #: A peak, or the deepest is proven as good as every other depth.
+    standard_error: float = math.nan  #: dB, the largest of differences; NaN if unknown.
+    seeds_needed: int | None = None  #: Per depth; None: no number of seeds is enough.
     images_needed: int | None = None  #: Where seeds alone cannot help; None otherwise.
     harm: Harm | None = None  #: None when unresolved or when N_U is the deepest.
     reason: str = ""
@@ -96,19 +87,17 @@ def saturation(
     """Find the interval [N_L, N_U] of depths at which quality saturates; the rule is above.
 
     Args:
-        scores: (K depths from shallow to deep, S seeds, I images), dB, higher is better. A missing
-            run is NaN for all images.
-        margin: delta, the loss that does not matter, dB.
+        scores: (K depths, S seeds, I images), dB, higher is better; missing runs are NaN.
+        margin: the loss that does not matter, dB.
         alpha: bound on the probability of declaring N too small.
         depths: names of the depths, rising; 1..K if None.
-        keeps: instead of the margin, the share of the gain over the shallowest depth that N has
-            to keep, such as 0.95.
+        keeps: instead of the margin, the share of the whole gain that N keeps, such as 0.95.
         against: rivals of a depth on a plateau.
         unit: of the scores, instead of dB, for the words.
 
     Raises:
         ValueError: arguments that make no sense.
-        UsageError: scores that cannot be used (see :func:`.contrasts.effects`).
+        UsageError: scores that cannot be used, see :func:`.comparison.effects`.
     """
     found = effects(scores)
     names = tuple(range(1, len(found.means) + 1)) if depths is None else tuple(depths)

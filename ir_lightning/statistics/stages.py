@@ -1,9 +1,8 @@
 """Does a loss fall in two stages (Fig. 7 of arXiv 2212.02198), or does it only look like it?
 
-Any curve that slows down is fitted better by two exponentials than by one; a plain power law
-"shows" two stages in 20 of 20 simulated series. So two exponentials have to beat every one-stage
-rival, by a margin, beyond what the noise explains, in several trainings. Pass the part of a curve
-with a constant learning rate: a step of the schedule is a stage that somebody put there.
+Any curve that slows down, such as a power law, is fitted better by two exponentials than by one. So
+these have to beat every one-stage rival, by a margin, beyond what the noise explains, in several
+trainings. Pass the part of a curve with a constant learning rate: a step of it is a stage, too.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_lightning.statistics.contrasts import Array
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, Series, ShapeGrid, binned
 
 BIC_MARGIN = 10.0  #: By which two exponentials have to beat each rival.
@@ -71,14 +70,12 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
     "Two-stage" if, and only if, exp2 beats every rival's BIC by 10, the bootstrap test of exp1
     against exp2 has p <= 0.05, tau2 / tau1 >= 3, and tau2 is shorter than the curve.
 
-    The noise is taken to be equally strong along the curve. Where it shrinks with the loss, and its
-    correlation is 0.8, up to 12 % of one-stage curves pass: trust :func:`over_seeds`.
+    Where noise shrinks with the loss, and its correlation is 0.8, up to 12 % of one-stage curves
+    pass: trust :func:`over_seeds`.
 
     Args:
-        iterations: (T,), rising from 1 or later; at least 40.
-        losses: (T,).
-        bootstrap: simulated series; the least p is 1 / (bootstrap + 1).
-        seed: of the simulation.
+        iterations, losses: (T,), rising from 1 or later; at least 40.
+        bootstrap, seed: simulated series; the least p is 1 / (bootstrap + 1).
 
     Raises:
         ValueError, UsageError: see :func:`.decays.binned`; fewer than 199 simulated series.

@@ -14,7 +14,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import UNDECIDED, Part, ReportClaim, Verdict
 from ir_lightning.report.content import NamedCell, ReportKind
 from ir_lightning.report.runs import NotMeasuredError, Results, Run, read_curves
-from ir_lightning.statistics.contrasts import Array
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.imbalance import (
     Imbalance,
     Time,

@@ -15,8 +15,8 @@ from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Difference
 from ir_lightning.report.content import ReportKind
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.comparison import cell as spread_of
-from ir_lightning.statistics.contrasts import Array
 
 UNDEGRADED = "undegraded_psnr"
 CEILING = 10 * math.log10(12 * 255**2)
