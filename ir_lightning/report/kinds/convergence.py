@@ -77,9 +77,9 @@ def convergence(run: Run) -> Convergence:
     try:
         d = t_saturated(*curve_of(curves, "balance/low", 1))
         g = t_gained(*curve_of(curves, SCORE, 1))
-        bits, auc = (float(curve_of(curves, f"balance/{name}")[1][-1]) for name in ("bits", "auc"))
+        ends = (curve_of(curves, f"balance/{name}")[1][-1] for name in ("bits", "auc"))
+        found.bits, found.auc = map(float, ends)
         found.saturated, found.gained, found.imbalance = d, g, imbalance(g, d)
-        found.bits, found.auc = bits, auc
     except UsageError as error:
         found.missing.append(str(error))
     return found

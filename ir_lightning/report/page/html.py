@@ -3,7 +3,7 @@
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from ir_lightning.data.image_files import image_size
 from ir_lightning.files import atomic_write
 from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
-from ir_lightning.report.page.pictures import QUALITY, Pictures, choose_pictures, data_uri
-from ir_lightning.report.runs import ReportedMetric, Results, Run
+from ir_lightning.report.page.pictures import QUALITY, choose_pictures, data_uri
+from ir_lightning.report.runs import Results
 from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
 
 HERE = Path(__file__).parent
@@ -31,7 +31,6 @@ def write_page(results: Results, content: Content) -> Path:
     """Write ``report.html`` beside the experiment's index."""
     figures = [path for path in content.figures if path.suffix == ".png"]
     metrics = [results.metric(name) for name in content.metrics]
-    pictures = choose_pictures(content.cells, metrics)
     script = (HERE / "page.js").read_text("utf-8")
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -54,12 +53,12 @@ def write_page(results: Results, content: Content) -> Path:
             (drawing, data_uri("image/svg+xml", drawing.svg))
             for drawing in draw_curves(content.cells, metrics[0])
         ],
-        pictures=pictures,
-        crops_note=_crops_note(pictures),
-        cells=[
-            (cell, [_row(*run, results.folder, metrics) for run in cell.group.runs.items()])
-            for cell in content.cells
-        ],
+        pictures=choose_pictures(content.cells, metrics),
+        quality=QUALITY,
+        cells=content.cells,
+        metrics=metrics,
+        links=_links,
+        provenance=_provenance,
         style=(HERE / "page.css").read_text("utf-8"),
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode("ascii"),
@@ -69,40 +68,17 @@ def write_page(results: Results, content: Content) -> Path:
     return results.folder / PAGE
 
 
-def _crops_note(pictures: Pictures) -> str:
-    side = pictures.album.side
-    note = (
-        f"Shown: at most {side} × {side} pixels from the centre, pixel by pixel (narrow screens "
-        f"shrink them), as JPEG of quality {QUALITY} with full colour resolution; the lossless "
-        f"images lie in images/gallery of each run. Scores are those of the whole images."
-    )
-    if pictures.left_out:
-        note += f" {pictures.left_out} pictures were left out, so that the page stays small."
-    if pictures.broken:
-        note += f" {pictures.broken} pictures could not be read."
-    return note
-
-
 def _rows(table: pd.DataFrame) -> list[list[str]]:
     """A table without the columns that have no entry in any row."""
     used = [n == 0 or bool(table.iloc[:, n].any()) for n in range(len(table.columns))]
     return lines_of(table.loc[:, used])
 
 
-def _row(
-    seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]
-) -> dict[str, int | str | dict[str, str]]:
-    """A run as the page in ``folder`` shows it, with links relative to that."""
-    scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
-    place = Path(os.path.relpath(run.directory, folder.resolve())).as_posix()
-    there = [name for name in FILES if (run.directory / name).is_file()]
-    return {
-        "seed": seed,
-        "status": str(run.record.get("status", "not begun")),
-        "scores": ", ".join(scores),
-        "links": {name: quote(f"{place}/{name}", safe="/=,+") for name in there},
-        "provenance": _provenance(run.record),
-    }
+def _links(run_dir: Path, folder: Path) -> dict[str, str]:
+    """Files of a run to their addresses, as seen from the page in ``folder``."""
+    place = Path(os.path.relpath(run_dir, folder.resolve())).as_posix()
+    there = [name for name in FILES if (run_dir / name).is_file()]
+    return {name: quote(f"{place}/{name}", safe="/=,+") for name in there}
 
 
 def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
