@@ -13,6 +13,10 @@ from ir_lightning.report.claims import Judged, ReportClaim
 from ir_lightning.report.runs import Cell, CellRuns, Results, Run
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
+CAUTION = (
+    "verdicts. Each one by itself is wrong in at most 5 % of repetitions; nothing is corrected for "
+    "their number."
+)
 
 
 def cell_name(cell: Cell, keys: Iterable[str], labels: Mapping[str, str]) -> str:
@@ -73,9 +77,7 @@ class Content:
     def caution(self) -> str | None:
         """How often verdicts are wrong, where there are several."""
         sampled = sum(judged.sampled for judged in self.verdicts)
-        words = "Each one by itself is wrong in at most 5 % of repetitions"
-        number = f"{sampled} verdicts. {words}; nothing is corrected for their number."
-        return number if sampled > 1 else None
+        return f"{sampled} {CAUTION}" if sampled > 1 else None
 
 
 class Figure(ABC):
@@ -85,10 +87,7 @@ class Figure(ABC):
 
     @abstractmethod
     def draw(self, results: Results, report: "ReportKind") -> list[Path]:
-        """Write the figure into the folder of the results; the files, none without finished runs.
-
-        ``report`` names the cells and says which metrics are shown.
-        """
+        """Write the figure into the results' folder; the files, none without finished runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +158,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def facts(results: Results) -> dict[str, str]:
-    """What an experiment's numbers were made of, name to value; nothing without runs.
-
-    Of what differs between runs, all values are given; a dash stands for nothing.
-    """
+    """All values of what an experiment's numbers were made of, by name; nothing without runs."""
     done = results.finished
     if not results.runs:
         return {}

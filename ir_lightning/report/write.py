@@ -87,7 +87,7 @@ def archive(results: Results, content: Content, place: Path) -> list[Path]:
     figures = [] if content.shows_images else [path.name for path in content.figures]
     names = [name for name in (*KEPT, *figures) if (results.folder / name).exists()]
     written = [Path(shutil.copy(results.folder / name, place / name)) for name in names]
-    done = [
+    done: list[tuple[dict[str, Any], Run]] = [
         ({**group.cell, "seed": seed}, run)
         for group in results.groups
         for seed, run in group.runs.items()
@@ -97,8 +97,7 @@ def archive(results: Results, content: Content, place: Path) -> list[Path]:
         return written
     runs = pd.DataFrame([_line(cell, run) for cell, run in done], dtype=object)
     images = pd.concat([run.scores.reset_index().assign(**cell) for cell, run in done])
-    keys = [key for group in results.groups for key in group.cell]
-    first = [*dict.fromkeys(keys), "seed", "image"]
+    first = [*dict.fromkeys(k for group in results.groups for k in group.cell), "seed", "image"]
     images = images[[*first, *(name for name in images if name not in first)]]
     for name, table in (("runs.csv", runs), ("images.csv", images)):
         with atomic_write(place / name) as file:
