@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from ir_lightning.errors import UsageError
 from ir_lightning.report.content import NamedCell
 from ir_lightning.report.figures.drawing import COLOURS, pyplot
 from ir_lightning.report.runs import ReportedMetric, read_curves
@@ -88,9 +90,9 @@ def _drawings(label: str, dataset: str, lines: list[Line]) -> list[Drawing]:
 def _steps_of(cells: Sequence[NamedCell]) -> str | None:
     """The key whose values are steps of one number, if there is one."""
     for key in cells[0].group.cell:
-        values = pd.Series([cell.group.cell.get(key, "") for cell in cells]).unique()
-        if len(values) > 1 and not np.isnan(pd.to_numeric(values, errors="coerce")).any():
-            return key
+        with suppress(UsageError):
+            if len({cell.group.number(key) for cell in cells}) > 1:
+                return key
     return None
 
 
