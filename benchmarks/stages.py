@@ -11,8 +11,7 @@ import time
 
 import numpy as np
 
-from ir_lightning.statistics.decays import MODELS, ShapeGrid
-from ir_lightning.statistics.series import binned
+from ir_lightning.statistics.decays import MODELS, ShapeGrid, binned
 from ir_lightning.statistics.stages import stages
 
 

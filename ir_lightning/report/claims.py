@@ -1,8 +1,4 @@
-"""The claims of an experiment, judged: supported, not supported or undecided, with the interval.
-
-A claim is one class, here or in a package of one's own, that an experiment's file names by its
-``_target_``.
-"""
+"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results, stacked
-from ir_lightning.statistics.comparison import compare, trend
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
+from ir_lightning.statistics.comparison import Array, compare, stacked, trend
 from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]
@@ -20,50 +16,33 @@ Part = Mapping[str, Any]
 Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
-MARGIN = 0.2
-"""dB: the loss of PSNR that does not matter."""
+MARGIN = 0.2  #: dB: the loss of PSNR that does not matter.
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what the scores say about it.
+    """A claim and what the scores say about it."""
 
-    Attributes:
-        says: the claim, in words.
-        where: on which data set, or empty.
-        verdict: ``supported``, ``not supported`` or ``undecided``.
-        reason: the estimate with its interval, or what is missing.
-        sampled: whether it is judged from samples, as scores are, and so may be wrong by chance.
-    """
-
-    says: str
-    where: str
-    verdict: str
-    reason: str
-    sampled: bool = True
+    says: str  #: The claim, in words.
+    where: str  #: On which data set, or empty.
+    verdict: str  #: ``supported``, ``not supported`` or ``undecided``.
+    reason: str  #: The estimate with its interval, or what is missing.
+    sampled: bool = True  #: Whether it is judged from samples, and so may be wrong by chance.
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportClaim(ABC):
-    """Base of the kinds of claims.
+    """Base of the kinds of claims."""
 
-    Args:
-        says: the claim, in words.
-        each: key of cells; the claim is judged for each of its values. None: judged once.
-    """
-
-    says: str
-    each: str | None = None
+    says: str  #: The claim, in words.
+    each: str | None = None  #: Key of cells for each of whose values it is judged; None: once.
     sampled: ClassVar[bool] = True
 
     def places(self, results: Results) -> Iterable[str]:
-        """Names of what the claim is judged for; one empty name if it is judged once."""
-        if self.each is None:
-            return [""]
-        return results.values(self.each)
+        """Names of what the claim is judged for; an empty one if it is judged once."""
+        return [""] if self.each is None else results.values(self.each)
 
     def judge(self, results: Results) -> list[Judged]:
-        """Judge the claim, for each of its places."""
         verdicts = []
         for place in self.places(results):
             try:
@@ -83,37 +62,21 @@ class ReportClaim(ABC):
         """
 
     def one(self, results: Results, part: Part, place: str) -> CellRuns:
-        """The only cell that has these values, and the place as its value of ``each``.
-
-        Raises:
-            UsageError: there are none or several.
-        """
+        """The only cell that has these values, and the place; UsageError for none or several."""
         part = self.within(part, place)
-        groups = results.where(part)
-        if len(groups) != 1:
+        if len(groups := results.where(part)) != 1:
             raise UsageError(f"{results.name}: a claim is about {part}, which {len(groups)} are.")
         return groups[0]
 
     def within(self, part: Part, place: str) -> dict[str, Any]:
-        """Values of cells, with the place among them."""
         return {**part, **({self.each: place} if self.each else {})}
-
-
-def judge(results: Results, claims: Iterable[ReportClaim]) -> list[Judged]:
-    """Every claim's verdicts, in order."""
-    return [judged for claim in claims for judged in claim.judge(results)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreClaim(ReportClaim):
-    """Base of the claims about the scores of a metric.
+    """Base of the claims about the scores of a metric."""
 
-    Args:
-        metric: of the restored images, as in ``test_images.csv``. Where lower is better, a positive
-            difference is an improvement, too.
-    """
-
-    metric: str = "psnr"
+    metric: str = "psnr"  #: Where lower is better, a positive difference is an improvement, too.
 
     def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
         """(S, I) of each cell, as scores of which more is better.
@@ -121,10 +84,8 @@ class ScoreClaim(ReportClaim):
         Raises:
             NotMeasuredError: a cell has none.
         """
-        if lacking := [group for group in groups if not group.finished]:
-            raise NotMeasuredError(
-                f"{len(lacking)} of {len(groups)} cells have no finished run yet"
-            )
+        if lacking := sum(not group.finished for group in groups):
+            raise NotMeasuredError(f"{lacking} of {len(groups)} cells have no finished run yet")
         return [results.metric(self.metric).sign * group.matrix(self.metric) for group in groups]
 
     def direction(self, results: Results) -> str:
@@ -135,16 +96,11 @@ class ScoreClaim(ReportClaim):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(ScoreClaim):
-    """A is better than B by at least ``margin``; see :func:`.comparison.compare`.
+    """A is better than B by at least ``margin``; see :func:`.comparison.compare`."""
 
-    Args:
-        a, b: values of one cell each.
-        margin: in the unit of the metric.
-    """
-
-    a: Part
+    a: Part  #: Values of one cell.
     b: Part
-    margin: float = 0.0
+    margin: float = 0.0  #: In the unit of the metric.
 
     def verdict(self, results: Results, place: str) -> Verdict:
         a, b = self.scores(results, [self.one(results, part, place) for part in (self.a, self.b)])
@@ -153,7 +109,6 @@ class Difference(ScoreClaim):
 
     @property
     def threshold(self) -> float:
-        """The difference that A has to reach."""
         return self.margin
 
 
@@ -168,85 +123,60 @@ class NotWorse(Difference):
 
 @dataclass(frozen=True, kw_only=True)
 class AlongClaim(ScoreClaim):
-    """Base of the claims about the levels of a factor, from the lowest to the highest.
+    """Base of the claims about the levels of a factor, from the lowest to the highest."""
 
-    Args:
-        over: key of the levels, which are numbers.
-        where: values of other keys.
-        start: the lowest level that counts; None: all of them.
-    """
-
-    over: str
-    where: Part = field(default_factory=dict)
-    start: float | None = None
+    over: str  #: Key of the levels, which are numbers.
+    where: Part = field(default_factory=dict)  #: Values of other keys.
+    start: float | None = None  #: The lowest level that counts; None: all of them.
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
-        """The cells of the levels, in order."""
         start = -math.inf if self.start is None else self.start
         groups = [g for g in results.where(self.within(self.where, place)) if self.over in g.cell]
-        groups = [group for group in groups if group.number(self.over) >= start]
-        return sorted(groups, key=lambda group: group.number(self.over))
+        groups.sort(key=lambda group: group.number(self.over))
+        return [group for group in groups if group.number(self.over) >= start]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend(AlongClaim):
-    """Quality grows along a factor; see :func:`.comparison.trend`.
+    """Quality grows along a factor; see :func:`.comparison.trend`."""
 
-    Args:
-        margin: the growth per unit of the factor that is claimed at least.
-    """
-
-    margin: float = 0.0
+    margin: float = 0.0  #: The growth per unit of the factor that is claimed at least.
 
     def verdict(self, results: Results, place: str) -> Verdict:
         groups = self.levels(results, place)
-        scores = stacked(self.scores(results, groups))
-        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
         levels = [group.number(self.over) for group in groups]
-        judged = trend(scores, levels, self.margin, unit=per)
+        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
+        judged = trend(stacked(self.scores(results, groups)), levels, self.margin, unit=per)
         return judged.verdict, judged.reason + self.direction(results)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SaturatesAt(AlongClaim):
-    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`.
-
-    Args:
-        expected: the lowest and the highest number; or these by the values of ``each``.
-        margin: the loss that does not matter, in the unit of the metric. None: 0.2 dB of PSNR; of
-            another metric it has to be given.
-    """
+    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`."""
 
     expected: Sequence[int] | Mapping[str, Sequence[int]]
-    margin: float | None = None
+    """The lowest and the highest number; or these by the values of ``each``."""
+    margin: float | None = None  #: The loss that does not matter; None: 0.2 dB of PSNR.
 
     def __post_init__(self) -> None:
         if isinstance(self.expected, Mapping) and self.each is None:
-            raise UsageError(
-                f"a claim expects levels by {', '.join(self.expected)}; it needs the key each, "
-                "which says what these are."
-            )
+            what = f"a claim expects levels by {', '.join(self.expected)}"
+            raise UsageError(f"{what}; it needs the key each, which says what these are.")
         if self.margin is None and self.metric != ScoreClaim.metric:
             raise UsageError(f"a claim that {self.metric} saturates needs a margin.")
 
     def expected_at(self, place: str) -> tuple[int, int] | None:
         """The lowest and the highest number that are expected there, if any."""
-        by_place = self.expected
-        bounds = by_place.get(place) if isinstance(by_place, Mapping) else by_place
+        bounds = self.expected.get(place) if isinstance(self.expected, Mapping) else self.expected
         return None if bounds is None else (int(bounds[0]), int(bounds[1]))
 
     def saturation(self, results: Results, place: str) -> Saturation:
-        """Where quality saturates.
-
-        Raises:
-            NotMeasuredError: a level has no finished run.
-        """
+        """Where quality saturates; errors as for :meth:`verdict`."""
         groups = self.levels(results, place)
         depths = [int(group.number(self.over)) for group in groups]
         if len(set(depths)) < len(depths):
             raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
-        scores = stacked(self.scores(results, groups))
-        unit = results.metric(self.metric).unit
+        scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin
         return saturation(scores, margin, depths=depths, unit=unit)
 
@@ -255,11 +185,10 @@ class SaturatesAt(AlongClaim):
         if expected is None:
             return UNDECIDED, f"Nothing was printed about it. {measured}"
         low, high = expected
-        if measured.upper is None or measured.lower is None:
-            if measured.lower is None or measured.lower <= high:
-                return UNDECIDED, str(measured)
-            reason = f"Fewer than {measured.lower} are proven too few. {measured}"
-            return "not supported", reason
+        if measured.lower is None or (measured.upper is None and measured.lower <= high):
+            return UNDECIDED, str(measured)
+        if measured.upper is None:
+            return "not supported", f"Fewer than {measured.lower} are proven too few. {measured}"
         if low <= measured.lower and measured.upper <= high:
             return "supported", str(measured)
         outside = measured.lower > high or measured.upper < low

@@ -1,42 +1,66 @@
-"""What a report is made of, whatever kind of experiment it is about."""
+"""What a report is made of, and what every kind of report and every figure has."""
 
 import math
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import Judged
-from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import Results, Run
+from ir_lightning.report.claims import Judged, ReportClaim
+from ir_lightning.report.runs import Cell, CellRuns, Results, Run
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
+CAUTION = (
+    "verdicts. Each one by itself is wrong in at most 5 % of repetitions; nothing is corrected for "
+    "their number."
+)
+
+
+def cell_name(cell: Cell, keys: Iterable[str], labels: Mapping[str, str]) -> str:
+    """A cell by its values of some keys, each by its label, or else with its key.
+
+    >>> cell_name({"method": "unet5", "depth": "3"}, ["method", "depth"], {"unet5": "UNet-5"})
+    'UNet-5, depth=3'
+    """
+    plain = {key: value if key == "dataset" else f"{key}={value}" for key, value in cell.items()}
+    return ", ".join(labels.get(cell[key], plain[key]) for key in keys if key in cell)
+
+
+@dataclass(frozen=True)
+class NamedCell:
+    """A cell with its names."""
+
+    row: str  #: Its row's name in a table, which cells may share.
+    column: str  #: Its value of the key ``columns``, such as a data set; empty without one.
+    label: str  #: Its name among all cells of its column: the row's, or all its values.
+    group: CellRuns
+
+    @property
+    def dataset(self) -> str:
+        """The column, or else the data set of the runs; empty before one has finished."""
+        return self.column or self.group.trained_on
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} on {self.dataset}" if self.dataset else self.label
 
 
 @dataclass(frozen=True)
 class Content:
-    """A report before it is written.
-
-    Attributes:
-        tables: of text, by the name of their files: ``table``; where that sums up, ``cells``, too,
-            with everything that it is made of. The first column is of words, the others are of
-            numbers.
-        verdicts: the claims, judged.
-        cells: of the experiment, with their names.
-        figures: files that have been drawn.
-        notes: paragraphs that stand below the figure.
-        metrics: names of those that are shown, the most important first.
-        shows_images: whether the figures show images of a data set.
-    """
+    """A report before it is written."""
 
     tables: dict[str, pd.DataFrame]
+    """Of text, by the name of their files: ``table``; where that sums up, ``cells``, too. The first
+    column is of words, the others are of numbers."""
     verdicts: list[Judged]
     cells: list[NamedCell]
-    figures: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    metrics: Sequence[str] = ("psnr",)
-    shows_images: bool = False
+    figures: list[Path]
+    notes: list[str]  #: Paragraphs that stand below the figure.
+    metrics: Sequence[str]  #: Names of those that are shown, the most important first.
+    shows_images: bool  #: Whether the figures show images of a data set.
 
     @property
     def claims(self) -> list[tuple[str, list[Judged]]]:
@@ -53,56 +77,101 @@ class Content:
     def caution(self) -> str | None:
         """How often verdicts are wrong, where there are several."""
         sampled = sum(judged.sampled for judged in self.verdicts)
-        if sampled < 2:
-            return None
-        return (
-            f"{sampled} verdicts. Each one by itself is wrong in at most 5 % of "
-            "repetitions; nothing is corrected for their number."
+        return f"{sampled} {CAUTION}" if sampled > 1 else None
+
+
+class Figure(ABC):
+    """Base of the figures."""
+
+    shows_images: ClassVar[bool] = False  #: Of a data set; they are not kept with the numbers.
+
+    @abstractmethod
+    def draw(self, results: Results, report: "ReportKind") -> list[Path]:
+        """Write the figure into the results' folder; the files, none without finished runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportKind(ABC):
+    """Base of the kinds of reports."""
+
+    rows: str | Sequence[str] | None = None
+    """Key of cells, or several, by whose values a row is named; None: all but ``columns``."""
+    columns: str | None = None
+    """Key of cells whose values stand side by side: columns of the table, panels of the figure."""
+    labels: Mapping[str, str] = field(default_factory=dict)  #: What values of cells are called.
+    metrics: Sequence[str] = ("psnr", "ssim")  #: Shown, the most important first.
+    claims: Sequence[ReportClaim] = ()
+    figure: Figure | None = None
+    note: str | None = None  #: Below the figure.
+
+    @abstractmethod
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        """The tables of text by their names: ``table``, and ``cells`` if there is more to show."""
+
+    def notes(self, results: Results) -> list[str]:
+        return [self.note] if self.note else []
+
+    def cells(self, results: Results) -> list[NamedCell]:
+        """The cells with their names, in the order of the table."""
+        rows = [self.rows] if isinstance(self.rows, str) else self.rows
+        names = []
+        for cell in (group.cell for group in results.groups):
+            keys = [key for key in rows or cell if key != self.columns]
+            names.append((cell_name(cell, keys, self.labels), cell.get(self.columns or "", "")))
+        cells = []
+        for (row, column), group in zip(names, results.groups, strict=True):
+            whole = cell_name(group.cell, group.cell, {}) or "all runs"
+            label = row if row and names.count((row, column)) == 1 else whole
+            cells.append(NamedCell(row, column, label, group))
+        return cells
+
+    def content(self, results: Results) -> Content:
+        return Content(
+            self.tables(results),
+            [judged for claim in self.claims for judged in claim.judge(results)],
+            self.cells(results),
+            self.figure.draw(results, self) if self.figure else [],
+            self.notes(results),
+            self.metrics,
+            bool(self.figure and self.figure.shows_images),
         )
 
 
 def files_of(table: pd.DataFrame, name: str) -> dict[str, str]:
     """A table in every form, by file name: for GitHub, as CSV, and as a booktabs tabular."""
-    numbers = "r" * (len(table.columns) - 1)
+    columns = f"l{'r' * (len(table.columns) - 1)}"
     return {
         f"{name}.md": markdown(table),
         f"{name}.csv": table.to_csv(index=False, lineterminator="\n"),
-        f"{name}.tex": table.to_latex(index=False, escape=True, column_format=f"l{numbers}"),
+        f"{name}.tex": table.to_latex(index=False, escape=True, column_format=columns),
     }
 
 
 def lines_of(table: pd.DataFrame) -> list[list[str]]:
-    """The header and the rows of a table."""
     return [list(table.columns), *table.to_numpy().tolist()]
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table."""
     header, *rows = lines_of(table)
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(t.replace('|', chr(92) + '|') for t in x)} |\n" for x in lines)
 
 
 def facts(results: Results) -> dict[str, str]:
-    """What an experiment's numbers were made of, name to value.
-
-    Of what differs between runs, all values are given; a dash stands for nothing. An experiment
-    without runs has no facts.
-    """
-    runs = results.runs
-    if not runs:
+    """All values of what an experiment's numbers were made of, by name; nothing without runs."""
+    done = results.finished
+    if not results.runs:
         return {}
-    done = [run for run in runs if run.finished]
     return {
         "budget": results.budget,
-        "runs": f"{len(done)} of {len(runs)} finished",
-        "protocol": _all(str(run.record["protocol"]) for run in done),
-        "iterations": _all(str(run.record["iterations"]) for run in done),
+        "runs": f"{len(done)} of {len(results.runs)} finished",
+        "protocol": _all(run.record["protocol"] for run in done),
+        "iterations": _all(run.record["iterations"] for run in done),
         "test images": _all(_images(run) for run in done),
-        "data sets": _all(str(run.record["dataset"]) for run in done),
+        "data sets": _all(run.record["dataset"] for run in done),
         "degraded": _all(_degraded(run) for run in done),
-        "device": _all(str(run.record["device"]) for run in done),
-        "code": _all(str(run.record["git_commit"]) for run in done),
+        "device": _all(run.record["device"] for run in done),
+        "code": _all(run.record["git_commit"] for run in done),
     }
 
 
@@ -112,16 +181,14 @@ def warning(results: Results) -> str:
 
 
 def _images(run: Run) -> str:
-    """How many were scored, and how much of each."""
-    whole = str(run.record["images"])
-    return f"{whole}, {run.side} x {run.side} pixels of each" if run.side else whole
+    part = f", {run.side} x {run.side} pixels of each" if run.side else ""
+    return f"{run.record['images']}{part}"
 
 
 def _degraded(run: Run) -> str:
-    """What a restorer has to beat."""
     psnr = float(run.record["degraded"]["psnr"])
     return f"{psnr:.2f} dB ({run.record['dataset']})" if math.isfinite(psnr) else "-"
 
 
-def _all(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values))) or "-"
+def _all(values: Iterable[object]) -> str:
+    return ", ".join(sorted(set(map(str, values)))) or "-"

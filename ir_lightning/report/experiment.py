@@ -1,17 +1,13 @@
-"""A table or figure of the paper as data: which runs it needs, and where they are.
-
-One file under ``experiments/`` declares the sweep, the paper's numbers, the claims and how it is
-drawn. Here it becomes a list of runs; Hydra and its launchers train them, and an index of their
-directories is all that the report is given.
-"""
+"""A table or figure of the paper as data: from a file of experiments/ to runs and their index."""
 
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -25,129 +21,83 @@ from ir_lightning.runs.identity import directory_of, training_hash
 EXPERIMENTS = CONF.with_name("experiments")
 
 SYNTHETIC, BENCHMARKS = "synthetic", "benchmarks"
-"""Words for DATASET: an experiment's stand-ins that need no download, or the paper's own sets."""
+"""Words for an experiment's stand-ins that need no download, and for the paper's own sets."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of an experiment.
-
-    Attributes:
-        cell: what makes it different from the others, seed apart: ``{"depth": "3", ...}``; with
-            ``dataset`` where the experiment has several.
-        seed: the run's.
-        overrides: all that train.py is given.
-    """
+    """One run of an experiment."""
 
     cell: dict[str, str]
+    """What makes it different from the others, beside the seed: ``{"depth": "3", ...}``."""
     seed: int
-    overrides: list[str]
+    overrides: list[str]  #: All that train.py is given.
 
 
-@dataclass(frozen=True)
-class SweepAxes:
-    """One product of axes.
+class SweepAxes(NamedTuple):
+    """One product of axes."""
 
-    Attributes:
-        axes: an override's key to its values.
-        budgets: by budget: overrides of this sweep alone, such as a key that only its runs have.
-    """
-
-    axes: dict[str, list[Any]]
-    budgets: dict[str, list[str]]
-
-    @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> "SweepAxes":
-        """An entry of ``sweeps``: its axes, and ``budgets`` beside them."""
-        axes = {key: values for key, values in entry.items() if key != "budgets"}
-        return cls(axes, entry.get("budgets", {}))
+    budgets: dict[str, list[str]]  #: By budget: overrides of this sweep alone.
+    axes: dict[str, list[Any]]  #: An override's key to its values.
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A file under ``experiments/``.
-
-    Attributes:
-        name: of the file.
-        title: what the paper calls it.
-        datasets: the paper's data set (as in ``dataset=``) to the synthetic one that stands in.
-        fixed: overrides of every run.
-        sweeps: products of axes; together they are the runs.
-        seeds, budgets: by budget: the seeds, and overrides beside ``budget=``.
-        report: the ``_target_`` and arguments of a :class:`~ir_lightning.report.kind.ReportKind`.
-        prepare: the same of a step that leaves files for the report; None: there is none.
-    """
+    """A file under ``experiments/``."""
 
     name: str
     title: str
-    datasets: dict[str, str]
-    fixed: list[str]
-    sweeps: list[SweepAxes]
-    seeds: dict[str, list[int]]
-    budgets: dict[str, list[str]]
-    report: dict[str, Any]
-    prepare: dict[str, Any] | None = None
+    datasets: dict[str, str]  #: The paper's, as in ``dataset=``, to the synthetic stand-in.
+    fixed: list[str]  #: Overrides of every run.
+    sweeps: list[SweepAxes]  #: Together they are the runs.
+    seeds: dict[str, list[int]]  #: By budget.
+    budgets: dict[str, list[str]]  #: Overrides beside ``budget=``.
+    report: dict[str, Any]  #: ``_target_`` and arguments of a :class:`.ReportKind`.
+    prepare: dict[str, Any] | None = None  #: The same of a step that leaves files for the report.
 
     @classmethod
     def named(cls, name: str) -> "Experiment":
-        """Read ``experiments/<name>.yaml``, or a file of one's own.
-
-        Args:
-            name: of an experiment, or the path of a file that ends in ``.yaml``.
+        """Read ``experiments/<name>.yaml``, or a file of one's own whose path ends in ``.yaml``.
 
         Raises:
-            UsageError: there is none, it lacks a part or has one too many, or its report cannot be
-                built.
+            UsageError: there is none, or it lacks a part, has one too many, or cannot be built.
         """
         path = Path(name) if name.endswith(".yaml") else EXPERIMENTS / f"{name}.yaml"
         if not path.is_file():
-            raise UsageError(
-                f"There is no experiment '{name}'; choose from {', '.join(names())}, or give the "
-                "path of a .yaml file."
-            )
+            choice = f"choose from {', '.join(names())}, or give the path of a .yaml file."
+            raise UsageError(f"There is no experiment '{name}'; {choice}")
         content = yaml.safe_load(path.read_text("utf-8"))
         if "sweeps" in content:
-            content["sweeps"] = [SweepAxes.read(entry) for entry in content["sweeps"]]
+            content["sweeps"] = [SweepAxes(e.pop("budgets", {}), e) for e in content["sweeps"]]
         try:
             experiment = cls(name=path.stem, **content)
         except TypeError as error:
-            raise UsageError(
-                f"{path}: {str(error).replace('Experiment.__init__() ', '')}."
-            ) from None
+            reason = str(error).replace("Experiment.__init__() ", "")
+            raise UsageError(f"{path}: {reason}.") from None
         for sweep in experiment.sweeps:
             if unknown := sorted(sweep.budgets.keys() - experiment.budgets.keys()):
-                raise UsageError(
-                    f"{path}: a sweep names the budget '{unknown[0]}'; "
-                    f"the file has {', '.join(experiment.budgets)}."
-                )
+                known = f"the file has {', '.join(experiment.budgets)}."
+                raise UsageError(f"{path}: a sweep names the budget '{unknown[0]}'; {known}")
         build_report(experiment.report, path)
         return experiment
 
     @property
     def packages(self) -> list[str]:
         """The packages whose classes make and prepare the report: the file's author trusts them."""
-        targets = _targets([self.report, self.prepare])
-        return sorted({target.partition(".")[0] for target in targets} - {"ir_lightning"})
+        nodes = json.dumps([self.report, self.prepare])
+        return sorted({*re.findall(r'"_target_": "(\w+)', nodes)} - {"ir_lightning"})
 
     def jobs(self, dataset: str = SYNTHETIC, budget: str = "cpu") -> list[Job]:
-        """Every run, in the order in which they are started.
-
-        Args:
-            dataset: ``synthetic``, ``benchmarks``, or one data set.
-            budget: ``smoke``, ``cpu`` or ``paper``.
-
-        Raises:
-            UsageError: the experiment has no such budget.
-        """
+        """Every run, as they are started; UsageError if there is no such budget."""
         if budget not in self.budgets:
-            raise UsageError(
-                f"{self.name} has no budget '{budget}'; take {', '.join(self.budgets)}."
-            )
+            known = ", ".join(self.budgets)
+            raise UsageError(f"{self.name} has no budget '{budget}'; take {known}.")
         datasets = chosen_datasets(self.datasets, dataset)
         jobs = []
         for sweep, data, seed in itertools.product(self.sweeps, datasets, self.seeds[budget]):
-            for cell in product(sweep.axes):
-                several = {"dataset": data} if len(self.datasets) > 1 else {}
+            several = {"dataset": data} if len(self.datasets) > 1 else {}
+            for values in itertools.product(*sweep.axes.values()):
+                cell = dict(zip(sweep.axes, map(_written, values), strict=True))
                 overrides = [f"budget={budget}", f"dataset={data}", f"seed={seed}", *self.fixed]
                 overrides += [f"{key}={value}" for key, value in cell.items()]
                 overrides += [*sweep.budgets.get(budget, []), *self.budgets[budget]]
@@ -156,48 +106,22 @@ class Experiment:
 
 
 def chosen_datasets(datasets: Mapping[str, str], dataset: str) -> list[str]:
-    """The data sets that a word or a name stands for.
-
-    Args:
-        datasets: of the paper, each with its synthetic stand-in.
-        dataset: ``synthetic``, ``benchmarks``, or one data set.
-    """
+    """The data sets that a word or a name stands for, of the paper's with their stand-ins."""
     words = {SYNTHETIC: list(datasets.values()), BENCHMARKS: list(datasets)}
     return words.get(dataset, [dataset])
 
 
-def _targets(node: Any) -> Iterator[str]:
-    """Every ``_target_``, however deep."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _targets(item)
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        yield from _targets(list(node.values()))
-
-
 def names() -> list[str]:
-    """The experiments that there are."""
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 
 
-def product(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, str]]:
-    """Every combination of the axes' values, as Hydra writes them."""
-    for values in itertools.product(*axes.values()):
-        yield {key: _written(value) for key, value in zip(axes, values, strict=True)}
-
-
 def _written(value: Any) -> str:
+    """A value as Hydra writes it."""
     return json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
 
 
 def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:
-    """The directory that each job's run has, or will have.
-
-    Raises:
-        UsageError: a configuration cannot work.
-    """
+    """The directory that each job's run has, or will have."""
     places = []
     for job in jobs:
         overrides = [*job.overrides, *extra]
@@ -215,19 +139,7 @@ def write_index(
     dataset: str = SYNTHETIC,
     extra: Sequence[str] = (),
 ) -> None:
-    """Record what the report of an experiment is made of: which cell and seed lies where.
-
-    Args:
-        folder: of the index. Directories are relative to it, so that both can be moved together.
-        experiment: whose report it is.
-        jobs, places: its runs, and where each lies.
-        budget, dataset: words of its command.
-        extra: overrides of every run.
-    """
-    runs = [
-        {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
-        for job, place in zip(jobs, places, strict=True)
-    ]
+    """Record in ``folder``, and relative to it, which cell and seed of an experiment lies where."""
     index = {
         "experiment": experiment.name,
         "title": experiment.title,
@@ -237,7 +149,10 @@ def write_index(
         "overrides": list(extra),
         "prepare": experiment.prepare,
         "report": experiment.report,
-        "runs": runs,
+        "runs": [
+            {"cell": job.cell, "seed": job.seed, "run": os.path.relpath(place, folder)}
+            for job, place in zip(jobs, places, strict=True)
+        ],
     }
     write_json(folder / INDEX, index)
 
@@ -245,26 +160,17 @@ def write_index(
 def commands(
     experiment: Experiment, dataset: str, budget: str, launcher: str | None, extra: Sequence[str]
 ) -> list[list[str]]:
-    """The sweeps of an experiment, each as the arguments of train.py.
-
-    Hydra sweeps products: one command for each product of the experiment's file.
-    """
+    """The sweeps of an experiment, each as the arguments of train.py: one for each product."""
     seeds = ",".join(map(str, experiment.seeds[budget]))
     data = ",".join(chosen_datasets(experiment.datasets, dataset))
     engine = [f"hydra/launcher={launcher}"] if launcher else []
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
-    return [
-        [*engine, *common, *_axes(sweep, budget), *experiment.budgets[budget], *extra, "-m"]
-        for sweep in experiment.sweeps
-    ]
-
-
-def _axes(sweep: SweepAxes, budget: str) -> list[str]:
-    """What differs from run to run.
-
-    Hydra first composes a configuration without the axes, and there the keys may be lacking which
-    only this sweep's runs have: they are axes with one choice.
-    """
-    axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
-    own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
-    return [*axes, *(f"{key}=choice({value})" for key, _, value in own)]
+    sweeps = []
+    for sweep in experiment.sweeps:
+        axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
+        # Hydra first composes a configuration without the axes, which may lack the keys that only
+        # this sweep's runs have: they are axes with one choice.
+        own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
+        axes += [f"{key}=choice({value})" for key, _, value in own]
+        sweeps.append([*engine, *common, *axes, *experiment.budgets[budget], *extra, "-m"])
+    return sweeps

@@ -1,8 +1,4 @@
-"""``experiment.json``: what the report of an experiment is made of, and where its runs lie.
-
-A table at the end of this file translates the indices of earlier versions, whose reports and
-claims were known by words and not by the names of their classes.
-"""
+"""``experiment.json``: what the report of an experiment is made of, and where its runs lie."""
 
 import json
 from collections.abc import Mapping
@@ -30,9 +26,8 @@ def read_index(folder: Path) -> dict[str, Any]:
         former = "kind" in index["report"]
         index["runs"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(
-            f"{path}: no index of an experiment; `ir-lightning experiment NAME` writes one."
-        ) from None
+        advice = "`ir-lightning experiment NAME` writes one."
+        raise UsageError(f"{path}: no index of an experiment; {advice}") from None
     try:
         return _translated(index) if former else index
     except KeyError as error:
@@ -40,15 +35,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def build_report(node: Mapping[str, Any], where: Path) -> Any:
-    """Build the :class:`~ir_lightning.report.kind.ReportKind` that a file describes.
-
-    Args:
-        node: the part ``report`` of an experiment's file or index.
-        where: the file, for messages.
-
-    Raises:
-        UsageError: it names no kind of report, or one that refuses its arguments.
-    """
+    """Build the :class:`.ReportKind` of ``report:`` in a file; UsageError if there is none."""
     try:
         report = build(node, "report")
     except UsageError as error:
@@ -67,7 +54,7 @@ KINDS = {
     "saturation_table": ("SaturationTable", None),
     "inventory": ("InventoryTable", None),
 }
-"""Former kinds of reports: the class of each, and that of its figure."""
+"""Kinds of reports in the indices of earlier versions: the class of each, and of its figure."""
 CLAIMS = {
     "difference": "Difference",
     "not_worse": "NotWorse",
@@ -79,9 +66,7 @@ CLAIMS = {
     "untouched": "KeepsUndegraded",
     "found": "CountsAsPublished",
 }
-"""Former kinds of claims."""
 KEYS = {"panels": "columns", "from": "start"}
-"""Former keys of reports and claims."""
 
 
 def _target(name: str) -> dict[str, str]:
@@ -89,9 +74,10 @@ def _target(name: str) -> dict[str, str]:
 
 
 def _translated(index: dict[str, Any]) -> dict[str, Any]:
-    report = {KEYS.get(key, key): value for key, value in index["report"].items()}
+    nodes = [index["report"], *index["report"].get("claims", [])]
+    report, *claims = [{KEYS.get(key, key): node[key] for key in node} for node in nodes]
     table, figure = KINDS[report.pop("kind")]
-    claims = [_claim(claim) for claim in report.pop("claims", [])]
+    claims = [_target(CLAIMS[claim.pop("kind")]) | claim for claim in claims]
     if not index["runs"]:  # an inventory
         claims = [{key: claim[key] for key in ("_target_", "says")} for claim in claims]
         claims = [{**claim, "published": deepcopy(report["paper"])} for claim in claims]
@@ -109,8 +95,3 @@ def _translated(index: dict[str, Any]) -> dict[str, Any]:
     if figure:
         report["figure"] = _target(figure) | own
     return {**index, "prepare": prepare, "report": {**_target(table), **report, "claims": claims}}
-
-
-def _claim(claim: dict[str, Any]) -> dict[str, Any]:
-    words = {KEYS.get(key, key): value for key, value in claim.items()}
-    return _target(CLAIMS[words.pop("kind")]) | words

@@ -1,27 +1,23 @@
-"""An experiment's runs as they are on disk: records, scores of test images, training curves.
-
-Nothing but run directories and the experiment's index is read.
-"""
+"""An experiment's runs as they are on disk: records, scores of test images, training curves."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
 from ir_lightning.runs.record import CURVE, budget_of, metric_label, metrics_of, read_result
 from ir_lightning.runs.scores import read_scores
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.comparison import Cell as Spread
 from ir_lightning.statistics.comparison import cell as spread_of
 
-Array = NDArray[np.float64]
 Cell = dict[str, str]
 """What makes a cell different from the others of its experiment: ``{"depth": "3", ...}``."""
 
@@ -35,8 +31,7 @@ class ReportedMetric:
     """A metric by its name in ``test_images.csv``, as the runs' records describe it."""
 
     name: str
-    unit: str
-    """``dB`` or empty, if there is none."""
+    unit: str  #: ``dB``, or empty.
     higher_is_better: bool = True
 
     @property
@@ -46,7 +41,6 @@ class ReportedMetric:
 
     @property
     def sign(self) -> int:
-        """1, or -1 where lower is better: what makes a score one of which more is better."""
         return 1 if self.higher_is_better else -1
 
     def words(self, value: float) -> str:
@@ -60,41 +54,29 @@ class ReportedMetric:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run of a cell.
-
-    Attributes:
-        directory: where it lies.
-        record: ``result.json``; empty before it has begun.
-        scores: (I images, M metrics) of the restored test images by the run's protocol, in test
-            order; NaN where a metric is not defined for an image; empty until finished.
-        side: of the part of each image that was scored, in pixels; None: whole images.
-    """
+    """One run of a cell."""
 
     directory: Path
-    record: dict[str, Any]
+    record: dict[str, Any]  #: ``result.json``; empty before it has begun.
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """(I images, M metrics) of the restored test images by the run's protocol, in test order; NaN
+    where a metric is not defined for an image; empty until finished."""
     side: int | None = None
+    """Of the part of each image that was scored, in pixels; None: whole images."""
 
     @property
     def finished(self) -> bool:
-        """Whether it has scores."""
         return self.record.get("status") == "finished"
 
     def values(self, metric: str) -> "pd.Series[float]":
-        """(I,) scores by the names of the images.
-
-        Raises:
-            NotMeasuredError: the run was scored without this metric.
-        """
+        """(I,) scores by the names of the images; NotMeasuredError without this metric."""
         if metric not in self.scores:
-            known = ", ".join(self.scores.columns) or "nothing"
-            raise NotMeasuredError(
-                f"{self.directory.name} was scored without {metric} (but with {known})"
-            )
+            lack = f"without {metric} (but with {', '.join(self.scores.columns) or 'nothing'})"
+            raise NotMeasuredError(f"{self.directory.name} was scored {lack}")
         return self.scores[metric]
 
     def mean(self, metric: str) -> float:
-        """Mean over the images for which the metric is defined; NaN where there are none."""
+        """Mean over the images for which the metric is defined; NaN without any."""
         defined = self.values(metric).dropna().to_numpy()
         return float(np.mean(defined)) if len(defined) else math.nan
 
@@ -104,15 +86,24 @@ class CellRuns:
     """All seeds of one cell."""
 
     cell: Cell
-    runs: dict[int, Run] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)  #: By seed, rising.
 
     @property
     def finished(self) -> list[Run]:
-        """Its runs that have scores, by seed."""
-        return [run for _, run in sorted(self.runs.items()) if run.finished]
+        return [run for run in self.runs.values() if run.finished]
+
+    @property
+    def seeds(self) -> str:
+        """How many of its runs have scores: ``2/3``."""
+        return f"{len(self.finished)}/{len(self.runs)}"
+
+    @property
+    def trained_on(self) -> str:
+        """The data set of its runs; empty before one has finished."""
+        return next((str(run.record["dataset"]) for run in self.finished), "")
 
     def matrix(self, metric: str = "psnr") -> Array:
-        """(S, I) scores by seed; a run that has not finished is NaN for all images.
+        """(S, I) scores by seed, NaN for a run that has not finished.
 
         Images for which the metric is not defined in every finished run are left out.
 
@@ -125,8 +116,7 @@ class CellRuns:
         scores = pd.DataFrame(done).dropna()
         if scores.empty:
             raise NotMeasuredError(f"{metric} is defined for no test image")
-        by_seed = scores.reindex(columns=sorted(self.runs)).T
-        return np.ascontiguousarray(by_seed, dtype=np.float64)
+        return np.ascontiguousarray(scores.reindex(columns=[*self.runs]).T, dtype=np.float64)
 
     def spread(self, metric: str = "psnr") -> Spread:
         """Mean over images and seeds, and standard deviation between seeds; NaN without scores."""
@@ -135,16 +125,8 @@ class CellRuns:
         except NotMeasuredError:
             return Spread(math.nan, math.nan, 0)
 
-    def matches(self, part: Mapping[str, Any]) -> bool:
-        """Whether the cell has these values, as an experiment's file writes them."""
-        return all(self.cell.get(key) == str(value) for key, value in part.items())
-
     def number(self, key: str) -> float:
-        """The cell's value of a key whose values are numbers.
-
-        Raises:
-            UsageError: it is none.
-        """
+        """The cell's value of a key as a number; UsageError if it is none."""
         try:
             return float(self.cell[key])
         except (KeyError, ValueError):
@@ -162,15 +144,12 @@ class Results:
     groups: list[CellRuns] = field(default_factory=list)
 
     def where(self, part: Mapping[str, Any]) -> list[CellRuns]:
-        """The cells that have these values."""
-        return [group for group in self.groups if group.matches(part)]
+        """The cells that have these values, as an experiment's file writes them."""
+        values = {key: str(value) for key, value in part.items()}.items()
+        return [group for group in self.groups if values <= group.cell.items()]
 
     def values(self, key: str) -> list[str]:
-        """The values that cells have of a key, in the order of the cells.
-
-        Raises:
-            UsageError: no cell has the key.
-        """
+        """The values of a key, in the order of the cells; UsageError if no cell has it."""
         values = list(dict.fromkeys(g.cell[key] for g in self.groups if key in g.cell))
         if self.groups and not values:
             keys = ", ".join(dict.fromkeys(key for g in self.groups for key in g.cell))
@@ -179,14 +158,14 @@ class Results:
 
     @property
     def runs(self) -> list[Run]:
-        """All of them, finished or not."""
-        return [run for group in self.groups for _, run in sorted(group.runs.items())]
+        return [run for group in self.groups for run in group.runs.values()]
+
+    @property
+    def finished(self) -> list[Run]:
+        return [run for run in self.runs if run.finished]
 
     def metric(self, name: str) -> ReportedMetric:
-        """The unit and direction of a metric, as the records of the runs say.
-
-        Where they do not, the unit is dB for a PSNR and nothing otherwise, and higher is better.
-        """
+        """A metric as the records say, or else in dB for a PSNR, and higher is better."""
         for run in self.runs:
             if described := metrics_of(run.record).get(name):
                 return ReportedMetric(name, described["unit"] or "", described["higher_is_better"])
@@ -194,16 +173,11 @@ class Results:
 
 
 def read_run(directory: Path) -> Run:
-    """Read a run directory; one that has not finished has no scores.
-
-    Raises:
-        UsageError: its scores cannot be read.
-    """
+    """Read a run directory, without scores before it has finished; UsageError for damaged ones."""
     record = read_result(directory)
     if record.get("status") != "finished":
         return Run(directory, record)
-    scores = read_scores(directory)
-    scores = scores.query("kind == 'restored'")
+    scores = read_scores(directory).query("kind == 'restored'")
     own = scores["protocol"] == record["protocol"]
     # A metric that was not scored by the run's protocol has one of its own.
     scores = scores[own | ~scores["metric"].isin(scores["metric"][own])]
@@ -220,12 +194,13 @@ def collect(folder: Path) -> Results:
         UsageError: there is no index, a run's table cannot be read, or scores do not compare.
     """
     index = read_index(folder)
-    groups: dict[str, CellRuns] = {}
+    cells: dict[str, dict[int, Run]] = {}
     for entry in index["runs"]:
-        group = groups.setdefault(json.dumps(entry["cell"]), CellRuns(entry["cell"]))
-        group.runs[int(entry["seed"])] = read_run((folder / entry["run"]).resolve())
+        run = read_run((folder / entry["run"]).resolve())
+        cells.setdefault(json.dumps(entry["cell"]), {})[int(entry["seed"])] = run
+    groups = [CellRuns(json.loads(cell), dict(sorted(of.items()))) for cell, of in cells.items()]
     name, title, budget = (str(index[key]) for key in ("experiment", "title", "budget"))
-    results = Results(folder, name, title, budget, list(groups.values()))
+    results = Results(folder, name, title, budget, groups)
     _refuse_mixtures(results)
     return results
 
@@ -245,8 +220,7 @@ def _refuse_mixtures(results: Results) -> None:
             "budget": run.record["budget"],
             "iterations": run.record["iterations"],
         }
-        for run in results.runs
-        if run.finished
+        for run in results.finished
     ]
     for dataset, table in pd.DataFrame(rows, dtype=object).groupby("data set") if rows else ():
         for what in table.columns[2:]:
@@ -257,16 +231,6 @@ def _refuse_mixtures(results: Results) -> None:
                     f"{results.name}: runs on {dataset} do not compare: their {what} differ, "
                     f"{one} in {first}, {other} in {second}."
                 )
-
-
-def stacked(matrices: Iterable[Array]) -> Array:
-    """(K, S, I) scores of cells from (S, I) each, NaN where a cell has fewer seeds."""
-    rows = list(matrices)
-    seeds, images = (max(row.shape[axis] for row in rows) for axis in (0, 1))
-    scores = np.full((len(rows), seeds, images), np.nan)
-    for place, row in zip(scores, rows, strict=True):
-        place[: len(row), : row.shape[1]] = row
-    return scores
 
 
 def read_curves(run_dir: Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from PIL import Image
 
 if TYPE_CHECKING:  # the command line only needs to know the modes
     from ir_lightning.report.content import Content
-    from ir_lightning.report.runs import Results, Run
+    from ir_lightning.report.runs import Results
 
 PATIENCE = 60.0  # seconds
 PAGE, FIGURE = "report.html", "figure.png"
@@ -26,9 +26,8 @@ class Mode(StrEnum):
 def log_report(results: "Results", content: "Content", mode: Mode) -> None:
     """Log table, claims, figure and page of a report that has been written.
 
-    It goes where the runs went: to the project and entity of the first finished one. A report that
-    is written again is the same run there. Without a finished run, or if the runs were not logged
-    to W&B, nothing is logged.
+    It goes where the first run that was logged to W&B went, or nowhere. A report that is written
+    again is the same run there.
     """
     folder, destination = results.folder, None if mode == Mode.OFF else _destination(results)
     if destination is None:
@@ -36,13 +35,11 @@ def log_report(results: "Results", content: "Content", mode: Mode) -> None:
     from ir_lightning.report.content import lines_of
     from ir_lightning.training.loggers.wandb import Wandb  # imports torch
 
-    project, entity = destination
-    identity = hashlib.sha256(f"{folder.name}{_sweeps(results)}".encode()).hexdigest()[:10]
+    sweeps = sorted({str(run.record.get("sweep", "")) for run in results.finished})
     begin = {
         "name": f"report: {folder.name}",
-        "id": identity,
-        "project": project,
-        "entity": entity,
+        "id": hashlib.sha256(f"{folder.name}{sweeps}".encode()).hexdigest()[:10],
+        **destination,
         "group": results.name,
         "job_type": "report",
         "dir": str(folder),
@@ -61,23 +58,14 @@ def log_report(results: "Results", content: "Content", mode: Mode) -> None:
     logger.close(exit_code=0)
 
 
-def _finished(results: "Results") -> "list[Run]":
-    return [run for run in results.runs if run.finished]
-
-
-def _sweeps(results: "Results") -> list[str]:
-    """The sweeps that the runs were trained in."""
-    return sorted({str(run.record.get("sweep", "")) for run in _finished(results)})
-
-
-def _destination(results: "Results") -> tuple[str, str | None] | None:
+def _destination(results: "Results") -> dict[str, str | None] | None:
     """Project and entity of the first run that was logged to W&B."""
-    for run in _finished(results):
+    for run in results.finished:
         try:
             config = yaml.safe_load((run.directory / "config.yaml").read_text("utf-8"))
             settings = config["logger"].get("wandb")
             if settings:
-                return str(settings["project"]), settings["entity"]
+                return {"project": str(settings["project"]), "entity": settings["entity"]}
         except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError):
             continue  # a run whose configuration is damaged says nothing
     return None

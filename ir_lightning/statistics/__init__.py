@@ -1,4 +1,1 @@
-"""Arrays in, verdicts out: saturation, comparisons, two-stage convergence, imbalance of a GAN.
-
-numpy and scipy only; nothing here reads a file or knows a run.
-"""
+"""Arrays in, verdicts out, by numpy and scipy alone; nothing here reads a file or knows a run."""

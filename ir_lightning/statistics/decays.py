@@ -1,9 +1,10 @@
 """How a loss falls: one exponential, two, a power law or a stretched exponential, plus an offset.
 
-Only the shape (time constants, exponents) is searched; for a given shape the amplitudes, which are
-at least zero, and the free offset have a closed form (variable projection: Golub & Pereyra, SIAM J.
-Numer. Anal. 10 (1973) 413). A global grid over the logarithms of the shape finds the basin, which a
-local search from one start misses for sums of exponentials; Nelder-Mead refines it.
+The curve is fitted by its means over log-spaced bins, since it creeps for most of its length. The
+noise of neighbouring records is AR(1), x_t = phi x_{t-1} + e_t, since they share weights. Only the
+shape (time constants, exponents) is searched, on a global grid of logarithms and then by
+Nelder-Mead; for a given shape the amplitudes, which are at least zero, and the free offset have a
+closed form (variable projection: Golub & Pereyra, SIAM J. Numer. Anal. 10 (1973) 413).
 """
 
 from collections.abc import Callable
@@ -11,14 +12,99 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, nnls
+from scipy.signal import lfilter
 
-from ir_lightning.statistics.contrasts import Array
-from ir_lightning.statistics.series import Series
+from ir_lightning.errors import UsageError
+from ir_lightning.statistics.comparison import Array
 
-Column = Callable[[Array, float, Array], Array]
-"""(iterations (B,), first iteration, shapes (G, q)) to columns (G, B) that are 1 at the first."""
+FLOAT = np.finfo(float)
+BINS = 120
+FEWEST = 40
+"""Records below which neither noise nor stages can be told apart."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve of T records in B bins (B <= 120: those that hold a record)."""
+
+    records: Array  #: (T,), iterations at which a value was logged.
+    starts: NDArray[np.int64]  #: (B,), index of each bin's first record.
+    iterations: Array  #: (B,), mean iteration of each bin.
+    values: Array  #: (B,), mean value of each bin.
+    weights: Array  #: (B,), effective number of records, n / min(n, (1 + phi) / (1 - phi)).
+    phi: float  #: AR(1) coefficient between records.
+    noise: float  #: Standard deviation of a record.
+
+    @property
+    def window(self) -> float:
+        """Iterations from the first record to the last."""
+        return float(self.records[-1] - self.records[0])
+
+    @property
+    def spacing(self) -> float:
+        """Mean distance of two records, in iterations."""
+        return self.window / (len(self.records) - 1)
+
+    @property
+    def rounding(self) -> float:
+        """Squared rounding error of values: a floor for the residual of a perfect fit."""
+        return max(float(FLOAT.eps * np.abs(self.values).max()) ** 2, float(FLOAT.tiny))
+
+    def means(self, values: Array) -> Array:
+        """Bin means of curves (..., T) on the same records: (..., B)."""
+        sums = np.add.reduceat(values, self.starts, axis=-1)
+        return np.asarray(sums / np.diff(np.append(self.starts, len(self.records))))
+
+    def simulate(self, curve: Array, repeats: int, random: np.random.Generator) -> Array:
+        """Bin means (repeats, B) of ``curve`` (T,) with fresh AR(1) noise around it."""
+        scale = self.noise * np.sqrt(1 - self.phi**2)
+        shocks = scale * random.standard_normal((repeats, len(curve)))
+        shocks[:, 0] *= 1 / np.sqrt(1 - self.phi**2)  # starts in the stationary state
+        return self.means(curve + lfilter([1.0], [1.0, -self.phi], shocks, axis=-1))
+
+
+def binned(iterations: ArrayLike, values: ArrayLike) -> Series:
+    """Bin a logged curve.
+
+    Noise is judged on the last half of the records, around a parabola in log t: there every model
+    of interest is nearly flat, so the noise is not mistaken for a poor fit.
+
+    Args:
+        iterations: (T,), rising, 1 for the first step of training; a power law counts from there.
+        values: (T,), one per iteration.
+
+    Raises:
+        ValueError: shapes differ or iterations do not rise from 1 or later.
+        UsageError: fewer than 40 records, or a value that is not finite.
+    """
+    t, y = np.asarray(iterations, dtype=float), np.asarray(values, dtype=float)
+    if t.ndim != 1 or t.shape != y.shape or (np.diff(t) <= 0).any() or (t[:1] < 1).any():
+        raise ValueError(f"iterations {t.shape} must rise from 1, with values {y.shape} for each")
+    if len(t) < FEWEST:
+        raise UsageError(f"{len(t)} records are too few to see stages: give {FEWEST} or more.")
+    if not np.isfinite(y).all():
+        raise UsageError("The curve has values that are not finite: cut it before it diverges.")
+    edges = np.geomspace(t[0], t[-1], BINS + 1)
+    starts = np.unique(np.searchsorted(t, edges[:-1] * (1 - 1e-12)))  # not beyond t[0] by rounding
+    counts = np.diff(np.append(starts, len(t)))
+    phi, noise = _noise(t, y)
+    weights = counts / np.minimum(counts, (1 + phi) / (1 - phi))
+    centre, level = (np.add.reduceat(x, starts) / counts for x in (t, y))
+    return Series(t, starts, centre, level, weights, phi, noise)
+
+
+def _noise(t: Array, y: Array) -> tuple[float, float]:
+    """AR(1) coefficient, 0 at least, and standard deviation of the late residuals."""
+    half = len(t) // 2
+    x, late = np.log(t[half:]), y[half:]
+    residual = late - np.polynomial.Polynomial.fit(x, late, 2)(x)
+    power = float(residual @ residual)
+    if power <= (1e-9 * np.abs(y).max()) ** 2 * len(late):
+        return 0.0, 0.0  # rounding, no noise
+    phi = float(residual[1:] @ residual[:-1]) / power
+    return min(max(phi, 0.0), 0.99), float(np.sqrt(power / (len(late) - 3)))
 
 
 def exponential(t: Array, first: float, shape: Array) -> Array:
@@ -47,9 +133,9 @@ class Model(NamedTuple):
     """``terms`` columns of one family, each with an amplitude, and an offset."""
 
     name: str
-    column: Column
-    names: tuple[str, ...]
-    """Of the shape of one column."""
+    column: Callable[[Array, float, Array], Array]
+    """(iterations (B,), first iteration, shapes (G, q)) to columns (G, B), 1 at the first."""
+    names: tuple[str, ...]  #: Of the shape of one column.
     terms: int = 1
 
     @property
@@ -68,25 +154,15 @@ MODELS = (EXP1, EXP2, POWER, SHIFTED, STRETCHED)
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model.
-
-    Attributes:
-        model: which.
-        shape: (terms, q), rising; taus in iterations.
-        amplitudes: (terms,), what each term has still to lose at the first record.
-        offset: the level it falls to.
-        first: iteration of the first bin.
-        rss: weighted sum of squared residuals.
-        bic: n log(rss / n) + (p + 1) log n, n bins, p parameters (and the noise).
-    """
+    """A fitted model."""
 
     model: Model
-    shape: tuple[tuple[float, ...], ...]
-    amplitudes: tuple[float, ...]
-    offset: float
-    first: float
-    rss: float
-    bic: float
+    shape: tuple[tuple[float, ...], ...]  #: (terms, q), rising; taus in iterations.
+    amplitudes: tuple[float, ...]  #: (terms,), what each has still to lose at the first record.
+    offset: float  #: The level it falls to.
+    first: float  #: Iteration of the first bin.
+    rss: float  #: Weighted sum of squared residuals.
+    bic: float  #: n log(rss / n) + (p + 1) log n, n bins, p parameters (and the noise).
 
     def __call__(self, iterations: ArrayLike) -> Array:
         """The fitted curve at iterations (T,)."""
@@ -101,12 +177,7 @@ class Fit:
 
 
 class ShapeGrid:
-    """Columns of one family on a grid of shapes, ready to fit many curves on the same bins.
-
-    Args:
-        model: which.
-        series: bins and weights.
-    """
+    """Columns of one family on a grid of shapes, ready to fit many curves on the same bins."""
 
     def __init__(self, model: Model, series: Series) -> None:
         self.model = model
@@ -135,7 +206,7 @@ class ShapeGrid:
         """The best fit to the series itself: the grid's best point, refined."""
         _, index = self.search(self.series.values[None])
         start = np.log(self.shapes[index[0]])
-        low, high = (np.log(limit(self.shapes, axis=0)) for limit in (np.min, np.max))
+        low, high = np.log(self.shapes.min(axis=0)), np.log(self.shapes.max(axis=0))
         y = self.whiten(self.series.values[None])
 
         def lost(log_shape: Array) -> float:
@@ -144,56 +215,31 @@ class ShapeGrid:
 
         bounds = list(zip(low, high, strict=True)) * len(start)
         options = {"xatol": 1e-5, "fatol": 1e-12 * float((y**2).sum()), "maxfev": 800}
-        found = minimize(
-            lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options
-        ).x
-        return self._finish(np.exp(found.reshape(start.shape)))
-
-    def _finish(self, shape: Array) -> Fit:
+        found = minimize(lost, start.ravel(), method="Nelder-Mead", bounds=bounds, options=options)
+        shape = np.exp(found.x.reshape(start.shape))
         shape = shape[np.argsort(shape[:, 0])]
         raw = self.column(shape)
         values, weights = self.series.values, self.series.weights
         amplitudes, _ = nnls(self.whiten(raw).T, self.whiten(values))
         offset = float((values - amplitudes @ raw) @ weights / weights.sum())
-        residual = values - amplitudes @ raw - offset
+        rss = float(weights @ (values - amplitudes @ raw - offset) ** 2)
         n = len(values)
-        tiny = smallest(values)
-        rss = float(weights @ residual**2)
-        bic = n * np.log(rss / n + tiny) + (self.model.parameters + 1) * np.log(n)
-        return Fit(
-            self.model,
-            tuple(tuple(row) for row in shape.tolist()),
-            tuple(amplitudes.tolist()),
-            offset,
-            float(self.series.iterations[0]),
-            rss,
-            float(bic),
-        )
-
-
-def smallest(values: Array) -> float:
-    """Squared rounding error of values: a floor for the logarithm of a perfect fit's residual."""
-    return max(float(np.finfo(float).eps * np.abs(values).max()) ** 2, float(np.finfo(float).tiny))
+        bic = n * np.log(rss / n + self.series.rounding) + (self.model.parameters + 1) * np.log(n)
+        numbers, first = tuple(map(tuple, shape.tolist())), float(self.series.iterations[0])
+        return Fit(self.model, numbers, tuple(amplitudes.tolist()), offset, first, rss, float(bic))
 
 
 def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
     """Largest sum of squares that one or two columns explain with amplitudes of at least zero.
 
-    Args:
-        columns: (G, B) and
-        curves: (R, B), both centred and whitened.
-        terms: 1 or 2.
-
-    Returns:
-        (R,) sums of squares, and (R, terms) which columns.
+    Columns (G, B) and curves (R, B), centred and whitened, to (R,) sums and (R, terms) columns.
     """
     gram = columns @ columns.T
     dot = columns @ curves.T  # (G, R)
-    diagonal = np.maximum(np.diag(gram), np.finfo(float).tiny)
+    diagonal = np.maximum(np.diag(gram), FLOAT.tiny)
     single = np.maximum(dot, 0) ** 2 / diagonal[:, None]
     if terms == 1:
-        best = single.argmax(axis=0)
-        return single.max(axis=0), best[:, None]
+        return single.max(axis=0), single.argmax(axis=0)[:, None]
     i, j = np.triu_indices(len(columns), 1)
     cross = gram[i, j]
     # Columns that are the same to rounding have no two amplitudes: the single one serves.
@@ -210,18 +256,14 @@ def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:
 
 def shapes(model: Model, series: Series) -> Array:
     """The grid (G, q) of a model's shapes: taus from one record to ten windows."""
-    slowest = 10 * series.window
+    fastest, slowest = series.spacing, 10 * series.window
     if model.column is power:
         return np.geomspace(0.02, 5, 100)[:, None]
     if model.column is exponential:
-        count = 60 if model.terms == 2 else 240
-        return np.geomspace(series.spacing, slowest, count)[:, None]
+        return np.geomspace(fastest, slowest, 60 if model.terms == 2 else 240)[:, None]
     if model.column is shifted:
-        return _product(np.geomspace(series.spacing, slowest, 60), np.geomspace(0.05, 20, 40))
-    # Little beta is close to a power law, whose tau may lie far before the first record.
-    return _product(np.geomspace(series.spacing * 1e-3, slowest, 60), np.linspace(0.1, 1, 19))
-
-
-def _product(first: Array, second: Array) -> Array:
-    """All pairs of two grids, (G, 2)."""
-    return np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+        axes = np.geomspace(fastest, slowest, 60), np.geomspace(0.05, 20, 40)
+    else:
+        # Little beta is close to a power law, whose tau may lie far before the first record.
+        axes = np.geomspace(fastest * 1e-3, slowest, 60), np.linspace(0.1, 1, 19)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -1,32 +1,118 @@
 """Whether discriminator and generator train in balance, as numbers instead of loss curves.
 
-A discriminator loss near zero beside a large generator loss, which arXiv 2212.02198 (section VI.3)
-reads as vanishing gradients, is no such thing for the non-saturating loss: its gradient is then
-largest. So saturation of D is measured as information, and vanishing as a gradient.
+A discriminator loss near zero beside a large generator loss (arXiv 2212.02198, section VI.3) is no
+vanishing gradient for the non-saturating loss: its gradient is then largest. So vanishing is
+measured as a gradient, and saturation of D as the information of its scores about "real or fake":
+
+    J_D = 1 - CE <= I(label; score) <= JSD(real, fake)
+
+CE is the cross-entropy of scores on images that calibration has not seen. Outputs of LSGAN are no
+logits, but Platt's map ("Probabilistic outputs for support vector machines", 1999) makes them so.
+The bound holds for the mean over images; a finite set estimates it with the error given.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit, stdtrit
+from scipy.stats import rankdata
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.contrasts import Array
+from ir_lightning.statistics.comparison import Array
 
-SATURATED = 0.9
-"""Bits that D has to extract to count as saturated, out of one."""
-CHECKS = 3
-"""Consecutive checks at which it has to."""
-GAINED = 0.9
-"""Share of the validation gain after which G counts as converged."""
-NU, RATIO = -2.0, 0.01
-"""Vanishing index and gradient ratio at which a gradient has vanished."""
+FOLDS = 2
+STEPS = 50  # of Newton's method; ten are usual
+SATURATED = 0.9  #: Bits that D has to extract to count as saturated, out of one.
+CHECKS = 3  #: Consecutive checks at which it has to.
+GAINED = 0.9  #: Share of the validation gain after which G counts as converged.
+NU, RATIO = -2.0, 0.01  # vanishing index and gradient ratio at which a gradient has vanished
 
 
 @dataclass(frozen=True)
-class Time:
+class Discrimination:
+    """How well D tells real from fake."""
+
+    bits: float  #: J_D, at most 1; a little below 0 is 0 with the error of calibration.
+    low: float  #: Lower limit of J_D, missed with probability alpha; the error is between images.
+    auc: float  #: P(score of a real patch > of a fake one), ties half: 0.5 is chance, 1 perfect.
+    images: int
+
+
+def discrimination(real: ArrayLike, fake: ArrayLike, alpha: float = 0.05) -> Discrimination:
+    """Measure D's scores on held-out images.
+
+    Two folds, the even and the odd images: each is scored with the calibration of the other. Real
+    and fake weigh the same.
+
+    Args:
+        real, fake: (I, ...) scores D(x, y) and D(x, G(x)) of the patches of the same I >= 4 images.
+        alpha: of the lower limit.
+
+    Raises:
+        ValueError: shapes differ.
+        UsageError: fewer than four images, or a score that is not finite.
+    """
+    scores = np.stack([np.asarray(part, dtype=float) for part in (real, fake)], axis=1)
+    images = len(scores)
+    scores = scores.reshape(images, 2, -1)
+    if images < 2 * FOLDS:
+        raise UsageError(f"{images} images are too few to measure D: give {2 * FOLDS} or more.")
+    if not np.isfinite(scores).all():
+        raise UsageError("D has scores that are not finite.")
+    bits = np.empty(images)
+    sign = np.array([-1.0, 1.0])[:, None]  # of the logit that errs, real first
+    for fold in range(FOLDS):
+        tested = np.arange(images) % FOLDS == fold
+        slope, intercept = platt(scores[~tested, 0].ravel(), scores[~tested, 1].ravel())
+        entropy = np.logaddexp(0, sign * (slope * scores[tested] + intercept))
+        bits[tested] = 1 - entropy.mean(axis=(1, 2)) / np.log(2)
+    error = bits.std(ddof=1) / np.sqrt(images)
+    low = bits.mean() - stdtrit(images - 1, 1 - alpha) * error
+    return Discrimination(float(bits.mean()), float(low), auc(scores[:, 0], scores[:, 1]), images)
+
+
+def auc(real: ArrayLike, fake: ArrayLike) -> float:
+    """Area under the ROC curve: Mann and Whitney's U over the number of pairs."""
+    r, f = np.ravel(real), np.ravel(fake)
+    ranks = rankdata(np.concatenate([r, f]))[: len(r)]
+    return float((ranks.sum() - len(r) * (len(r) + 1) / 2) / (len(r) * len(f)))
+
+
+def platt(real: Array, fake: Array) -> tuple[float, float]:
+    """Slope and intercept of log odds = slope * score + intercept, by Newton's method.
+
+    Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), keep the slope finite.
+    """
+    scores = np.concatenate([real, fake])
+    target = np.repeat([1 - 1 / (len(real) + 2), 1 / (len(fake) + 2)], [len(real), len(fake)])
+    centre, scale = scores.mean(), scores.std()
+    if scale <= 1e-12 * max(1.0, float(np.abs(scores).max())):
+        return 0.0, 0.0  # all the same: they say nothing
+    design = np.stack([(scores - centre) / scale, np.ones(len(scores))])
+
+    def loss(at: Array) -> float:
+        logit = at @ design
+        return float((np.logaddexp(0, logit) - target * logit).mean())
+
+    theta = np.zeros(2)
+    for _ in range(STEPS):
+        p = expit(theta @ design)
+        gradient = design @ (p - target) / len(target)
+        hessian = (design * (p * (1 - p))) @ design.T / len(target) + 1e-12 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        while loss(theta - step) > loss(theta) and np.abs(step).max() > 1e-10:
+            step /= 2
+        theta = theta - step
+        if np.abs(step).max() < 1e-8:
+            break
+    slope = theta[0] / scale
+    return float(slope), float(theta[1] - slope * centre)
+
+
+class Time(NamedTuple):
     """When something happened; ``censored`` if it had not by ``iteration``, the last check."""
 
     iteration: float
@@ -37,10 +123,8 @@ class Time:
 class Imbalance:
     """B = log2(t_90(G) / t_sat(D)): how many doublings D is ahead of G."""
 
-    value: float
-    """NaN when both times are censored."""
-    bound: Literal["equal", "at least", "at most", "unknown"]
-    """What ``value`` is to B: a censored time leaves a bound."""
+    value: float  #: NaN when both times are censored.
+    bound: Literal["equal", "at least", "at most", "unknown"]  #: What ``value`` is to B.
 
     def __str__(self) -> str:
         if self.bound == "unknown":
@@ -52,10 +136,8 @@ class Imbalance:
 class Vanishing:
     """The verdict on the generator's adversarial gradient."""
 
-    index: float
-    """nu = log10(median of the last tenth / median of the first tenth of g_adv)."""
-    ratio: float
-    """r = g_adv / g_1, median of the last tenth."""
+    index: float  #: nu = log10(median of the last tenth / median of the first tenth of g_adv).
+    ratio: float  #: r = g_adv / g_1, median of the last tenth.
     verdict: Literal["vanishing", "not vanishing"]
 
     def __str__(self) -> str:
@@ -63,26 +145,19 @@ class Vanishing:
 
 
 def t_saturated(iterations: ArrayLike, lower_limits: ArrayLike) -> Time:
-    """t_sat(D): the first of three consecutive checks with a lower limit of J_D of 0.9 bits.
-
-    Args:
-        iterations: (C,), of the checks, rising from 1 or later.
-        lower_limits: (C,), ``low`` of :func:`.discrimination.discrimination` at each check.
-    """
+    """t_sat(D): the first of three checks (C,) in a row with a lower limit of J_D of 0.9 bits."""
     t, low = _curve(iterations, lower_limits)
-    high = low >= SATURATED
-    runs = [bool(high[i : i + CHECKS].all()) for i in range(len(t) - CHECKS + 1)]
-    if not any(runs):
-        return Time(float(t[-1]), censored=True)
-    return Time(float(t[runs.index(True)]))
+    for i in range(len(t) - CHECKS + 1):
+        if (low[i : i + CHECKS] >= SATURATED).all():
+            return Time(float(t[i]))
+    return Time(float(t[-1]), censored=True)
 
 
 def t_gained(iterations: ArrayLike, psnr: ArrayLike, start: float | None = None) -> Time:
     """t_90(G): the first check with 90 % of the gain in validation PSNR.
 
-    The gain counts up to the mean of the last tenth of the checks, since a best value is partly
-    luck. If the 90 % are only reached in the last fifth, or nothing was gained, G had not converged
-    when it was stopped and the time is censored.
+    The gain counts up to the mean of the last tenth of the checks. If the 90 % are only reached in
+    the last fifth, or nothing was gained, G had not converged and the time is censored.
 
     Args:
         iterations: (C,), of the checks, rising from 1 or later.
@@ -110,8 +185,7 @@ def imbalance(generator: Time, discriminator: Time) -> Imbalance:
 def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
     """Judge gradient norms at the generator's output, logged along the training.
 
-    "Vanishing" if, and only if, g_adv fell a hundredfold (nu <= -2) AND is at most a hundredth of
-    the pixel loss's gradient at the end (r <= 0.01).
+    "Vanishing" if, and only if, nu <= -2 (it fell a hundredfold) AND r <= 0.01 at the end.
 
     Args:
         g_adversarial: (T,), ``|d L_adv / d restored|``.
@@ -119,8 +193,7 @@ def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
 
     Raises:
         ValueError: shapes differ or a norm is negative.
-        UsageError: fewer than ten records, norms that are not finite, or a zero where a ratio
-            needs a number.
+        UsageError: fewer than ten records, norms that are not finite, or a zero as a divisor.
     """
     adversarial, pixel = (np.asarray(g, dtype=float) for g in (g_adversarial, g_pixel))
     if adversarial.ndim != 1 or adversarial.shape != pixel.shape or (adversarial < 0).any():

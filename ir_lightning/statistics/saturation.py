@@ -1,39 +1,32 @@
 """At which depth a network stops gaining: N_saturated as an interval with a known error rate.
 
-"Saturated" is a claim that deeper networks are NOT better, which a test that finds no difference
-cannot support. So depth N has to be proven non-inferior: no deeper network better by the margin.
-So an N that is too small is declared with probability alpha at most: each branch below keeps to it,
-and so did the whole on every kind of curve simulated (tests/statistics/test_saturation.py).
+A test that finds no difference cannot support that deeper networks are NOT better. So depth N has
+to be proven non-inferior: no deeper network better by the margin. p(M, N) is the one-sided p of
+"mu_M - mu_N >= margin", see :mod:`.comparison`; an N that is too small is declared with probability
+alpha at most.
 
-N is too small when a deeper network is better by the margin or more. p(M, N) is the one-sided p of
-"mu_M - mu_N >= margin"; its variance is that of :mod:`ir_lightning.statistics.contrasts`.
-
-1. Gate: max over M of p(M, K) <= alpha, the deepest K against every other depth
-   (intersection-union: no correction).
-2. Open, a plateau: K-1, K-2, ... in this fixed order, each at level alpha, until the first failure;
-   N_U is the last success (Hsu & Berger, JASA 94 (1999) 468). N is tested against every deeper M,
-   again intersection-union.
+1. Gate: max over M of p(M, K) <= alpha, the deepest K against every other depth.
+2. Open, a plateau: K-1, K-2, ... in this fixed order, each against every deeper M at level alpha,
+   until the first failure; N_U is the last success (Hsu & Berger, JASA 94 (1999) 468).
 3. Shut, a peak: max over M of p(M, N) for all N, Holm; N_U is the smallest success.
 4. N_L is one after the leading depths 1, 2, ... proven too small: some deeper M is better by more
    than the margin (Bonferroni over M, Holm over N).
 
-``against="deepest"`` tests N in step 2 against K alone. That is a little more powerful on a
-plateau, but after a shallow peak, where K is within the margin of the best, it declares N too small
-far more often than alpha (simulated: 38 %).
+``against="deepest"`` tests N in step 2 against K alone, which after a shallow peak declares N too
+small far more often than alpha (simulated: 38 %).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ir_lightning.statistics.contrasts import Array, Effects, effects
+from ir_lightning.statistics.comparison import Array, Effects, effects
 
-PLAN = 3.3
-"""Margin over standard error that makes a sweep likely to be resolved (power about 0.8)."""
+PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
 
 Branch = Literal["plateau", "peak"]
 Against = Literal["deeper", "deepest"]
@@ -43,21 +36,15 @@ Against = Literal["deeper", "deepest"]
 class Harm:
     """What the depth beyond N_U costs: mu_{N_U} - mu_K, K the deepest, one-sided tests.
 
-    The same scores chose N_U, out of K - 1 depths, which favours depths that were lucky: on a
-    plateau the plain test finds a harm that is not there in 9 to 14 % of sweeps. So everything here
-    is corrected by Bonferroni's K - 1.
+    The same scores chose N_U, which favours lucky depths: on a plateau the plain test finds a harm
+    in 9 to 14 % of sweeps. So everything here is corrected by Bonferroni's K - 1.
     """
 
-    loss: float
-    """dB; positive when the deepest is worse."""
-    low: float
-    """Lower limit, missed with probability alpha at most."""
-    high: float
-    """Upper limit, likewise."""
-    p_any: float
-    """Of "going deeper costs nothing"."""
-    p_margin: float
-    """Of "going deeper costs no more than the margin"."""
+    loss: float  #: dB; positive when the deepest is worse.
+    low: float  #: Lower limit, missed with probability alpha at most.
+    high: float  #: Upper limit, likewise.
+    p_any: float  #: Of "going deeper costs nothing".
+    p_margin: float  #: Of "going deeper costs no more than the margin".
 
 
 @dataclass(frozen=True)
@@ -65,28 +52,19 @@ class Saturation:
     """The verdict on one depth sweep; ``str()`` says it in a sentence."""
 
     depths: tuple[int, ...]
-    means: tuple[float, ...]
-    """Mean score of each depth, dB; NaN where no run has finished."""
-    margin: float
-    """dB."""
+    means: tuple[float, ...]  #: Mean score of each depth, dB; NaN where no run has finished.
+    margin: float  #: dB.
     alpha: float
-    lower: int | None
+    p_values: tuple[float, ...]  #: Of "this depth is too small", before any correction.
+    lower: int | None = None
     """N_L: every smaller depth is proven too small. None if nothing could be tested."""
-    upper: int | None
-    """N_U: proven to be enough. None: unresolved."""
-    branch: Branch | None
-    """Whether the deepest was proven as good as every other depth, or the curve has a peak."""
-    p_values: tuple[float, ...]
-    """Of "this depth is too small", before any correction."""
-    standard_error: float
-    """dB, the largest among the differences of depths that could be the best; NaN if unknown."""
-    seeds_needed: int | None
-    """Per depth, for margin >= 3.3 standard errors; None: no number of seeds is enough."""
-    images_needed: int | None
-    """Where seeds alone cannot help; None otherwise."""
-    harm: Harm | None
-    """None when unresolved or when N_U is the deepest."""
-    reason: str
+    upper: int | None = None  #: N_U: proven to be enough. None: unresolved.
+    branch: Branch | None = None  #: A peak, or the deepest is proven as good as every other depth.
+    standard_error: float = math.nan  #: dB, the largest of differences; NaN if unknown.
+    seeds_needed: int | None = None  #: Per depth; None: no number of seeds is enough.
+    images_needed: int | None = None  #: Where seeds alone cannot help; None otherwise.
+    harm: Harm | None = None  #: None when unresolved or when N_U is the deepest.
+    reason: str = ""
 
     @property
     def resolved(self) -> bool:
@@ -109,58 +87,37 @@ def saturation(
     """Find the interval [N_L, N_U] of depths at which quality saturates; the rule is above.
 
     Args:
-        scores: (K depths from shallow to deep, S seeds, I images), dB, higher is better; images
-            are paired across everything, seeds independent. A missing run is NaN for all images.
-        margin: delta, the loss that does not matter, dB.
+        scores: (K depths, S seeds, I images), dB, higher is better; missing runs are NaN.
+        margin: the loss that does not matter, dB.
         alpha: bound on the probability of declaring N too small.
         depths: names of the depths, rising; 1..K if None.
-        keeps: instead of the margin, the share of the gain over the shallowest depth that N has
-            to keep, such as 0.95.
+        keeps: instead of the margin, the share of the whole gain that N keeps, such as 0.95.
         against: rivals of a depth on a plateau.
-        unit: of the scores, for the words; everything below that is in dB is in this unit.
+        unit: of the scores, instead of dB, for the words.
 
     Raises:
         ValueError: arguments that make no sense.
-        UsageError: scores that cannot be used (see :func:`.contrasts.effects`).
+        UsageError: scores that cannot be used, see :func:`.comparison.effects`.
     """
     found = effects(scores)
     names = tuple(range(1, len(found.means) + 1)) if depths is None else tuple(depths)
-    _check(found, names, margin, alpha, keeps)
-    if keeps is not None:
-        margin = (1 - keeps) * float(found.means.max() - found.means[0])
-    if found.gap:
-        return _untestable(found, names, margin, alpha)
-    enough, small, errors = _tests(found, margin, keeps)
-    upper, branch, p_values = _upper(enough, alpha, against)
-    lower = _lower(small, alpha, only_deepest=branch == "plateau" and against == "deepest")
-    error, seeds, images = _plan(found, errors, margin)
-    harm = None if upper is None else _harm(found, upper, margin, alpha)
-    return Saturation(
-        depths=names,
-        means=tuple(found.means.tolist()),
-        margin=margin,
-        alpha=alpha,
-        lower=names[lower],
-        upper=None if upper is None else names[upper],
-        branch=branch,
-        p_values=tuple(p_values.tolist()),
-        standard_error=error,
-        seeds_needed=seeds,
-        images_needed=images,
-        harm=harm,
-        reason=_reason(
-            names, lower, upper, (error, seeds, images), margin, harm, alpha, f" {unit}".rstrip()
-        ),
-    )
-
-
-def _check(
-    found: Effects, names: tuple[int, ...], margin: float, alpha: float, keeps: float | None
-) -> None:
     if len(found.means) < 2 or len(names) != len(found.means) or list(names) != sorted(set(names)):
         raise ValueError(f"{len(found.means)} depths of scores, named {names}: give two or more")
     if not (margin > 0 and 0 < alpha < 0.5) or not (keeps is None or 0 < keeps < 1):
         raise ValueError(f"margin={margin}, alpha={alpha}, keeps={keeps}")
+    if keeps is not None:
+        margin = (1 - keeps) * float(found.means.max() - found.means[0])
+    means = tuple(found.means.tolist())
+    if found.gap:
+        return _untestable(found, Saturation(names, means, margin, alpha, (math.nan,) * len(names)))
+    enough, small, errors = _tests(found, margin, keeps)
+    upper, branch, p_values = _upper(enough, alpha, against)
+    lower = _lower(small, alpha, only_deepest=branch == "plateau" and against == "deepest")
+    rule = (means, margin, alpha, tuple(p_values.tolist()))
+    proven = (names[lower], None if upper is None else names[upper], branch)
+    plan, harm = _plan(found, errors, margin), _harm(found, upper, margin, alpha)
+    verdict = Saturation(names, *rule, *proven, *plan, harm)
+    return replace(verdict, reason=_reason(verdict, f" {unit}".rstrip()))
 
 
 def _tests(found: Effects, margin: float, keeps: float | None) -> tuple[Array, Array, Array]:
@@ -226,63 +183,45 @@ def _plan(found: Effects, images: Array, margin: float) -> tuple[float, int | No
     return error, None, math.ceil(2 * image * found.images / room) if room else None
 
 
-def _harm(found: Effects, upper: int, margin: float, alpha: float) -> Harm | None:
-    """One-sided tests of mu_{N_U} - mu_K."""
+def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:
     choices = len(found.means) - 1
-    if upper == choices:
+    if upper is None or upper == choices:
         return None
-    weights = np.zeros(choices + 1)
-    weights[upper], weights[-1] = 1.0, -1.0
-    loss = found.contrasts(weights)
+    unit = np.eye(choices + 1)
+    loss = found.contrasts(unit[upper] - unit[-1])
     low, high = loss.limits(alpha / choices)
     p_any, p_margin = (min(1.0, choices * float(loss.p_above(at))) for at in (0.0, margin))
     return Harm(float(loss.value), float(low), float(high), p_any, p_margin)
 
 
-def _reason(
-    names: tuple[int, ...],
-    lower: int,
-    upper: int | None,
-    plan: tuple[float, int | None, int | None],
-    margin: float,
-    harm: Harm | None,
-    alpha: float,
-    unit: str,
-) -> str:
-    """The verdict in a sentence or two."""
-    if upper is None:
-        error, seeds, images = plan
-        need = f"{seeds} seeds per depth" if seeds else f"about {images} images, whatever the seeds"
+def _reason(found: Saturation, unit: str) -> str:
+    if found.upper is None:
+        need = f"about {found.images_needed} images, whatever the seeds"
+        if found.seeds_needed:
+            need = f"{found.seeds_needed} seeds per depth"
         return (
-            f"Unresolved: SE = {error:.3f}{unit} for a margin of {margin:.3g}{unit}; need {need}."
+            f"Unresolved: SE = {found.standard_error:.3f}{unit} for a margin of "
+            f"{found.margin:.3g}{unit}; need {need}."
         )
-    interval = str(names[upper]) if lower == upper else f"{names[lower]} to {names[upper]}"
-    text = f"Saturated at N = {interval} (margin {margin:.3g}{unit}, alpha {alpha:g})."
-    if upper == len(names) - 1:
+    deepest, harm = found.depths[-1], found.harm
+    interval = f"{found.lower} to {found.upper}" if found.lower != found.upper else found.upper
+    text = f"Saturated at N = {interval} (margin {found.margin:.3g}{unit}, alpha {found.alpha:g})."
+    if found.upper == deepest:
         text += " No smaller depth than the deepest is proven to be enough."
-    if harm and harm.p_any <= alpha:
-        text += f" Going on to {names[-1]} costs {harm.loss:.2f}{unit}, at least {harm.low:.2f}."
+    if harm and harm.p_any <= found.alpha:
+        text += f" Going on to {deepest} costs {harm.loss:.2f}{unit}, at least {harm.low:.2f}."
     return text
 
 
-def _untestable(found: Effects, names: tuple[int, ...], margin: float, alpha: float) -> Saturation:
+def _untestable(found: Effects, verdict: Saturation) -> Saturation:
     """The verdict where the scores cannot show their own error."""
     few = found.seed_df < 1
     need = " Train at least 2 seeds per depth (5 are the plan)." if few else ""
-    empty = [name for name, seeds in zip(names, found.seeds, strict=True) if seeds == 0]
+    empty = [name for name, seeds in zip(verdict.depths, found.seeds, strict=True) if seeds == 0]
     gap = f"depth {', '.join(map(str, empty))} has no finished run" if empty else found.gap
-    return Saturation(
-        depths=names,
-        means=tuple(found.means.tolist()),
-        margin=margin,
-        alpha=alpha,
-        lower=None,
-        upper=None,
-        branch=None,
-        p_values=(math.nan,) * len(names),
-        standard_error=math.nan,
+    return replace(
+        verdict,
         seeds_needed=2 if few else None,
         images_needed=2 if found.images < 2 else None,
-        harm=None,
         reason=f"Unresolved: {gap}.{need}",
     )

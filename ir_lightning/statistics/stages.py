@@ -1,10 +1,8 @@
 """Does a loss fall in two stages (Fig. 7 of arXiv 2212.02198), or does it only look like it?
 
-Any curve that slows down is fitted better by two exponentials than by one; a plain power law, which
-has no stages at all, "shows" two stages in 20 of 20 simulated series. So two exponentials have to
-beat every one-stage rival, by a margin, beyond what the noise explains, in several trainings.
-Pass the part of a curve with a constant learning rate, and rather a validation loss than a
-training loss: a step of the schedule is a stage that somebody put there.
+Any curve that slows down, such as a power law, is fitted better by two exponentials than by one. So
+these have to beat every one-stage rival, by a margin, beyond what the noise explains, in several
+trainings. Pass the part of a curve with a constant learning rate: a step of it is a stage, too.
 """
 
 from collections.abc import Sequence
@@ -14,16 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_lightning.statistics.contrasts import Array
-from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, ShapeGrid, smallest
-from ir_lightning.statistics.series import Series, binned
+from ir_lightning.statistics.comparison import Array
+from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, Series, ShapeGrid, binned
 
-BIC_MARGIN = 10.0
-"""By which two exponentials have to beat each rival."""
-TAU_RATIO = 3.0
-"""Below it two exponentials cannot be told from one (60 and 120 iterations: 3 of 20 series)."""
-LEVEL = 0.05
-"""Of the bootstrap test."""
+BIC_MARGIN = 10.0  #: By which two exponentials have to beat each rival.
+TAU_RATIO = 3.0  #: Below it two cannot be told from one (60 and 120 iterations: 3 of 20 series).
+LEVEL = 0.05  #: Of the bootstrap test.
 FEWEST_SEEDS = 3
 CHUNK = 4_000_000  # simulated values at a time: 32 MB
 
@@ -32,18 +26,12 @@ CHUNK = 4_000_000  # simulated values at a time: 32 MB
 class Stages:
     """The verdict on one curve; ``str()`` says it in a sentence."""
 
-    fits: dict[str, Fit]
-    """By name: exp1, exp2, power, shifted power, stretched."""
-    best: str
-    """Name of the model with the least BIC."""
-    p_value: float
-    """Bootstrap likelihood-ratio test of exp1 against exp2."""
-    phi: float
-    """AR(1) coefficient of the noise, between records."""
-    noise: float
-    """Its standard deviation, in units of the loss."""
-    window: float
-    """Iterations that the curve spans."""
+    fits: dict[str, Fit]  #: By name: exp1, exp2, power, shifted power, stretched.
+    best: str  #: Name of the model with the least BIC.
+    p_value: float  #: Bootstrap likelihood-ratio test of exp1 against exp2.
+    phi: float  #: AR(1) coefficient of the noise, between records.
+    noise: float  #: Its standard deviation, in units of the loss.
+    window: float  #: Iterations that the curve spans.
     two_stage: bool
     reason: str
 
@@ -67,11 +55,9 @@ class Agreement:
     """The verdict over training seeds; ``str()`` says it in a sentence."""
 
     seeds: int
-    two_stage: int
-    """Seeds whose curve has two stages."""
+    two_stage: int  #: Seeds whose curve has two stages.
     verdict: Literal["two-stage", "not two-stage", "undecided"]
-    taus: tuple[float, float]
-    """Medians over the seeds, iterations."""
+    taus: tuple[float, float]  #: Medians over the seeds, iterations.
     reason: str
 
     def __str__(self) -> str:
@@ -84,32 +70,28 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
     "Two-stage" if, and only if, exp2 beats every rival's BIC by 10, the bootstrap test of exp1
     against exp2 has p <= 0.05, tau2 / tau1 >= 3, and tau2 is shorter than the curve.
 
-    The noise is taken to be equally strong along the curve. Where it shrinks with the loss, and its
-    correlation is 0.8, up to 12 % of one-stage curves pass: trust :func:`over_seeds`.
+    Where noise shrinks with the loss, and its correlation is 0.8, up to 12 % of one-stage curves
+    pass: trust :func:`over_seeds`.
 
     Args:
-        iterations: (T,), rising from 1 or later; at least 40.
-        losses: (T,).
-        bootstrap: simulated series; the least p is 1 / (bootstrap + 1).
-        seed: of the simulation.
+        iterations, losses: (T,), rising from 1 or later; at least 40.
+        bootstrap, seed: simulated series; the least p is 1 / (bootstrap + 1).
 
     Raises:
-        ValueError, UsageError: see :func:`.series.binned`; fewer than 199 simulated series.
+        ValueError, UsageError: see :func:`.decays.binned`; fewer than 199 simulated series.
     """
     if bootstrap < 199:
         raise ValueError(f"bootstrap={bootstrap}: fewer than 199 series make p too coarse")
     series = binned(iterations, losses)
     grids = {model.name: ShapeGrid(model, series) for model in MODELS}
     fits = {name: grid.fit() for name, grid in grids.items()}
-    p = _bootstrap(series, grids, fits[EXP1.name], bootstrap, np.random.default_rng(seed))
+    p = _bootstrap(series, grids, fits[EXP1.name], bootstrap, seed)
     failures = _failures(fits, p, series.window)
-    fast, slow = fits[EXP2.name].taus
     best = min(fits, key=lambda name: fits[name].bic)
-    reason = (
-        f"Not two stages: {'; '.join(failures)}. Best by BIC: {best}."
-        if failures
-        else f"Two stages of {fast:.3g} and {slow:.3g} iterations (bootstrap p = {p:.3g})."
-    )
+    fast, slow = fits[EXP2.name].taus
+    reason = f"Two stages of {fast:.3g} and {slow:.3g} iterations (bootstrap p = {p:.3g})."
+    if failures:
+        reason = f"Not two stages: {'; '.join(failures)}. Best by BIC: {best}."
     return Stages(fits, best, p, series.phi, series.noise, series.window, not failures, reason)
 
 
@@ -126,20 +108,20 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
     count = sum(curve.two_stage for curve in curves)
     fast, slow = np.median([curve.taus for curve in curves], axis=0)
     text = f"{count} of {len(curves)} training seeds show two stages"
-    verdict: Literal["two-stage", "not two-stage", "undecided"]
+    taus = float(fast), float(slow)
     if len(curves) < FEWEST_SEEDS:
-        verdict, text = "undecided", f"{text}; at least {FEWEST_SEEDS} seeds are needed"
-    else:
-        verdict = "two-stage" if count == len(curves) else "not two-stage"
-    return Agreement(len(curves), count, verdict, (float(fast), float(slow)), f"{text}.")
+        text += f"; at least {FEWEST_SEEDS} seeds are needed"
+        return Agreement(len(curves), count, "undecided", taus, f"{text}.")
+    agreed = count == len(curves)
+    verdict: Literal["two-stage", "not two-stage"] = "two-stage" if agreed else "not two-stage"
+    return Agreement(len(curves), count, verdict, taus, f"{text}.")
 
 
 def _failures(fits: dict[str, Fit], p: float, window: float) -> list[str]:
-    """What speaks against two stages, in words."""
     two = fits[EXP2.name]
     fast, slow = two.taus
-    rivals = [fit for name, fit in fits.items() if name != EXP2.name]
-    close = [fit.model.name for fit in rivals if not fit.bic - two.bic >= BIC_MARGIN]
+    rivals = [name for name in fits if name != EXP2.name]
+    close = [name for name in rivals if not fits[name].bic - two.bic >= BIC_MARGIN]
     failures = []
     if close:
         failures.append(f"exp2 does not beat {', '.join(close)} by {BIC_MARGIN:g} in BIC")
@@ -153,17 +135,12 @@ def _failures(fits: dict[str, Fit], p: float, window: float) -> list[str]:
 
 
 def _bootstrap(
-    series: Series,
-    grids: dict[str, ShapeGrid],
-    null: Fit,
-    repeats: int,
-    random: np.random.Generator,
+    series: Series, grids: dict[str, ShapeGrid], null: Fit, repeats: int, seed: int
 ) -> float:
     """p of the likelihood ratio of exp1 and exp2, under exp1 with AR(1) noise.
 
     Chi-squared would be wrong: under exp1 the second tau has no value. Observed and simulated
-    curves are fitted on the same grids without refinement, so the comparison is fair and quick, and
-    with the weights of the observed curve.
+    curves are fitted on the same grids and weights without refinement, so the comparison is fair.
     """
 
     def ratios(curves: Array) -> Array:
@@ -172,8 +149,8 @@ def _bootstrap(
 
     # A residual is a difference of sums of squares, so it is known to their rounding error.
     whole = grids[EXP1.name].whiten(series.values)
-    tiny = max(np.finfo(float).eps * float(whole @ whole), smallest(series.values))
-    curve = null(series.records)
+    tiny = max(np.finfo(float).eps * float(whole @ whole), series.rounding)
+    curve, random = null(series.records), np.random.default_rng(seed)
     at_once = max(1, CHUNK // len(curve))
     simulated = [
         ratios(series.simulate(curve, min(at_once, repeats - done), random))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ir_lightning.report.claims import ReportClaim
-from ir_lightning.report.kind import Figure, ReportKind
+from ir_lightning.report.content import Figure, ReportKind
 
 
 class Count(ReportKind):

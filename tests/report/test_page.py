@@ -14,11 +14,10 @@ import pandas as pd
 import pytest
 
 from ir_lightning.data.image_files import read_image, write_image
+from ir_lightning.report.content import NamedCell
 from ir_lightning.report.figures.training_curves import draw_curves, mean_curve
-from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.page.crops import Album, FullError, centre
 from ir_lightning.report.page.html import portable
-from ir_lightning.report.page.pictures import choose_pictures
+from ir_lightning.report.page.pictures import Album, FullError, centre, choose_pictures
 from ir_lightning.report.runs import ReportedMetric, read_curves
 from ir_lightning.report.write import open_report, write_report
 from tests.helpers.planting import plant_curve, plant_experiment, plant_gallery

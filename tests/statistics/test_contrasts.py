@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.contrasts import effects
+from ir_lightning.statistics.comparison import effects
 
 
 def table(levels: int, seeds: int, images: int, seed: int = 0) -> np.ndarray:

@@ -14,9 +14,9 @@ from ir_lightning.statistics.decays import (
     SHIFTED,
     STRETCHED,
     ShapeGrid,
+    binned,
     explained,
 )
-from ir_lightning.statistics.series import binned
 
 T = np.arange(1.0, 5001)
 

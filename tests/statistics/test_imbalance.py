@@ -6,8 +6,16 @@ from scipy.special import expit
 from scipy.stats import mannwhitneyu
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.discrimination import auc, discrimination, platt
-from ir_lightning.statistics.imbalance import Time, imbalance, t_gained, t_saturated, vanishing
+from ir_lightning.statistics.imbalance import (
+    Time,
+    auc,
+    discrimination,
+    imbalance,
+    platt,
+    t_gained,
+    t_saturated,
+    vanishing,
+)
 
 
 def gaussian(distance: float, images: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from ir_lightning.build import build
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.run import run
-from ir_lightning.statistics.discrimination import auc
+from ir_lightning.statistics.imbalance import auc
 from ir_lightning.training.callbacks.balance import Balance, measured
 from tests.conftest import SMALL, Compose
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import COLOURS, pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.convergence import LOSS, SCORE, Convergence, convergence, curve_of
 from ir_lightning.report.runs import Results
-from ir_lightning.statistics.series import binned
+from ir_lightning.statistics.decays import binned
 
 BALANCE = {
     "balance/bits": "J_D on held-out windows (bits)",
@@ -22,10 +22,9 @@ BALANCE = {
 
 
 class ConvergenceFigure(Figure):
-    """Above, for each training the loss of its first seed, below the balance of all trainings.
+    """Above, for each training the loss of its first seed in log-spaced bins, with fits.
 
-    The loss is drawn in log-spaced bins, with one exponential, two, and the best of all models; the
-    balance as means over seeds with a standard deviation.
+    Below, the balance of all trainings: means over seeds, with one standard deviation.
     """
 
     def draw(self, results: Results, report: ReportKind) -> list[Path]:
@@ -37,15 +36,13 @@ class ConvergenceFigure(Figure):
             _loss(axis, name, measured)
         for axis, (column, label) in zip(axes[1], BALANCE.items(), strict=False):
             for number, (name, measured) in enumerate(runs.items()):
-                curves = [_values(run, column) for run in measured]
-                _band(axis, curves, COLOURS[number % len(COLOURS)], name)
+                _band(axis, [_values(run, column) for run in measured], number, name)
             axis.set_xlabel("iteration")
             axis.set_ylabel(label)
             axis.grid(alpha=0.3)
-        axes[1][0].axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
-        # To the right in shares of the axis, upwards in its values.
-        place = axes[1][0].get_yaxis_transform()
-        axes[1][0].text(0.02, 0.905, "saturated", fontsize=7, transform=place)
+        bits = axes[1][0]
+        bits.axhline(0.9, color="grey", linewidth=0.8, linestyle="--")
+        bits.text(0.02, 0.905, "saturated", fontsize=7, transform=bits.get_yaxis_transform())
         for axis in axes[1][1:3]:
             if axis.lines:
                 axis.set_yscale("log")
@@ -68,17 +65,14 @@ def _loss(axis: Any, name: str, measured: Sequence[Convergence]) -> None:
         return
     bins = binned(*curve_of(first.curves, LOSS))
     axis.plot(bins.iterations, bins.values, ".", color="grey", markersize=3)
-    for style, model in zip(("--", "-", ":"), _models(first.stages.best), strict=False):
+    models = dict.fromkeys(["exp1", "exp2", first.stages.best])
+    for style, model in zip(("--", "-", ":"), models, strict=False):
         fit = first.stages.fits[model]
-        label = f"{model}, BIC {fit.bic:.0f}" + (" (best)" if model == first.stages.best else "")
+        label = f"{model}, BIC {fit.bic:.0f}{' (best)' if model == first.stages.best else ''}"
         axis.plot(bins.iterations, fit(bins.iterations), style, color="black", label=label)
     axis.set_xscale("log")
     axis.legend(fontsize=7)
     axis.grid(alpha=0.3)
-
-
-def _models(best: str) -> list[str]:
-    return list(dict.fromkeys(["exp1", "exp2", best]))
 
 
 def _values(run: Convergence, column: str) -> "pd.Series[float]":
@@ -89,9 +83,9 @@ def _values(run: Convergence, column: str) -> "pd.Series[float]":
     return run.curves.get(column, pd.Series(dtype=np.float64)).dropna()
 
 
-def _band(axis: Any, curves: Sequence["pd.Series[float]"], colour: str, label: str) -> None:
+def _band(axis: Any, curves: Sequence["pd.Series[float]"], number: int, label: str) -> None:
     if known := [curve for curve in curves if len(curve)]:
-        seeds = pd.concat(known, axis=1)
+        seeds, colour = pd.concat(known, axis=1), COLOURS[number % len(COLOURS)]
         mean, spread = seeds.mean(axis=1), seeds.std(axis=1, ddof=1).fillna(0)
         axis.plot(mean.index, mean, color=colour, label=label)
         axis.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from matplotlib.patches import Rectangle
 
 from ir_lightning.data.samples import Image
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.kinds.photograph_table import Photograph, read_photographs
 from ir_lightning.report.runs import Results
 
@@ -22,10 +22,9 @@ COLOUR = "#D55E00"
 
 
 class PhotographFigure(Figure):
-    """Photographs, each with its enlarged square as every method restores it.
+    """Photographs, each with its enlarged square, unblurred, as every method restores it.
 
-    A pixel of an enlarged square becomes a square of whole pixels, so nothing is blurred; the whole
-    photograph is made smaller. Where the clean image is known, it is the last column.
+    Where the clean image is known, it is the last column.
     """
 
     shows_images: ClassVar[bool] = True
@@ -36,12 +35,11 @@ class PhotographFigure(Figure):
 
 
 def _caption(results: Results, source: str, rows: Sequence[Photograph]) -> list[str]:
-    shares = [row.undegraded for row in rows if row.undegraded is not None]
     rain = "rain is guessed by thin bright structure"
-    if shares:
+    if shares := [row.undegraded for row in rows if row.undegraded is not None]:
         rain = f"undegraded pixels in the squares: {min(shares):.0%} to {max(shares):.0%}"
     by_hand = ", ".join(row.name for row in rows if row.by_hand)
-    trained = next((run.record["dataset"] for run in results.runs if run.finished), "-")
+    trained = next((run.record["dataset"] for run in results.finished), "-")
     return [
         results.title,
         f"budget={results.budget}, trained on {trained}; {source}; "
@@ -68,8 +66,7 @@ def _draw(folder: Path, rows: Sequence[Photograph], caption: Sequence[str]) -> l
     def panel(x: int, y: int, image: Image, scale: float) -> Any:
         """An image with its upper left corner there, ``scale`` pixels a pixel."""
         high, wide = (max(1, round(side * scale)) for side in image.shape[:2])
-        place = (x / width, 1 - (y + high) / height, wide / width, high / height)
-        axis = figure.add_axes(place)
+        axis = figure.add_axes((x / width, 1 - (y + high) / height, wide / width, high / height))
         axis.imshow(image, interpolation="none" if scale >= 1 else "antialiased", aspect="auto")
         axis.set_axis_off()
         return axis
@@ -87,20 +84,12 @@ def _draw(folder: Path, rows: Sequence[Photograph], caption: Sequence[str]) -> l
         side, corner = row.square.side, (row.square.left - 0.5, row.square.top - 0.5)
         axis.add_patch(Rectangle(corner, side, side, fill=False, ec=COLOUR, lw=1.5))
         text(GAP, y + PANEL + 2, row.name)
-        for column, (image, words) in enumerate(_panels(row)):
+        # Whole pixels, unless the area is larger than the panel.
+        enlargement = PANEL // side if side <= PANEL else PANEL / side
+        changes = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
+        clean = [] if row.clean is None else [(row.clean, "")]
+        for column, (image, words) in enumerate([(row.before, ""), *changes, *clean]):
             place = WIDE + 2 * GAP + column * (PANEL + GAP)
-            panel(place, y, image, _enlargement(side))
+            panel(place, y, image, enlargement)
             text(place, y + PANEL + 2, words)
     return save(figure, folder, DPI)
-
-
-def _panels(row: Photograph) -> list[tuple[Image, str]]:
-    """The enlarged squares of a row, each with the words below it."""
-    restored = [(image, f"change {row.change(m):.1f}") for m, image in row.restored.items()]
-    clean = [] if row.clean is None else [(row.clean, "")]
-    return [(row.before, ""), *restored, *clean]
-
-
-def _enlargement(side: int) -> float:
-    """Pixels a pixel: a whole number, unless the area is larger than the panel."""
-    return float(PANEL // side) if side <= PANEL else PANEL / side

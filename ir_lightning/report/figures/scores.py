@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ir_lightning.errors import UsageError
+from ir_lightning.report.content import Figure, ReportKind
 from ir_lightning.report.figures.drawing import COLOURS, MARKERS, pyplot, save
-from ir_lightning.report.kind import Figure, ReportKind
 from ir_lightning.report.runs import CellRuns, Results
 
 
@@ -19,17 +19,12 @@ class LineFigure(Figure):
     """Curves of scores over a key whose values are numbers: a row of panels for each metric.
 
     Each point is the mean over test images and seeds, the band one standard deviation between
-    seeds; cells without a finished run are left out. The report's ``columns`` stand side by side.
-
-    Args:
-        x: key of cells whose values stand along the axis.
-        x_label: what the axis is called; None: as the key.
-        series: key of cells whose values are drawn in colours; None: there is one series.
+    seeds. The report's ``columns`` stand side by side.
     """
 
-    x: str
-    x_label: str | None = None
-    series: str | None = None
+    x: str  #: Key of cells whose values stand along the axis.
+    x_label: str | None = None  #: What the axis is called; None: as the key.
+    series: str | None = None  #: Key of cells whose values are drawn in colours.
 
     def draw(self, results: Results, report: ReportKind) -> list[Path]:
         panels = results.values(report.columns) if report.columns else [""]
@@ -51,8 +46,8 @@ class LineFigure(Figure):
             self.set_ticks(axes[-1][column], results)
         if self.series:
             axes[0][0].legend(title=self.series)
-        budget = f"budget={results.budget}: mean and sd over seeds"
-        figure.suptitle(f"{results.title}\n{budget}", fontsize=9)
+        title = f"{results.title}\nbudget={results.budget}: mean and sd over seeds"
+        figure.suptitle(title, fontsize=9)
         figure.tight_layout()
         return save(figure, results.folder)
 
@@ -67,7 +62,6 @@ class LineFigure(Figure):
         return pd.DataFrame(rows, columns=["x", "mean", "sd"])
 
     def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
-        """Draw the points of one series, which has a number and a label."""
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         x, mean, sd = self.levels(points["x"]), points["mean"], points["sd"]
         axis.plot(x, mean, color=colour, marker=marker, label=label)
@@ -78,11 +72,7 @@ class LineFigure(Figure):
         axis.set_xticks(sorted(self.levels(results.values(self.x))))
 
     def levels(self, values: Iterable[str]) -> list[float]:
-        """Values along the axis as numbers.
-
-        Raises:
-            UsageError: one is none.
-        """
+        """Values along the axis as numbers; UsageError if one is none."""
         try:
             return [float(value) for value in values]
         except ValueError:

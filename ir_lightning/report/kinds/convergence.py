@@ -1,9 +1,7 @@
-"""How trainings converge, from their curves: the measurements and claims of Fig. 7.
-
-Nothing is read but ``metrics.csv``, which ``callbacks=[default,balance]`` has added to.
-"""
+"""How trainings converge, from ``metrics.csv``: the measurements, claims and table of Fig. 7."""
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +12,9 @@ from scipy.special import stdtrit
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import UNDECIDED, Part, ReportClaim, Verdict
-from ir_lightning.report.runs import Array, NotMeasuredError, Results, Run, read_curves
+from ir_lightning.report.content import NamedCell, ReportKind
+from ir_lightning.report.runs import NotMeasuredError, Results, Run, read_curves
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.imbalance import (
     Imbalance,
     Time,
@@ -29,18 +29,15 @@ from ir_lightning.statistics.stages import FEWEST_SEEDS, Stages, over_seeds, sta
 LOSS = "train/generator"
 SCORE = "val/psnr"
 ALPHA = 0.05
+LEGEND = (
+    "Taus and times in iterations; medians over seeds. A time with > was not reached; D is "
+    "saturated at 0.9 bits, G converged at 90 % of its gain in validation PSNR. nu and r: how "
+    "the gradient that reaches G through D falls, and what it is beside that of the pixels."
+)
 
 
-Curve = tuple[Array, Array]
-"""(N,) iterations and (N,) values."""
-
-
-def curve_of(curves: pd.DataFrame, name: str, first: float = 0) -> Curve:
-    """A column of ``metrics.csv``, where it has values, from an iteration on.
-
-    Raises:
-        UsageError: the curve has no such column.
-    """
+def curve_of(curves: pd.DataFrame, name: str, first: float = 0) -> tuple[Array, Array]:
+    """(N,) iterations and (N,) values of a column, from an iteration on; UsageError without it."""
     column = curves[name].dropna() if name in curves else ()
     if not len(column):
         raise UsageError(f"its curve has no {name}")
@@ -48,21 +45,17 @@ def curve_of(curves: pd.DataFrame, name: str, first: float = 0) -> Curve:
     return iterations[iterations >= first], values[iterations >= first]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Convergence:
     """What one run's curve says; what it does not allow to say is None, with the reason."""
 
-    curves: pd.DataFrame
-    """``metrics.csv``."""
+    curves: pd.DataFrame  #: ``metrics.csv``.
     stages: Stages | None = None
-    saturated: Time | None = None
-    """t_sat(D)."""
-    gained: Time | None = None
-    """t_90(G)."""
+    saturated: Time | None = None  #: t_sat(D).
+    gained: Time | None = None  #: t_90(G).
     imbalance: Imbalance | None = None
     vanishing: Vanishing | None = None
-    bits: float = np.nan
-    """J_D at the last check."""
+    bits: float = np.nan  #: J_D at the last check.
     auc: float = np.nan
     missing: list[str] = field(default_factory=list)
 
@@ -71,34 +64,30 @@ class Convergence:
 def convergence(run: Run) -> Convergence:
     """Measure one finished run. The bootstrap's random numbers are always the same."""
     curves = read_curves(run.directory)
-    missing: list[str] = []
-    fitted = gradients = None
+    found = Convergence(curves)
     try:
-        fitted = stages(*curve_of(curves, LOSS))
+        found.stages = stages(*curve_of(curves, LOSS))
     except UsageError as error:
-        missing.append(str(error))
+        found.missing.append(str(error))
     try:
         names = ("balance/g_adversarial", "balance/g_pixel")
-        gradients = vanishing(*(curve_of(curves, name, 1)[1] for name in names))
+        found.vanishing = vanishing(*(curve_of(curves, name, 1)[1] for name in names))
     except UsageError as error:
-        missing.append(str(error))
+        found.missing.append(str(error))
     try:
         d = t_saturated(*curve_of(curves, "balance/low", 1))
         g = t_gained(*curve_of(curves, SCORE, 1))
-        bits, auc = (float(curve_of(curves, f"balance/{name}")[1][-1]) for name in ("bits", "auc"))
+        ends = (curve_of(curves, f"balance/{name}")[1][-1] for name in ("bits", "auc"))
+        found.bits, found.auc = map(float, ends)
+        found.saturated, found.gained, found.imbalance = d, g, imbalance(g, d)
     except UsageError as error:
-        missing.append(str(error))
-        return Convergence(curves, fitted, vanishing=gradients, missing=missing)
-    return Convergence(curves, fitted, d, g, imbalance(g, d), gradients, bits, auc, missing)
+        found.missing.append(str(error))
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveClaim(ReportClaim):
-    """Base of the claims about the training curves of one cell.
-
-    Args:
-        where: values of the cell.
-    """
+    """Base of the claims about the training curves of the cell ``where``."""
 
     where: Part
 
@@ -122,22 +111,21 @@ class TwoStages(CurveClaim):
             return UNDECIDED, runs[0].missing[0]
         agreed = over_seeds(fits)
         verdicts = {"two-stage": "supported", "not two-stage": "not supported"}
-        by_seed = " ".join(str(fit) for fit in fits)
-        return verdicts.get(agreed.verdict, UNDECIDED), f"{agreed} Seed by seed: {by_seed}"
+        reason = f"{agreed} Seed by seed: {' '.join(map(str, fits))}"
+        return verdicts.get(agreed.verdict, UNDECIDED), reason
 
 
 class DiscriminatorAhead(CurveClaim):
-    """The discriminator saturates before the generator has converged.
+    """The discriminator saturates before the generator has converged: B > 0, by a t interval.
 
-    B > 0, by its t interval over seeds. A censored time leaves a bound on B. Bounds from below may
-    only support the claim and bounds from above only refute it, so each limit is taken over what it
-    holds for.
+    A censored time leaves a bound on B; one from below can only support the claim, one from above
+    only refute it.
     """
 
     def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
-        known = [run.imbalance for run in runs if run.imbalance]
-        reason = "B = " + "; ".join(map(str, known))
-        known = [balance for balance in known if balance.bound != "unknown"]
+        measured = [run.imbalance for run in runs if run.imbalance]
+        reason = "B = " + "; ".join(map(str, measured))
+        known = [balance for balance in measured if balance.bound != "unknown"]
         if len(known) < FEWEST_SEEDS or len(known) < len(runs):
             return UNDECIDED, f"{reason} ({FEWEST_SEEDS} seeds with a known B are needed)"
         values = np.array([balance.value for balance in known])
@@ -155,7 +143,7 @@ class DiscriminatorAhead(CurveClaim):
 class GradientVanishes(CurveClaim):
     """The gradient that reaches the generator through the discriminator vanishes.
 
-    Supported if it does in every one of three or more seeds, refuted if it does in none.
+    Supported if it does in each of at least three seeds, refuted if it does in none.
     """
 
     def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
@@ -163,7 +151,68 @@ class GradientVanishes(CurveClaim):
         if not known:
             return UNDECIDED, runs[0].missing[-1]
         gone = [each.verdict == "vanishing" for each in known]
-        reason = "; ".join(str(each) for each in known)
+        reason = "; ".join(map(str, known))
         if len(known) < FEWEST_SEEDS:
             return UNDECIDED, f"{reason} ({FEWEST_SEEDS} seeds are needed)"
         return "supported" if all(gone) else UNDECIDED if any(gone) else "not supported", reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvergenceTable(ReportKind):
+    """A row for each training, with the measurements of its curves over seeds."""
+
+    metrics: Sequence[str] = ("psnr",)
+
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        return {"table": pd.DataFrame([self._line(cell, results) for cell in self.cells(results)])}
+
+    def notes(self, results: Results) -> list[str]:
+        runs = [(cell.row, run) for cell in self.cells(results) for run in cell.group.finished]
+        missing = [f"- {row}: {why}" for row, run in runs for why in convergence(run).missing]
+        return [*super().notes(results), LEGEND, *dict.fromkeys(missing)]
+
+    def _line(self, cell: NamedCell, results: Results) -> dict[str, str]:
+        measured = [convergence(run) for run in cell.group.finished]
+        fits = [each.stages for each in measured if each.stages]
+        two = [fit.two_stage for fit in fits]
+        balances = [each.imbalance for each in measured if each.imbalance]
+        gradients = [each.vanishing for each in measured if each.vanishing]
+        timed = [each for each in measured if each.imbalance]
+        line = {
+            "training": cell.row,
+            "curves in two stages": f"{sum(two)}/{len(two)}" if two else "-",
+            "best fit": _most([fit.best for fit in fits]),
+            "tau fast": _median([fit.taus[0] for fit in fits], ".3g"),
+            "tau slow": _median([fit.taus[1] for fit in fits], ".3g"),
+            "J_D (bits)": _median([each.bits for each in timed], ".2f"),
+            "AUC": _median([each.auc for each in timed], ".3f"),
+            "t_sat(D)": _middle([each.saturated for each in timed]),
+            "t_90(G)": _middle([each.gained for each in timed]),
+            "B = log2(t_90 / t_sat)": "; ".join(map(str, balances)) or "-",
+            "nu": _median([each.index for each in gradients], ".2f"),
+            "r": _median([each.ratio for each in gradients], ".2g"),
+        }
+        for place, metric in enumerate(map(results.metric, self.metrics)):
+            spread = cell.group.spread(metric.name)
+            line[metric.title] = metric.text(spread.mean)
+            if place == 0:
+                line["sd"] = metric.text(spread.sd)
+        return line | {"seeds": cell.group.seeds}
+
+
+def _median(values: Sequence[float], form: str) -> str:
+    return format(float(np.median(values)), form) if values else "-"
+
+
+def _most(names: Sequence[str]) -> str:
+    counted = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} ({count})" for name, count in counted) or "-"
+
+
+def _middle(times: Sequence[Time | None]) -> str:
+    """The median of times, of which those that were not reached are the latest."""
+    known = sorted((time for time in times if time), key=lambda time: time[::-1])
+    if not known:
+        return "-"
+    middle = known[len(known) // 2]
+    return f"{'> ' if middle.censored else ''}{middle.iteration:.0f}"

@@ -1,7 +1,4 @@
-"""Data sets as published and as they lie on disk: the paper's Table IV.
-
-They were counted before, by ``ir_lightning.cli.CountImages``; nothing is looked up here.
-"""
+"""Data sets as published, and on disk as ``CountImages`` has counted them: the paper's Table IV."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,16 +9,20 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ir_lightning.report.claims import UNDECIDED, ReportClaim, Verdict
+from ir_lightning.report.content import ReportKind
 from ir_lightning.report.index import read_index
-from ir_lightning.report.kind import ReportKind
 from ir_lightning.report.runs import Results
 
 COUNTS = "inventory.json"
 PARTS = ("training", "test")
 ABSENT = "not there"
+SIZES = "Sizes: the smallest, the median and the largest image by area, width x height."
+SYNTHETIC = (
+    "Synthetic data sets are this project's own and no part of the paper's table; they stand in "
+    "for the benchmarks where a run asks for them."
+)
 
-Counted = Mapping[str, Any]
-"""A data set as it was counted, see :class:`ir_lightning.cli.CountImages`."""
+Counted = Mapping[str, Any]  #: A data set, see :class:`ir_lightning.cli.CountImages`.
 Published = Mapping[str, Mapping[str, Any]]
 """``training`` and ``test``, numbers of pairs, and ``task`` and ``composition`` by data set."""
 
@@ -29,46 +30,32 @@ Published = Mapping[str, Mapping[str, Any]]
 def read_counts(folder: Path) -> list[Counted]:
     """The data sets that were counted for an experiment; an earlier version's index has them."""
     try:
-        counts: list[Counted] = json.loads((folder / COUNTS).read_text("utf-8"))
-        return counts
+        return list(json.loads((folder / COUNTS).read_text("utf-8")))
     except (OSError, ValueError):
         return list(read_index(folder).get("found", []))
 
 
 @dataclass(frozen=True, kw_only=True)
 class InventoryTable(ReportKind):
-    """A row for each data set.
-
-    Args:
-        paper: what was published.
-    """
+    """A row for each data set."""
 
     paper: Published = field(default_factory=dict)
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
-        counts = read_counts(results.folder)
-        return {"table": pd.DataFrame([_line(self.paper, counted) for counted in counts])}
+        lines = [_line(self.paper, counted) for counted in read_counts(results.folder)]
+        return {"table": pd.DataFrame(lines)}
 
     def notes(self, results: Results) -> list[str]:
-        """What the columns mean, and why something could not be counted."""
         counts = read_counts(results.folder)
-        notes = ["Sizes: the smallest, the median and the largest image by area, width x height."]
+        notes = [*super().notes(results), SIZES]
         if any(counted["stands_in"] for counted in counts):
-            notes.append(
-                "Synthetic data sets are this project's own and no part of the paper's table; they "
-                "stand in for the benchmarks where a run asks for them."
-            )
-        reasons = [f"{one['dataset']}: {reason}" for one in counts for reason in _reasons(one)]
-        return [*super().notes(results), *notes, *reasons]
+            notes.append(SYNTHETIC)
+        return notes + [f"{one['dataset']}: {why}" for one in counts for why in _reasons(one)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountsAsPublished(ReportClaim):
-    """Every data set of the paper has its published numbers of pairs.
-
-    Args:
-        published: by data set, numbers of pairs ``training`` and ``test``.
-    """
+    """Every data set of the paper has its published numbers of pairs."""
 
     published: Published
     sampled: ClassVar[bool] = False
@@ -117,7 +104,6 @@ def _number(count: int | None) -> str:
 
 
 def _count(counted: Counted, part: str) -> str:
-    """How many pairs there are, or that there are none."""
     there = counted if "absent" in counted else counted[part]
     if "absent" in there:
         return ABSENT

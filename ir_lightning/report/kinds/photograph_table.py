@@ -1,9 +1,4 @@
-"""Photographs restored by each method, looked at closely, and what was not degraded: Fig. 5.
-
-The photographs were restored before, by ``ir_lightning.cli.RestorePhotographs``, into the
-experiment's folder. PSNR over the undegraded pixels of the test images is a metric of the runs,
-which those of early versions were scored without.
-"""
+"""Photographs, as ``RestorePhotographs`` has restored them, and what was not degraded: Fig. 5."""
 
 import json
 import math
@@ -18,8 +13,9 @@ from ir_lightning.data.image_files import read_image
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Difference
-from ir_lightning.report.kind import ReportKind
-from ir_lightning.report.runs import Array, CellRuns, NotMeasuredError, Results
+from ir_lightning.report.content import ReportKind
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
+from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.comparison import cell as spread_of
 
 UNDEGRADED = "undegraded_psnr"
@@ -31,10 +27,7 @@ PHOTOGRAPHS = Path("photographs") / "photographs.json"
 
 @dataclass(frozen=True, kw_only=True)
 class KeepsUndegraded(Difference):
-    """A keeps better than B what had not been degraded, by PSNR over those pixels.
-
-    An image without such pixels does not count.
-    """
+    """A keeps better than B what had not been degraded, by PSNR over those pixels."""
 
     metric: str = UNDEGRADED
 
@@ -60,25 +53,15 @@ class Square:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph as it is restored by each method, looked at closely.
-
-    Attributes:
-        name: of its file.
-        degraded: (H, W, 3), the whole.
-        square: what is enlarged.
-        by_hand: whether the experiment's file says which, and not the rule.
-        undegraded: share of the square's pixels that were not degraded; None for a real photograph.
-        clean: (side, side, 3); None for a real photograph.
-        restored: (side, side, 3) by method.
-    """
+    """A photograph as it is restored by each method; a real one has no clean image."""
 
     name: str
-    degraded: Image
-    square: Square
-    by_hand: bool
-    undegraded: float | None
-    clean: Image | None
-    restored: dict[str, Image]
+    degraded: Image  #: (H, W, 3), the whole.
+    square: Square  #: What is enlarged.
+    by_hand: bool  #: Whether the experiment's file says which, and not the rule.
+    undegraded: float | None  #: Share of the square's pixels that were not degraded.
+    clean: Image | None  #: (side, side, 3).
+    restored: dict[str, Image]  #: (side, side, 3) by method.
 
     @property
     def before(self) -> Image:
@@ -91,9 +74,7 @@ class Photograph:
 
 
 def read_photographs(results: Results, report: ReportKind) -> tuple[str, list[Photograph]]:
-    """What the photographs of an experiment are, in words, and they themselves.
-
-    Empty where none have been restored.
+    """What the photographs of an experiment are, in words, and they themselves, if there are any.
 
     Raises:
         UsageError: the list of photographs cannot be read.
@@ -118,8 +99,7 @@ def read_photographs(results: Results, report: ReportKind) -> tuple[str, list[Ph
                 undegraded=entry["undegraded"],
                 clean=image(entry["clean"]) if entry["clean"] else None,
                 restored={
-                    names[json.dumps(each["cell"])]: image(each["file"])
-                    for each in entry["restored"]
+                    names[json.dumps(r["cell"])]: image(r["file"]) for r in entry["restored"]
                 },
             )
             for entry in record["photographs"]
@@ -141,31 +121,24 @@ class PhotographTable(ReportKind):
         metrics, undegraded = [*map(results.metric, self.metrics)], results.metric(UNDEGRADED)
         lines = []
         for cell in self.cells(results):
-            done = cell.group.finished
-            mean = spread = images = "-"
+            group, mean, spread, images = cell.group, "-", "-", "-"
             try:
-                scores = cell.group.matrix(UNDEGRADED)
+                scores = group.matrix(UNDEGRADED)
                 measured = spread_of(np.minimum(scores, CEILING))
-                mean, spread = (undegraded.text(x) for x in (measured.mean, measured.sd))
-                images = f"{scores.shape[1]}/{len(done[0].scores)}"
+                mean, spread = undegraded.text(measured.mean), undegraded.text(measured.sd)
+                images = f"{scores.shape[1]}/{len(group.finished[0].scores)}"
             except NotMeasuredError:
                 pass
-            lines.append(
-                {"": cell.row}
-                | {m.title: m.text(cell.group.spread(m.name).mean) for m in metrics}
-                | {undegraded.title: mean, "sd": spread, "images with undegraded pixels": images}
-                | {"seeds": f"{len(done)}/{len(cell.group.runs)}"}
-            )
+            line = {"": cell.row} | {m.title: m.text(group.spread(m.name).mean) for m in metrics}
+            line |= {undegraded.title: mean, "sd": spread, "images with undegraded pixels": images}
+            lines.append(line | {"seeds": group.seeds})
         return {"table": pd.DataFrame(lines)}
 
     def notes(self, results: Results) -> list[str]:
-        """The numbers of each row of the figure, in words."""
         _, photographs = read_photographs(results, self)
         notes = super().notes(results)
-        for photograph in photographs:
-            share = photograph.undegraded
-            kept = "" if share is None else f", {share:.0%} of it undegraded"
-            changes = ", ".join(f"{photograph.change(m):.2f} by {m}" for m in photograph.restored)
-            where = f"{photograph.name}, {photograph.square}{kept}"
-            notes.append(f"{where}: grey levels changed {changes}")
+        for photo in photographs:
+            kept = "" if photo.undegraded is None else f", {photo.undegraded:.0%} of it undegraded"
+            changes = ", ".join(f"{photo.change(m):.2f} by {m}" for m in photo.restored)
+            notes.append(f"{photo.name}, {photo.square}{kept}: grey levels changed {changes}")
         return notes if photographs else [*notes, "No photograph has been restored yet."]

@@ -1,4 +1,4 @@
-"""The table of scores: every cell with its costs, or methods by data sets as in Table II."""
+"""Tables of scores: every cell with its costs, methods by data sets, levels by tasks (Table I)."""
 
 import math
 from collections import Counter
@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.kind import ReportKind
-from ir_lightning.report.naming import NamedCell
-from ir_lightning.report.runs import ReportedMetric, Results
+from ir_lightning.report.claims import SaturatesAt
+from ir_lightning.report.content import NamedCell, ReportKind, cell_name
+from ir_lightning.report.runs import NotMeasuredError, ReportedMetric, Results
+from ir_lightning.statistics.saturation import Saturation
 
 Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 """Scores that the paper prints, in the order of the metrics, by method and data set."""
@@ -19,13 +20,9 @@ Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable(ReportKind):
-    """A row for each cell, with its costs. A missing number is a dash, missing seeds show as 2/3.
+    """A row for each cell, with its costs; a missing number is a dash, and seeds show as 2/3."""
 
-    Args:
-        paper: printed scores, which stand beside ours, by the value of the first of ``rows``.
-    """
-
-    paper: Printed = field(default_factory=dict)
+    paper: Printed = field(default_factory=dict)  #: By the value of the first of ``rows``.
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
         metrics, cells = [results.metric(name) for name in self.metrics], self.cells(results)
@@ -38,22 +35,17 @@ class ScoreTable(ReportKind):
     def _line(self, cell: NamedCell, metrics: Sequence[ReportedMetric]) -> dict[str, str]:
         printed, done = self.printed(cell), cell.group.finished
         line = {"": cell.row, "data": cell.column}
-        for place, metric in enumerate(metrics):
-            ours, paper = cell.group.spread(metric.name), printed[place]
-            line |= {
-                f"paper {metric.title}": metric.text(paper),
-                f"ours {metric.title}": metric.text(ours.mean),
-            }
+        for place, (metric, paper) in enumerate(zip(metrics, printed, strict=False)):
+            ours = cell.group.spread(metric.name)
+            line[f"paper {metric.title}"] = metric.text(paper)
+            line[f"ours {metric.title}"] = metric.text(ours.mean)
             if place == 0:
-                line |= {
-                    "sd": metric.text(ours.sd),
-                    "difference": metric.text(ours.mean - paper, "+"),
-                }
+                line["sd"] = metric.text(ours.sd)
+                line["difference"] = metric.text(ours.mean - paper, "+")
         record: dict[str, Any] = done[0].record if done else {}
-        parameters = record.get("parameters", {}).get("generator")
         return line | {
-            "seeds": f"{len(done)}/{len(cell.group.runs)}",
-            "parameters (M)": _scaled(parameters, 1e6, 3),
+            "seeds": cell.group.seeds,
+            "parameters (M)": _scaled(record.get("parameters", {}).get("generator"), 1e6, 3),
             "multiply-adds (G)": _scaled(record.get("multiply_adds"), 1e9, 2),
         }
 
@@ -61,10 +53,8 @@ class ScoreTable(ReportKind):
         """What the paper prints of a cell on this very data set, by metric; NaN where nothing."""
         keys = [self.rows] if isinstance(self.rows, str) else self.rows or cell.group.cell
         values = [cell.group.cell[key] for key in keys if key in cell.group.cell]
-        done = cell.group.finished
-        dataset = str(done[0].record["dataset"]) if done else cell.column
         of_method = self.paper.get(values[0] if values else "") or {}
-        scores = of_method.get(dataset) or []
+        scores = of_method.get(cell.group.trained_on or cell.column) or []
         return [*map(float, scores), *[math.nan] * (len(self.metrics) - len(scores))]
 
 
@@ -76,41 +66,32 @@ def _scaled(number: float | None, unit: float, digits: int) -> str:
 class ScoreMatrix(ScoreTable):
     """Methods by data sets, with the paper's scores and the difference below ours.
 
-    Rows stand in the order of ``labels``. Seeds that are missing show in the cell:
-    ``25.10 / 0.8012 (1/2)``. Every cell with its costs is a table of its own.
+    Rows stand in the order of ``labels``; missing seeds show as ``25.10 / 0.8012 (1/2)``.
     """
 
     def __post_init__(self) -> None:
         if self.columns is None or not isinstance(self.rows, str):
-            raise UsageError(
-                f"a table with columns: {self.columns} needs rows, the key of its methods."
-            )
+            needs = "rows, the key of its methods."
+            raise UsageError(f"a table with columns: {self.columns} needs {needs}")
 
     def cells(self, results: Results) -> list[NamedCell]:
         """What stands in one column side by side, in the order of the labels."""
         cells = super().cells(results)
         columns = list(dict.fromkeys(cell.column for cell in cells))
-        methods = [cell.group.cell[str(self.rows)] for cell in cells]
-        order = [*self.labels, *methods]
-        ranks = [
-            (columns.index(cell.column), order.index(method))
-            for cell, method in zip(cells, methods, strict=True)
-        ]
-        return [cells[place] for place in sorted(range(len(cells)), key=ranks.__getitem__)]
+        order = [*self.labels, *(cell.group.cell[str(self.rows)] for cell in cells)]
+
+        def rank(cell: NamedCell) -> tuple[int, int]:
+            return columns.index(cell.column), order.index(cell.group.cell[str(self.rows)])
+
+        return sorted(cells, key=rank)
 
     def tables(self, results: Results) -> dict[str, pd.DataFrame]:
-        """The matrix, and every cell.
-
-        Raises:
-            UsageError: several cells share row and column.
-        """
+        """The matrix, and every cell; UsageError where several cells share row and column."""
         cells, metrics = self.cells(results), [results.metric(name) for name in self.metrics]
         for (row, column), count in Counter((cell.row, cell.column) for cell in cells).items():
             if count > 1:
-                raise UsageError(
-                    f"{results.name}: {count} cells are {row} on {column}; this table shows one of "
-                    "each."
-                )
+                shared = f"{count} cells are {row} on {column}"
+                raise UsageError(f"{results.name}: {shared}; this table shows one of each.")
         columns = list(dict.fromkeys(cell.column for cell in cells))
         corner = " / ".join(metric.title for metric in metrics)
         rows = []
@@ -130,17 +111,74 @@ class ScoreMatrix(ScoreTable):
         """Ours, the paper's and the difference of one method on one data set."""
         group, paper = cell.group, self.printed(cell)
         ours = [group.spread(metric.name).mean for metric in metrics]
-        missing = len(group.runs) - len(group.finished)
-        seeds = f" ({len(group.finished)}/{len(group.runs)})" if missing else ""
-        differences = [one - other for one, other in zip(ours, paper, strict=True)]
-        return (
-            _joined(metrics, ours) + seeds,
-            _joined(metrics, paper),
-            _joined(metrics, differences, "+"),
-        )
+        seeds = f" ({group.seeds})" if len(group.finished) < len(group.runs) else ""
+        difference = _joined(metrics, [a - b for a, b in zip(ours, paper, strict=True)], "+")
+        return _joined(metrics, ours) + seeds, _joined(metrics, paper), difference
 
 
 def _joined(metrics: Sequence[ReportedMetric], values: Sequence[float], sign: str = "") -> str:
     if math.isnan(values[0]):
         return "-"
     return " / ".join(m.text(value, sign) for m, value in zip(metrics, values, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaturationTable(ReportKind):
+    """A row for each value of the key ``rows``, judged by the experiment's only claim."""
+
+    rows: str = field()
+
+    def __post_init__(self) -> None:
+        if len(self.claims) != 1 or not isinstance(self.claims[0], SaturatesAt):
+            raise UsageError("a SaturationTable needs one claim, which is a SaturatesAt.")
+
+    @property
+    def claim(self) -> SaturatesAt:
+        (claim,) = self.claims
+        assert isinstance(claim, SaturatesAt)
+        return claim
+
+    def tables(self, results: Results) -> dict[str, pd.DataFrame]:
+        """A row for each task, and every level of each in a table of its own."""
+        table = pd.DataFrame([self._line(results, task) for task in results.values(self.rows)])
+        keys = [self.rows, self.claim.over]
+        levels = ScoreTable(rows=keys, labels=self.labels, metrics=self.metrics)
+        return {"table": table, "cells": levels.tables(results)["table"]}
+
+    def _line(self, results: Results, task: str) -> dict[str, str]:
+        expected, metric = self.claim.expected_at(task), results.metric(self.claim.metric)
+        groups = results.where({self.rows: task})
+        unit = f" ({metric.unit})" if metric.unit else ""
+        ours = mean = depth = error = needs = "-"
+        try:
+            found = self.claim.saturation(results, task)
+            best, at = max(zip(found.means, found.depths, strict=True), key=lambda pair: pair[0])
+            ours, mean, depth = levels(found), metric.text(metric.sign * best), str(at)
+            error, needs = metric.text(found.standard_error), needed(found)
+        except NotMeasuredError:
+            pass
+        return {
+            "": cell_name({self.rows: task}, [self.rows], self.labels),
+            "levels, paper": f"{expected[0]} to {expected[1]}" if expected else "-",
+            "levels, ours": ours,
+            f"{'highest' if metric.higher_is_better else 'lowest'} mean{unit}": mean,
+            "at": depth,
+            f"largest SE of a difference{unit}": error,
+            "runs": f"{sum(len(g.finished) for g in groups)}/{sum(len(g.runs) for g in groups)}",
+            "would take": needs,
+        }
+
+
+def levels(found: Saturation) -> str:
+    """N saturated in a few words: ``4``, ``3 to 5``, or what is known where it is unresolved."""
+    if not found.resolved:
+        return "unresolved" if found.lower in (None, found.depths[0]) else f"{found.lower} or more"
+    return f"{found.upper}" if found.lower == found.upper else f"{found.lower} to {found.upper}"
+
+
+def needed(found: Saturation) -> str:
+    if found.resolved:
+        return "-"
+    if found.images_needed:
+        return f"{found.images_needed} test images"
+    return f"{found.seeds_needed} seeds" if found.seeds_needed else "-"

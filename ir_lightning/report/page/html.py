@@ -1,13 +1,9 @@
-"""``report.html``: an experiment's whole report in one file that needs no network.
-
-The same run directories give the same bytes: there is no date and no path of this computer in it.
-"""
+"""``report.html``: a whole report in one file that needs no network, without date or path."""
 
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,9 +16,8 @@ from ir_lightning.data.image_files import image_size
 from ir_lightning.files import atomic_write
 from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
-from ir_lightning.report.page.crops import QUALITY, data_uri
-from ir_lightning.report.page.pictures import Pictures, choose_pictures
-from ir_lightning.report.runs import ReportedMetric, Results, Run
+from ir_lightning.report.page.pictures import QUALITY, choose_pictures, data_uri
+from ir_lightning.report.runs import Results
 from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
 
 HERE = Path(__file__).parent
@@ -33,74 +28,44 @@ ABSOLUTE = re.compile(r"(?<![\w.~/…])(?:~|[A-Za-z]:(?=[\\/]))?[\\/](?:[^\s'\":
 
 
 def write_page(results: Results, content: Content) -> Path:
-    """Write ``report.html`` beside the experiment's index.
-
-    Args:
-        results: the runs.
-        content: what the other forms of the report say, too; its PNGs are shown.
-
-    Raises:
-        OSError: a figure cannot be read, or the page cannot be written.
-    """
+    """Write ``report.html`` beside the experiment's index."""
     figures = [path for path in content.figures if path.suffix == ".png"]
     metrics = [results.metric(name) for name in content.metrics]
-    drawings = draw_curves(content.cells, metrics[0])
-    pictures = choose_pictures(content.cells, metrics)
-    style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    template = _environment().get_template("page.html.j2")
-    text = template.render(
+    script = (HERE / "page.js").read_text("utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,  # everything that a run or an experiment says
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template("page.html.j2").render(
         results=results,
         facts=facts(results),
         warning=warning(results),
         claims=content.claims,
         caution=content.caution,
         tables=[_rows(table) for table in content.tables.values()],
-        figures=[
-            (data_uri("image/png", path.read_bytes()), image_size(path)[1]) for path in figures
-        ],
+        figures=[(data_uri("image/png", p.read_bytes()), image_size(p)[1]) for p in figures],
         notes=[note.removeprefix("- ") for note in content.notes],
-        curves=[(drawing, data_uri("image/svg+xml", drawing.svg)) for drawing in drawings],
-        pictures=pictures,
-        crops_note=_crops_note(pictures),
-        cells=[
-            (cell, [row(*run, results.folder, metrics) for run in sorted(cell.group.runs.items())])
-            for cell in content.cells
+        curves=[
+            (drawing, data_uri("image/svg+xml", drawing.svg))
+            for drawing in draw_curves(content.cells, metrics[0])
         ],
-        style=style,
+        pictures=choose_pictures(content.cells, metrics),
+        quality=QUALITY,
+        cells=content.cells,
+        metrics=metrics,
+        links=_links,
+        provenance=_provenance,
+        style=(HERE / "page.css").read_text("utf-8"),
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode("ascii"),
     )
-    path = results.folder / PAGE
-    with atomic_write(path) as file:
+    with atomic_write(results.folder / PAGE) as file:
         file.write(text)
-    return path
-
-
-def _environment() -> Environment:
-    """Everything that a run or an experiment says is escaped."""
-    return Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _crops_note(pictures: Pictures) -> str:
-    """What was done to the pictures, and which are not there."""
-    side = pictures.album.side
-    note = (
-        f"Shown: at most {side} × {side} pixels from the centre, pixel by pixel (narrow screens "
-        f"shrink them), as JPEG of quality {QUALITY} with full colour resolution; the lossless "
-        f"images lie in images/gallery of each run. Scores are those of the whole images."
-    )
-    if pictures.left_out:
-        note += f" {pictures.left_out} pictures were left out, so that the page stays small."
-    if pictures.broken:
-        note += f" {pictures.broken} pictures could not be read."
-    return note
+    return results.folder / PAGE
 
 
 def _rows(table: pd.DataFrame) -> list[list[str]]:
@@ -109,46 +74,20 @@ def _rows(table: pd.DataFrame) -> list[list[str]]:
     return lines_of(table.loc[:, used])
 
 
-@dataclass(frozen=True)
-class Row:
-    """A run as the page shows it.
-
-    Attributes:
-        seed: the run's.
-        status: ``finished``, ``failed``, ..., or ``not begun``.
-        scores: means of the report's metrics, in words; empty until finished.
-        links: file name to its address relative to the page, of those that are there.
-        provenance: what it was made with, name to value.
-    """
-
-    seed: int
-    status: str
-    scores: str
-    links: dict[str, str]
-    provenance: dict[str, str]
-
-
-def row(seed: int, run: Run, folder: Path, metrics: Iterable[ReportedMetric]) -> Row:
-    """A run, as seen from the page in ``folder``."""
-    scores = [m.words(run.mean(m.name)) for m in metrics if m.name in run.scores]
-    status = str(run.record.get("status", "not begun"))
-    links = _links(run.directory, folder)
-    return Row(seed, status, ", ".join(scores), links, provenance(run.record))
-
-
 def _links(run_dir: Path, folder: Path) -> dict[str, str]:
+    """Files of a run to their addresses, as seen from the page in ``folder``."""
     place = Path(os.path.relpath(run_dir, folder.resolve())).as_posix()
     there = [name for name in FILES if (run_dir / name).is_file()]
     return {name: quote(f"{place}/{name}", safe="/=,+") for name in there}
 
 
-def provenance(record: Mapping[str, Any]) -> dict[str, str]:
+def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """What a run's record says about how it was made; what it does not say is left out."""
-    overrides = record.get("overrides")
+    processes, threads = record.get("processes"), record.get("threads")
     entries = {
         "reason": record.get("reason"),
         "config hash": record.get("config_hash"),
-        "overrides": " ".join(map(str, overrides or [])),
+        "overrides": " ".join(map(str, record.get("overrides") or [])),
         "git commit": record.get("git_commit"),
         "data set": record.get("dataset"),
         "test images": record.get("images"),
@@ -159,7 +98,7 @@ def provenance(record: Mapping[str, Any]) -> dict[str, str]:
         "seconds": record.get("seconds"),
         "device": record.get("device"),
         "machine": _pairs(record.get("machine")),
-        "processes, threads": _both(record.get("processes"), record.get("threads")),
+        "processes, threads": None if None in (processes, threads) else f"{processes}, {threads}",
         "parameters": _pairs(record.get("parameters")),
         "multiply-adds, 256 × 256": _grouped(record.get("multiply_adds")),
         "best validation": _pairs(record.get("best_validation")),
@@ -180,13 +119,8 @@ def portable(text: str) -> str:
 
 
 def _pairs(values: Any) -> str:
-    if not isinstance(values, Mapping):
-        return ""
-    return ", ".join(f"{key} {_grouped(value)}" for key, value in values.items())
-
-
-def _both(one: Any, other: Any) -> str:
-    return f"{one}, {other}" if one is not None and other is not None else ""
+    entries = values.items() if isinstance(values, Mapping) else ()
+    return ", ".join(f"{key} {_grouped(value)}" for key, value in entries)
 
 
 def _grouped(value: Any) -> str:

@@ -14,7 +14,7 @@ from ir_lightning.arguments import check_whole
 from ir_lightning.data.module import EvaluationPairs
 from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.discrimination import FOLDS, discrimination
+from ir_lightning.statistics.imbalance import FOLDS, discrimination
 from ir_lightning.systems.restoration import to_float32
 
 FEWEST = 2 * FOLDS
@@ -24,7 +24,7 @@ class Balance(Callback):
     """Adds to ``metrics.csv``, at every validation:
 
     - ``balance/bits``, ``/low``, ``/auc``: J_D of D's scores with its lower limit, and their AUC
-      (:func:`.discrimination.discrimination`);
+      (:func:`.imbalance.discrimination`);
     - ``balance/g_adversarial``, ``balance/g_pixel``: the norm of the gradient of the weighted
       adversarial term, and of the pixel terms, at the restored image; ``balance/cosine`` between
       the two. Each is the mean over windows;
