@@ -11,11 +11,10 @@ from pathlib import Path
 import typer
 
 from ir_lightning.cli import data, runs
-from ir_lightning.cli.evaluate import evaluate
 from ir_lightning.cli.experiment import experiment, report
 from ir_lightning.cli.images import restore, score
-from ir_lightning.cli.train import train
-from ir_lightning.errors import RunError, UsageError, one_line
+from ir_lightning.cli.train import evaluate, train
+from ir_lightning.errors import RunError, UsageError
 from ir_lightning.names import by_name
 
 __getattr__ = by_name(__name__)  # steps before a report are named by their classes
@@ -41,10 +40,4 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except (UsageError, RunError) as error:
-        print(one_line(error), file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
-
-
-@app.callback()
-def commands() -> None:
-    """Use and judge trained image restorers."""
+        raise SystemExit(runs.complain(error)) from None

@@ -25,11 +25,16 @@ from rich.table import Table
 
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.child import CONTEXT
-from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
+from ir_lightning.launch.config import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import Known, check, resolve
-from ir_lightning.runs.evaluations import evaluation_folder
 from ir_lightning.runs.identity import VERSION, directory_of, evaluation_hash, training_hash
-from ir_lightning.runs.record import read_result, reset_run, score_cells, write_result
+from ir_lightning.runs.record import (
+    evaluation_folder,
+    read_result,
+    reset_run,
+    score_cells,
+    write_result,
+)
 from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -77,22 +82,22 @@ class SweepPlanner(Callback):
                 warning of any other exception of a callback, and would start the sweep unchecked.
         """
         try:
-            self._begin(config)
+            self._begin(config.copy())
         except Exception:
             traceback.print_exc()
             raise SystemExit(FAILED) from None
 
-    def _begin(self, config: DictConfig) -> None:
-        master = config.copy()
+    def _begin(self, master: DictConfig) -> None:
         refused: list[str] = []
         configs: dict[str, DictConfig] = {}
         jobs = expand(master)
         known: Known = {}
+        conf = next(s.path for s in master.hydra.runtime.config_sources if s.provider == "main")
         for overrides, label in zip(jobs, labels(jobs), strict=True):
             try:
                 plan, complete = _plan(master, overrides, label, known)
             except MISTAKES as error:
-                refused.append(f"{label}: {sentence(error, _conf(master))}")
+                refused.append(f"{label}: {sentence(error, conf)}")
                 continue
             if plan.key not in configs:  # options that mean the same are one run
                 configs[plan.key] = complete
@@ -126,25 +131,23 @@ def _quieten_submitit() -> None:
 
 def _refuse(sentences: Sequence[str]) -> NoReturn:
     """End the program with the sentences."""
-    for sentence_ in sentences:
-        print(f"error: {sentence_}", file=sys.stderr)
+    print(*(f"error: {each}" for each in sentences), sep="\n", file=sys.stderr)
     raise SystemExit(USAGE)
 
 
 def expand(master: DictConfig) -> list[list[str]]:
     """The overrides of every job, as Hydra's own sweeper will make them."""
-    overrides = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     parameters = OmegaConf.select(master, "hydra.sweeper.params") or {}
     given = [f"{key}={value}" for key, value in parameters.items()]
+    overrides = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     given += [str(override) for override in overrides]  # type: ignore[union-attr]
-    parsed = OverridesParser.create().parse_overrides(given)
-    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), None)
     return jobs
 
 
 def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     """The overrides in which a job differs from another one; all of them if there is only one."""
-    common = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     return [",".join(o for o in job if o not in common) for job in jobs]
 
 
@@ -219,12 +222,6 @@ def _need(plain: dict[str, Any], there: Any) -> Any:
     return need
 
 
-def _conf(master: DictConfig) -> str:
-    """The folder of the configuration."""
-    sources = master.hydra.runtime.config_sources
-    return next(str(source.path) for source in sources if source.provider == "main")
-
-
 def _here(master: DictConfig) -> bool:
     """Whether the runs are trained one after the other on this machine."""
     return bool(master.hydra.launcher._target_ == BASIC)
@@ -252,26 +249,22 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
             if status == "queued" or (status == "failed" and not active):
                 trained = read_result(plan.run_dir).get("status") == "finished"
                 status = "to be evaluated" if trained else "queued"
-                _write_queued(plan, identity)
+                record = {
+                    "status": "queued",
+                    "config_hash": plan.config_hash,
+                    "identity_version": VERSION,
+                    "evaluation": plan.evaluation,
+                    "overrides": plan.overrides,
+                    "sweep": identity,
+                    "label": plan.label,
+                }
+                write_result(plan.folder, record)
             counted[status] += 1
         write_sweep(runs, identity, list(dict.fromkeys(plan.run_dir.name for plan in plans)))
     except OSError as error:
         _refuse([f"paths.runs={runs} cannot be written: {error.strerror}."])
     counts = ", ".join(f"{number} {status}" for status, number in counted.items() if number)
     console.print(f"Sweep {identity}: {len(plans)} runs in {runs}: {counts}.")
-
-
-def _write_queued(plan: Planned, identity: str) -> None:
-    record = {
-        "status": "queued",
-        "config_hash": plan.config_hash,
-        "identity_version": VERSION,
-        "evaluation": plan.evaluation,
-        "overrides": plan.overrides,
-        "sweep": identity,
-        "label": plan.label,
-    }
-    write_result(plan.folder, record)
 
 
 def summary() -> int:
@@ -288,21 +281,18 @@ def summary() -> int:
     columns = list(dict.fromkeys(column for cells in scores for column in cells))
     for column in columns:
         table.add_column(column, justify="right")
-    failures = []
     for (plan, state), cells in zip(states, scores, strict=True):
-        shown: str = (status := state.status if state else "queued")
-        if state and status == "running" and state.attempt:
+        shown: str = state.status if state else "queued"
+        if state and state.status == "running" and state.attempt:
             shown = f"running: {state.attempt.owner}"
-        if state and status == "failed":
-            failures.append((plan, state))
         table.add_row(plan.label, shown, *(cells.get(column, "") for column in columns))
     console.print(table)
+    failures = [(plan, state) for plan, state in states if state and state.status == "failed"]
     for plan, state in failures:
         written = state.log or state.record.get("log")
         log = f" Log: {written}" if written else ""
         console.print(f"failed: {plan.label}: {state.reason}{log}", soft_wrap=True, markup=False)
-    if failures:
-        console.print(
-            f"{len(failures)} of {len(planned)} failed; the same command tries them again."
-        )
-    return FAILED if failures else 0
+    if not failures:
+        return 0
+    console.print(f"{len(failures)} of {len(planned)} failed; the same command tries them again.")
+    return FAILED

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ir_lightning.cli.data_sources import compose_data, located
+from ir_lightning.cli.data import compose_data, located
 from ir_lightning.data.samples import Source
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 from ir_lightning.files import write_json

@@ -14,7 +14,7 @@ import yaml
 from scipy.ndimage import uniform_filter
 
 from ir_lightning.build import TRAININGS, build, refuse_untrusted
-from ir_lightning.cli.data_sources import compose_data
+from ir_lightning.cli.data import compose_data
 from ir_lightning.cli.steps.zoom import choose, degraded_pixels, given
 from ir_lightning.data.dataset import EvaluationPairs
 from ir_lightning.data.image_files import list_images, read_image, write_image
