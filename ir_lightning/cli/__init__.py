@@ -1,9 +1,4 @@
-"""`ir-lightning`: what one does with trained restorers, beside train.py.
-
-A new command is a function in a module of this folder; a family of commands is a `typer.Typer`
-there, added below with `app.add_typer`. torch takes seconds to import, so commands import it when
-they are sure to need it.
-"""
+"""`ir-lightning`: what one does with trained restorers, beside train.py."""
 
 import sys
 from pathlib import Path
@@ -17,6 +12,7 @@ from ir_lightning.cli.train import evaluate, train
 from ir_lightning.errors import RunError, UsageError
 from ir_lightning.names import by_name
 
+# torch takes seconds to import, so commands import it when they are sure to need it.
 __getattr__ = by_name(__name__)  # steps before a report are named by their classes
 EVERYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 

@@ -9,24 +9,12 @@ from typing import Annotated, Any
 import typer
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    track,
-)
+from rich.progress import Progress, track
 
 from ir_lightning.build import build
+from ir_lightning.cli.images import writing
 from ir_lightning.data.audit.catalogue import catalogue
-from ir_lightning.data.cache.prepare import (
-    Preparation,
-    free_bytes,
-    gigabytes,
-    leaf_sources,
-    refuse_without_room,
-)
+from ir_lightning.data.cache import prepare as cache
 from ir_lightning.data.samples import Checked, Source
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 from ir_lightning.files import write_json
@@ -97,10 +85,8 @@ def check(
     report = examine(splits, entry.pairs if entry else {}, watched)
     if report_file is not None:
         where = None if place is None else str(place)
-        try:
+        with writing(report_file):
             write_json(report_file, {"dataset": dataset, "root": where, **report.as_json()})
-        except OSError as error:
-            raise UsageError(f"{report_file}: cannot be written ({error.strerror}).") from None
     title = dataset if place is None else f"{dataset} in {place}"
     show_report(Console(highlight=False), title, report)
     raise typer.Exit(1 if report.status == "broken" else 0)
@@ -124,18 +110,14 @@ def prepare(dataset: Dataset, overrides: Overrides = None) -> None:
     if not todo:
         return
     samples = sum(len(p.source) for p in todo)
-    console.print(
-        f"{dataset}: {samples} samples take {gigabytes(sum(p.bytes for p in todo))} in {stores} "
-        f"({gigabytes(free_bytes(stores))} are free)"
-    )
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    size, free = cache.gigabytes(sum(p.bytes for p in todo)), cache.free_bytes(stores)
+    room = f"in {stores} ({cache.gigabytes(free)} are free)"
+    console.print(f"{dataset}: {samples} samples take {size} {room}")
     hidden = not console.is_terminal
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden
-    ) as bar:
+    with Progress(console=console, transient=True, disable=hidden) as bar:
         hashing = bar.add_task("Hashing", total=sum(p.file_bytes for p in todo))
         digests = [p.digests(lambda count: bar.advance(hashing, count)) for p in todo]
-        refuse_without_room(
+        cache.refuse_without_room(
             [(p, p.directory(d)) for p, d in zip(todo, digests, strict=True)], stores
         )
         storing = bar.add_task("Storing", total=samples)
@@ -143,15 +125,15 @@ def prepare(dataset: Dataset, overrides: Overrides = None) -> None:
             console.print(f"Stored: {preparation.run(known, lambda: bar.advance(storing))}")
 
 
-def _preparations(splits: Mapping[str, Any], dataset: str, stores: Path) -> list[Preparation]:
+def _preparations(splits: Mapping[str, Any], dataset: str, stores: Path) -> list[cache.Preparation]:
     """One for each source that reads files, after a look; train and validation may share theirs."""
-    preparations: dict[str, Preparation] = {}
+    preparations: dict[str, cache.Preparation] = {}
     for split in SPLITS:
         source = build(splits[split], f"dataset.{split}")
         if isinstance(source, Checked):
             source.check()
-        for leaf in leaf_sources(source):
-            preparation = Preparation(leaf, stores)
+        for leaf in cache.leaf_sources(source):
+            preparation = cache.Preparation(leaf, stores)
             preparations.setdefault(preparation.quick, preparation)
     if not preparations:
         raise UsageError(f"dataset={dataset} reads no files: there is nothing to store.")
@@ -159,11 +141,7 @@ def _preparations(splits: Mapping[str, Any], dataset: str, stores: Path) -> list
 
 
 def compose_data(dataset: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of ``train.py dataset=DATASET OVERRIDES``.
-
-    Raises:
-        UsageError: no such data set or key.
-    """
+    """The configuration of ``train.py dataset=DATASET OVERRIDES``, or a UsageError."""
     return requested_config([f"dataset={dataset}", *overrides])
 
 
@@ -172,11 +150,8 @@ def located(
 ) -> tuple[Path | None, Splits]:
     """Build the sources of a data set as train.py would; returns the folder where it lies, too.
 
-    Args:
-        dataset: option of the group ``dataset``.
-        overrides: of its configuration, as on train.py's command line.
-        root: its own folder, or the folder that holds it under the data set's name; None if the
-            overrides or the environment say where it is.
+    ``root`` is its own folder, or the one that holds it under the data set's name; None if the
+    overrides or the environment say where it is.
 
     Raises:
         UsageError: there is nothing that could be examined; in the reader's words.

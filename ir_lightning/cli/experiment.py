@@ -108,10 +108,7 @@ def with_photos(
 
 
 def prepare(folder: Path, step: dict[str, Any] | None, trust: Sequence[str] = ()) -> None:
-    """Run the step before a report, which leaves files in the folder of the experiment's index.
-
-    ``trust`` are the packages, beside this one, whose classes the step may name.
-    """
+    """Run the step before a report, which leaves files in the folder of the experiment's index."""
     done = folder / PREPARED
     done.unlink(missing_ok=True)
     if step is not None:

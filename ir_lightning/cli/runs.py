@@ -20,14 +20,8 @@ from ir_lightning.errors import RunError, Stopped, StorageError, UsageError, one
 from ir_lightning.files import finite
 from ir_lightning.launch.attempt import show as show_scores
 from ir_lightning.launch.config import FAILED, USAGE
+from ir_lightning.runs import record as records
 from ir_lightning.runs.claim import ATTEMPTS, CLAIM, END, Attempt
-from ir_lightning.runs.record import (
-    EVALUATIONS,
-    budget_of,
-    gained,
-    later_evaluations,
-    score_cells,
-)
 from ir_lightning.runs.state import State, Status, find, states_in, tail
 
 app = typer.Typer(no_args_is_help=True, help="Look after runs: list, show, retry, clean.")
@@ -95,7 +89,40 @@ def show(
     runs: RunsOption = Path("runs"),
 ) -> None:
     """Show everything about one run."""
-    show_state(find(run, runs))
+    state = find(run, runs)
+    record, log = state.record, state.log
+    said = {
+        "status": state.status,
+        "reason": state.reason,
+        "log": log or record.get("log"),
+        "iteration": f"{state.iteration}/{_budget(state.run_dir) or '?'}",
+    }
+    rows = [*said.items(), *((k, value) for k, value in record.items() if k not in ELSEWHERE)]
+    if isinstance(versions := record.get("versions"), dict):
+        rows.append(("versions", ", ".join(f"{name} {v}" for name, v in versions.items())))
+    table = Table.grid(padding=(0, 2))
+    for key, value in rows:
+        if value not in (None, "", {}, []):
+            table.add_row(key, _text(json.dumps(value) if isinstance(value, dict) else value))
+    console.print(_text(state.run_dir), style="bold", soft_wrap=True)
+    console.print(table)
+    if state.status == "finished":
+        try:
+            show_scores(record, state.run_dir)
+            for name, later in records.later_evaluations(state.run_dir).items():
+                show_scores(later, state.run_dir / records.EVALUATIONS / name)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            console.print("The record holds no scores that can be read.")
+    lines = _attempts(state.run_dir)
+    for path in sorted(state.run_dir.iterdir()):
+        one_by_one = path.name in ONE_BY_ONE and path.is_dir()
+        for part in sorted(path.iterdir()) if one_by_one else [path]:
+            place = f"{part.relative_to(state.run_dir)}{'/' * part.is_dir()}"
+            lines.append(f"{size_of(part) / 1e6:9.3f} MB  {place}")
+    if log is not None and state.status != "finished":
+        lines += [f"The last lines of {log}:", *(f"  {line}" for line in tail(log)[-LOG_LINES:])]
+    for line in lines:
+        console.print(_text(line), soft_wrap=True)
 
 
 @app.command()
@@ -178,7 +205,7 @@ def row_of(state: State) -> dict[str, Any]:
     psnr = gain = None
     try:
         if finished:  # an infinite PSNR is a string in the record
-            psnr, gain = float(record["restored"]["psnr"]), gained(record)
+            psnr, gain = float(record["restored"]["psnr"]), records.gained(record)
     except (KeyError, TypeError, ValueError):
         pass
     holder = state.attempt if state.status == "running" else None
@@ -208,7 +235,7 @@ def table_of(states: list[State], title: str) -> Table:
     table = Table(title=_text(f"{title}: {counted or 'no runs'}"), title_justify="left")
     table.add_column("run", overflow="fold")
     table.add_column("status")
-    scores = [score_cells(s.record) if s.status == "finished" else {} for s in states]
+    scores = [records.score_cells(s.record) if s.status == "finished" else {} for s in states]
     columns = list(dict.fromkeys(column for cells in scores for column in cells))
     for column in ("iteration", *columns):
         table.add_column(column, justify="right")
@@ -226,38 +253,6 @@ def table_of(states: list[State], title: str) -> Table:
             _text(about),
         )
     return table
-
-
-def show_state(state: State) -> None:
-    """Everything about one run."""
-    record, log = state.record, state.log
-    said = {
-        "status": state.status,
-        "reason": state.reason,
-        "log": log or record.get("log"),
-        "iteration": f"{state.iteration}/{_budget(state.run_dir) or '?'}",
-    }
-    rows = [*said.items(), *((k, value) for k, value in record.items() if k not in ELSEWHERE)]
-    if isinstance(versions := record.get("versions"), dict):
-        rows.append(("versions", ", ".join(f"{name} {v}" for name, v in versions.items())))
-    table = Table.grid(padding=(0, 2))
-    for key, value in rows:
-        if value not in (None, "", {}, []):
-            table.add_row(key, _text(json.dumps(value) if isinstance(value, dict) else value))
-    console.print(_text(state.run_dir), style="bold", soft_wrap=True)
-    console.print(table)
-    if state.status == "finished":
-        try:
-            show_scores(record, state.run_dir)
-            for name, later in later_evaluations(state.run_dir).items():
-                show_scores(later, state.run_dir / EVALUATIONS / name)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            console.print("The record holds no scores that can be read.")
-    lines = [*_attempts(state.run_dir), *_files(state.run_dir)]
-    if log is not None and state.status != "finished":
-        lines += [f"The last lines of {log}:", *(f"  {line}" for line in tail(log)[-LOG_LINES:])]
-    for line in lines:
-        console.print(_text(line), soft_wrap=True)
 
 
 def size_of(path: Path) -> int:
@@ -285,20 +280,10 @@ def _attempts(run_dir: Path) -> list[str]:
     return told
 
 
-def _files(run_dir: Path) -> list[str]:
-    parts: list[Path] = []
-    for path in sorted(run_dir.iterdir()):
-        parts += sorted(path.iterdir()) if path.name in ONE_BY_ONE and path.is_dir() else [path]
-    return [
-        f"{size_of(path) / 1e6:9.3f} MB  {path.relative_to(run_dir)}{'/' * path.is_dir()}"
-        for path in parts
-    ]
-
-
 def _budget(run_dir: Path) -> int | None:
     """The iterations that a run is to have; None before it was begun."""
     try:
-        return int(budget_of(run_dir)["iterations"])
+        return int(records.budget_of(run_dir)["iterations"])
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -1,8 +1,4 @@
-"""What is done to runs afterwards: training them again, and deleting what nobody needs.
-
-A configuration in a run directory may come from a stranger, and somebody else may begin to train
-any run at any moment: nothing is built before it is looked at, or deleted while it is worked on.
-"""
+"""What is done to runs afterwards: training them again, and deleting what nobody needs."""
 
 import re
 import shutil
@@ -105,18 +101,19 @@ def dispensable(
     if left:
         yield None, left
     for state in states:
-        if state.status != "running" and (paths := _of(state, failed)):
-            yield state, paths
-
-
-def _of(state: State, failed: bool) -> list[Path]:
-    run_dir = state.run_dir
-    if failed and state.status in ("failed", "queued") and not run_dir.is_symlink():
-        return [run_dir]
-    files = [run_dir / "checkpoints" / name for name in CHECKPOINTS]
-    there = [path for path in files if state.status == "finished" and path.exists()]
-    left = (*temporaries(run_dir), *run_dir.glob(f"{ATTEMPTS}/{PENDING}*"))
-    return [*filter(_old, left), *there]
+        run_dir = state.run_dir
+        pending = run_dir.glob(f"{ATTEMPTS}/{PENDING}*")
+        if state.status == "running":
+            continue
+        if failed and state.status in ("failed", "queued") and not run_dir.is_symlink():
+            yield state, [run_dir]
+            continue
+        left = [*filter(_old, (*temporaries(run_dir), *pending))]
+        if state.status == "finished":
+            files = (run_dir / "checkpoints" / name for name in CHECKPOINTS)
+            left += [path for path in files if path.exists()]
+        if left:
+            yield state, left
 
 
 def _old(path: Path) -> bool:

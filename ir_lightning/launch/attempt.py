@@ -16,19 +16,9 @@ from rich.table import Table
 from ir_lightning.errors import RunError, Stopped, StorageError, UsageError
 from ir_lightning.files import atomic_write, remove_temporaries
 from ir_lightning.launch.child import Guard, Signals, Work, watched, work_in_child
+from ir_lightning.runs import record as records
 from ir_lightning.runs.claim import Claim, announce_claim
 from ir_lightning.runs.identity import VERSION, evaluation_hash
-from ir_lightning.runs.record import (
-    FAILURE,
-    LOG,
-    gained,
-    metric_label,
-    metrics_of,
-    provenance,
-    score_text,
-    write_result,
-    write_splits,
-)
 
 console = Console(highlight=False)
 Record = dict[str, Any]
@@ -62,10 +52,7 @@ class TrainingJob:
 
 
 def record_run(job: TrainingJob, claim: Claim, known: Record, in_sweep: bool) -> Record:
-    """Train, with a record on disk of the start and of whatever end it takes.
-
-    ``known`` is what the record held so far. In a sweep, the training has a process of its own.
-    """
+    """Train, with a record on disk of the start and of whatever end; ``known`` is the last one."""
     plain, run_dir = job.plain, job.run_dir
     begun: Record = {
         "status": "running",
@@ -78,13 +65,13 @@ def record_run(job: TrainingJob, claim: Claim, known: Record, in_sweep: bool) ->
         "budget": plain["budget"]["name"],
         "attempt": int(claim.directory.name),
         **{key: known[key] for key in ("sweep", "label") if key in known},
-        **provenance(),
+        **records.provenance(),
     }
 
     def train() -> Record:
         write_config(run_dir, run_dir / "config.yaml", plain)
-        begun["splits"] = write_splits(run_dir, job.images)
-        write_result(run_dir, begun)
+        begun["splits"] = records.write_splits(run_dir, job.images)
+        records.write_result(run_dir, begun)
         console.print(f"Run directory: {run_dir}", soft_wrap=True)
         if job.before is not None:
             job.before()
@@ -95,7 +82,7 @@ def record_run(job: TrainingJob, claim: Claim, known: Record, in_sweep: bool) ->
         work = partial(fit, config, run_dir, job.config_hash)
         return perform(work, claim, in_sweep, plain["budget"]["iterations"])
 
-    record = carry_out(train, claim, begun, lambda record: write_result(run_dir, record))
+    record = carry_out(train, claim, begun, lambda record: records.write_result(run_dir, record))
     show_end(record, run_dir, in_sweep)
     return record
 
@@ -110,16 +97,10 @@ def write_config(run_dir: Path, path: Path, plain: dict[str, Any]) -> None:
 def carry_out(
     work: Callable[[], Record], claim: Claim, begun: Record, write: Callable[[Record], None]
 ) -> Record:
-    """Work on a claimed run, and record whatever end that takes; the claim is given back.
+    """Work on a claimed run, return its record with whatever end that took, give the claim back.
 
-    Args:
-        work: returns what it has measured; it may add to ``begun``.
-        claim: on the run.
-        begun: the record at the start; its ``label``, if any, names the run in messages.
-        write: writes the record of the end.
-
-    Returns:
-        The record with the end: ``status``, ``seconds``, and what was measured.
+    ``work`` returns what it has measured, and may add to ``begun``, the record at the start. Its
+    ``label``, if any, names the run in messages.
     """
     run_dir = claim.directory.parents[1]
     end: Record = {"status": "failed", "reason": "it could not be begun"}
@@ -163,12 +144,8 @@ def fit(
 def perform(work: Work, claim: Claim, in_sweep: bool, iterations: int) -> Record:
     """Do what needs torch: here or, in a sweep, in a child process.
 
-    Args:
-        work: is called with a guard, which raises when the run must not be written to any more, and
-            with the signals that come meanwhile.
-        claim: on the run.
-        in_sweep: whether it is one of several.
-        iterations: of the run.
+    ``work`` is called with a guard, which raises when the run must not be written to any more, and
+    with the signals that come meanwhile.
     """
     if in_sweep:
         with watched(console, claim.directory.parents[1], iterations) as watch:
@@ -201,9 +178,10 @@ def _end_of(error: BaseException, attempt: Path) -> Record:
     reason = str(error)
     if not isinstance(error, UsageError | RunError):
         reason = f"{type(error).__name__}: {error}"
-        with suppress(OSError), atomic_write(attempt / FAILURE) as file:  # the reason has to do
+        with suppress(OSError), atomic_write(attempt / records.FAILURE) as file:
             file.write(traceback.format_exc())
-    log = next((str(attempt / name) for name in (FAILURE, LOG) if (attempt / name).exists()), None)
+    logs = (attempt / records.FAILURE, attempt / records.LOG)
+    log = next((str(path) for path in logs if path.exists()), None)
     return {"status": "failed", "reason": reason, "log": log}
 
 
@@ -213,26 +191,30 @@ def show_end(result: Record, folder: Path, in_sweep: bool) -> None:
         return show(result, folder)
     # The gain by the first metric or, where nothing can be gained, its score.
     name, score = next(iter(result["restored"].items()))
-    unit, gain = metrics_of(result)[name]["unit"], gained(result)
-    text = score_text(score, unit) if gain is None else score_text(gain, unit, "+")
-    headline = f"{text} {unit or metric_label(name, unit)}"
+    unit, gain = records.metrics_of(result)[name]["unit"], records.gained(result)
+    text = records.score_text(score, unit) if gain is None else records.score_text(gain, unit, "+")
+    headline = f"{text} {unit or records.metric_label(name, unit)}"
     return console.print(f"Finished in {result['seconds']} s: {headline}", soft_wrap=True)
 
 
 def show(result: Record, run_dir: Path) -> None:
     """The final table: degraded, restored, gain, by every protocol and metric."""
-    units = {name: about["unit"] for name, about in metrics_of(result).items()}
+    units = {name: about["unit"] for name, about in records.metrics_of(result).items()}
     title = f"{result['dataset']}: mean over {result['images']} test images"
     table = Table("protocol", "", title=title)
     for name, unit in units.items():
-        table.add_column(metric_label(name, unit), justify="right")
+        table.add_column(records.metric_label(name, unit), justify="right")
     for protocol, scores in result["scores"].items():
         rows = {kind: (scores[kind], "") for kind in ("degraded", "restored")}
-        gains = {n: gained(scores, n) for n in scores["degraded"] if n in scores["restored"]}
+        gains = {
+            n: records.gained(scores, n) for n in scores["degraded"] if n in scores["restored"]
+        }
         if None not in gains.values():  # else the images are only to be copied
             rows["gain"] = (gains, "+")
         for kind, (values, sign) in rows.items():
-            cells = [score_text(values.get(name), unit, sign) for name, unit in units.items()]
+            cells = [
+                records.score_text(values.get(name), unit, sign) for name, unit in units.items()
+            ]
             table.add_row(protocol, kind, *cells)
         table.add_section()
     console.print(table)

@@ -26,15 +26,9 @@ from ir_lightning.runs.state import iteration_of
 
 
 class Signals:
-    """While this is entered, the first signal is only remembered, so that work can be saved.
+    """While this is entered, the first signal is only ``received``, so that work can be saved.
 
-    A second Ctrl-C does what it always does.
-
-    Attributes:
-        received: the signal, or None.
-
-    Args:
-        passed_on: called with the signal as it comes, e.g. to hand it to a child process.
+    A second Ctrl-C does what it always does. ``passed_on`` is called with the signal as it comes.
     """
 
     def __init__(self, passed_on: Callable[[int], None] | None = None) -> None:

@@ -48,11 +48,8 @@ def with_evaluation(
 ) -> dict[str, Any]:
     """The plain configuration of a run, with another evaluation.
 
-    Args:
-        run_dir: its directory; ``config.yaml`` in it may come from a stranger.
-        overrides: of the evaluation; ``dataset=NAME`` stands for the test images of that data set,
-            ``+metric=NAME`` for one more metric.
-        trust: packages of which the configuration may name classes.
+    ``config.yaml`` may come from a stranger. ``dataset=NAME`` stands for the test images of that
+    data set, ``+metric=NAME`` for one more metric.
 
     Raises:
         UsageError: the configuration cannot be read or names what is not trusted, or an override

@@ -1,7 +1,4 @@
-"""The parts of a run, built without weights: their constructors judge what they are given.
-
-Imported once the command line makes sense, because torch takes seconds. Lightning is not needed.
-"""
+"""The parts of a run, built without weights: their constructors judge what they are given."""
 
 import re
 from collections.abc import Mapping

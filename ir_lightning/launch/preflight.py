@@ -1,8 +1,4 @@
-"""What cannot work is refused here, in words, before lightning is imported or a GPU is taken.
-
-The parts of a run are built, on the meta device, from what the training will build them from. So
-their constructors are the one judge of their arguments, whichever key a value came by.
-"""
+"""What cannot work is refused here, in words, before lightning is imported or a GPU is taken."""
 
 import json
 import math
@@ -77,12 +73,10 @@ Known = dict[str, Images]
 
 
 def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None = None) -> Ready:
-    """Complete a composed configuration and refuse what cannot work.
+    """Complete a configuration composed from conf/train.yaml, and refuse what cannot work.
 
-    Args:
-        config: as composed by Hydra from conf/train.yaml.
-        overrides: the command line's; a run that is to be trained first has them, too.
-        known: the images of configurations checked a moment ago; those of this one are added.
+    A run that is to be trained first has the overrides, too. The images of configurations checked a
+    moment ago are ``known``; those of this one are added.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
@@ -100,8 +94,7 @@ def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None
 def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     notices = _settle_discriminator(config)
     plain = resolve(config)
-    _check_trainer(plain["trainer"])
-    _check_rhythm(plain)
+    _check_whole(plain)
     from ir_lightning.launch.parts import Parts  # torch takes seconds to import: only now
 
     parts = Parts()
@@ -113,7 +106,12 @@ def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     augment = build(data["augment"], "data.augment")
     key = json.dumps([data[part] for part in (*SPLITS, "store", "stores")], sort_keys=True)
     images = known[key] = known.get(key) or Images(data)
-    _build_data(data, images, augment)
+    # The sources are read from their stores already, and iterations may have yet to be counted.
+    rest = {name: node for name, node in data.items() if name not in (*SPLITS, "augment")}
+    count = 1 if data["iterations"] is None else data["iterations"]
+    make = build({**rest, "_partial_": True, "store": "off", "iterations": count}, "data")
+    with refusals("data", data):
+        make(**images.sources, augment=augment)
     crop = getattr(augment, "crop", plain["budget"]["crop"])
     with refusals("data.augment", {"crop": crop}):
         parts.check_crops(crop, data["batch"])
@@ -202,14 +200,6 @@ def _settle_discriminator(config: DictConfig) -> list[str]:
     return [f"No discriminator, so no adversarial term: training on {', '.join(rest)} alone."]
 
 
-def _check_trainer(trainer: Mapping[str, Any]) -> None:
-    devices, several = trainer["devices"], "strategy" in trainer
-    if devices != 1 and not several:
-        raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
-    if several and trainer["accelerator"] == "cpu" and (type(devices) is not int or devices < 1):
-        raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
-
-
 def _check_batch_norm(trainer: Mapping[str, Any], networks: Sequence[str]) -> None:
     if networks and trainer["accelerator"] == "cpu" and trainer["devices"] != 1:
         key = f"system.{networks[0]}.norm"
@@ -219,8 +209,14 @@ def _check_batch_norm(trainer: Mapping[str, Any], networks: Sequence[str]) -> No
         )
 
 
-def _check_rhythm(plain: Mapping[str, Any]) -> None:
+def _check_whole(plain: Mapping[str, Any]) -> None:
     """What belongs to the run as a whole, and to no part of it."""
+    trainer, devices = plain["trainer"], plain["trainer"]["devices"]
+    if devices != 1 and "strategy" not in trainer:
+        raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
+    counted = type(devices) is int and devices >= 1
+    if "strategy" in trainer and trainer["accelerator"] == "cpu" and not counted:
+        raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
     check_whole("threads", plain["threads"], 1, optional=True)
     check_number("checkpoint.minutes", plain["checkpoint"]["minutes"], 0)
     budget = plain["budget"]
@@ -228,17 +224,6 @@ def _check_rhythm(plain: Mapping[str, Any]) -> None:
     check_number("budget.epochs", budget["epochs"], 0, optional=True)
     if (budget["iterations"] is None) == (budget["epochs"] is None):
         raise UsageError("Set budget.iterations or budget.epochs, and the other one to null.")
-
-
-def _build_data(data: Mapping[str, Any], images: Images, augment: Any) -> None:
-    """Build the data around their sources, which are there already."""
-    rest = {name: node for name, node in data.items() if name not in (*SPLITS, "augment")}
-    # The sources are read from their stores already, and iterations may have yet to be counted.
-    count = data["iterations"] is None
-    rest |= {"_partial_": True, "store": "off", "iterations": 1 if count else data["iterations"]}
-    make = build(rest, "data")
-    with refusals("data", data):
-        make(**images.sources, augment=augment)
 
 
 def _check_sizes(images: Images, crop: int, small_images: str) -> tuple[int, list[str]]:

@@ -43,10 +43,6 @@ class FirstRun(NamedTuple):
 def first_run(config: DictConfig, overrides: Sequence[str]) -> FirstRun | None:
     """The run that ``pretrain.first`` describes, if a network is to come from it.
 
-    Args:
-        config: of the run that follows.
-        overrides: its overrides.
-
     Raises:
         UsageError: the word is used without overrides, or with several devices.
     """
@@ -89,12 +85,8 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Seq
     """Replace the names of runs by their directories, and note which configurations they have.
 
     ``pretrain.sources`` is what identifies a pre-trained run: not where the other run lies, or
-    whether it was named or trained in the same command.
-
-    Args:
-        config: of the run that follows; it is changed.
-        first: the checked configuration of the run before it, if there is one.
-        overrides: that run's overrides.
+    whether it was named or trained in the same command. ``config`` is changed; ``first`` is the
+    checked configuration of the run before it, made with ``overrides``.
 
     Raises:
         UsageError: no such run, it has not finished, or its network is another one.

@@ -28,17 +28,9 @@ from ir_lightning.launch.evaluate import of_evaluation
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.pretraining import FirstRun
 from ir_lightning.runs import claim as claims
+from ir_lightning.runs import record as records
 from ir_lightning.runs.claim import Claim, TakenError, still_ours
 from ir_lightning.runs.identity import directory_of, evaluation_hash, training_hash
-from ir_lightning.runs.record import (
-    add_evaluation,
-    evaluation_folder,
-    provenance,
-    read_result,
-    reset_run,
-    write_result,
-    write_splits,
-)
 from ir_lightning.runs.state import has_failed, state_of
 
 POLL = 2.0  # seconds
@@ -78,9 +70,9 @@ def run(
             f"run_dir={run_dir} holds a run of another configuration ({there}, not "
             f"{config_hash}): choose another run_dir, or rerun=true to replace it."
         )
-    folder = evaluation_folder(run_dir, evaluation_hash(plain))
+    folder = records.evaluation_folder(run_dir, evaluation_hash(plain))
     if in_sweep and not retry and _left_alone(run_dir, folder, config.sweep.fail_fast):
-        return read_result(folder)
+        return records.read_result(folder)
     if finished and folder == run_dir:
         return _show_again(run_dir, in_sweep)
     if finished:
@@ -96,16 +88,16 @@ def run(
     except TakenError as taken:
         _leave_to(taken, run_dir, in_sweep)
         if folder == run_dir:
-            return read_result(run_dir)
+            return records.read_result(run_dir)
         while (state := state_of(run_dir)) is not None and state.status == "running":
             time.sleep(POLL)  # what is wanted is another evaluation of it
         return run(config, overrides, in_sweep, retry)
-    record = read_result(run_dir)
+    record = records.read_result(run_dir)
     if record.get("status") == "finished" and not restart:  # a moment ago
         claim.release(status="finished")
         return run(config, overrides, in_sweep, retry)
     if restart:
-        reset_run(run_dir)
+        records.reset_run(run_dir)
     before = partial(train_first, ready.first, in_sweep) if ready.first else None
     job = TrainingJob(plain, overrides, config_hash, run_dir, ready.images, before)
     return record_run(job, claim, record, in_sweep)
@@ -113,7 +105,7 @@ def run(
 
 def _show_again(run_dir: Path, in_sweep: bool) -> Record:
     console.print(f"Finished already (rerun=true trains it again): {run_dir}", soft_wrap=True)
-    record = read_result(run_dir)
+    record = records.read_result(run_dir)
     if not in_sweep:
         show(record, run_dir)
     return record
@@ -136,7 +128,7 @@ def train_first(first: FirstRun, in_sweep: bool) -> None:
 
 def _left_alone(run_dir: Path, folder: Path, fail_fast: bool) -> bool:
     """Whether a sweep passes a run by: it has failed at it, or stops at any failure."""
-    record = read_result(folder)
+    record = records.read_result(folder)
     others = fail_fast and "sweep" in record and has_failed(run_dir.parent, record["sweep"])
     return record.get("status") == "failed" or others
 
@@ -165,14 +157,9 @@ def evaluate(
     test_images: Sequence[str],
     in_sweep: bool = False,
 ) -> Record:
-    """Score a finished run as a configuration says, unless that has been done; return the record.
+    """Score a finished run as its configuration now says, unless that has been done.
 
-    Args:
-        plain: the run's resolved configuration, with the evaluation that is wanted.
-        run_dir: its directory.
-        overrides: those that the evaluation was made with.
-        test_images: their names.
-        in_sweep: score in a process of its own, and wait where another process is at the run.
+    ``in_sweep``: in a process of its own, and after any other process at the run.
 
     Raises:
         UsageError: another process is at the run, or it lacks what is to be tested.
@@ -180,11 +167,11 @@ def evaluate(
         Stopped: a signal came; the same command begins the evaluation anew.
     """
     evaluation = evaluation_hash(plain)
-    folder = evaluation_folder(run_dir, evaluation)
-    known = read_result(folder)
+    folder = records.evaluation_folder(run_dir, evaluation)
+    known = records.read_result(folder)
     if known.get("status") != "finished":
         claim = _claim(run_dir, in_sweep)
-        trained, known = read_result(run_dir), read_result(folder)
+        trained, known = records.read_result(run_dir), records.read_result(folder)
         if known.get("status") == "finished":  # a moment ago
             claim.release(status="finished")
     if known.get("status") == "finished":
@@ -196,7 +183,7 @@ def evaluate(
         **{key: trained[key] for key in TRAINED if key in trained},
         **{key: known[key] for key in ("sweep", "label") if key in known},
         "attempt": int(claim.directory.name),
-        **provenance(),
+        **records.provenance(),
         "evaluation": evaluation,
         "overrides": list(overrides),
         "dataset": plain["dataset"]["name"],
@@ -204,7 +191,7 @@ def evaluate(
 
     def score() -> Record:
         write_config(run_dir, folder / "evaluation.yaml", plain)
-        begun["splits"] = trained.get("splits", {}) | write_splits(
+        begun["splits"] = trained.get("splits", {}) | records.write_splits(
             folder, {"test": list(test_images)}
         )
         work = partial(_score, plain, run_dir, folder)
@@ -212,9 +199,9 @@ def evaluate(
 
     def write(record: Record) -> None:
         if record["status"] == "finished":
-            add_evaluation(run_dir, evaluation, record)
+            records.add_evaluation(run_dir, evaluation, record)
         else:
-            write_result(folder, record)
+            records.write_result(folder, record)
 
     record = carry_out(score, claim, begun, write)
     show_end(record, folder, in_sweep)
@@ -242,7 +229,7 @@ def _claim(run_dir: Path, wait: bool) -> Claim:
                     f"{taken} is at {run_dir}: wait for it, or stop it first."
                 ) from None
             time.sleep(POLL)
-    if read_result(run_dir).get("status") != "finished":
+    if records.read_result(run_dir).get("status") != "finished":
         claim.release(status="queued")
         raise UsageError(f"{run_dir} has been begun anew; it is evaluated when it has finished.")
     return claim

@@ -1,14 +1,4 @@
-"""Who trains a run: a claim that two processes cannot both hold and a dead one cannot keep.
-
-Every attempt at a run has a numbered folder, ``attempts/1``, ``attempts/2``, ... To make the next
-number is to claim the run: a folder is renamed into place with the claim in it, which a file system
-lets only one process do. A claim ends with ``end.json``, or with its process: on the same machine
-the operating system frees the lock of a process that died; on another one, a heartbeat has not
-moved for :data:`STALE` seconds.
-
-Lightning, torchrun and SLURM start one program several times and tell each its rank by an
-environment variable. Rank 0 claims the run and keeps its record; the others follow.
-"""
+"""Who trains a run: a claim that two processes cannot both hold and a dead one cannot keep."""
 
 import contextlib
 import fcntl
@@ -22,6 +12,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ir_lightning.errors import StorageError
 from ir_lightning.files import DIRECTORY_MODE, write_json
@@ -109,7 +101,7 @@ class Attempt:
         locked = None
         if owner.machine == here.machine:
             # Data-loading processes outlive a killed one by seconds, and with them its lock.
-            locked = _exists(owner.pid) and _locked(self.directory / LOCK)
+            locked = psutil.pid_exists(owner.pid) and _locked(self.directory / LOCK)
         return self.age < STALE if locked is None else locked
 
 
@@ -143,8 +135,10 @@ def still_ours(attempt: Path) -> None:
 class Claim:
     """The right to train a run and to write into its directory, from ``take`` to ``release``.
 
-    A thread shows every :data:`BEAT` seconds that its process is alive. ``directory`` is
-    ``attempts/<number>`` of the run.
+    Its ``directory``, ``attempts/<number>``, is renamed into place with the claim in it, which a
+    file system lets only one process do. It ends with ``end.json``, or with its process: on the
+    same machine the system frees the lock of a dead one; on another, the heartbeat has not moved
+    for :data:`STALE` seconds.
     """
 
     def __init__(self, directory: Path, lock: int) -> None:
@@ -202,16 +196,6 @@ class Claim:
         while not self._over.wait(BEAT):
             with contextlib.suppress(OSError):
                 os.utime(self.directory / HEARTBEAT)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's process, but there
-    return True
 
 
 def _locked(path: Path) -> bool | None:

@@ -1,11 +1,4 @@
-"""What a run is: a hash of what shapes its weights; what an evaluation is: of how it scores them.
-
-A training's identity is the networks, losses and optimisation, the training data and how they are
-augmented, what the best weights are chosen by, seed and precision; a positive list, so that a new
-key, another way of scoring or of watching, another place or machine is the same run. Each object
-counts by its stable name and those arguments that differ from its constructor's defaults. Whoever
-changes what a default means, or this list, raises :data:`VERSION`.
-"""
+"""What a run is: a hash of what shapes its weights; an evaluation: of how it scores them."""
 
 import hashlib
 import inspect
@@ -21,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from ir_lightning.names import current_name
 
 VERSION = 2
-"""Of what is hashed. 1, in records without ``identity_version``, was the whole configuration."""
+"""Of what is hashed; to be raised with what a default means, or with this positive list, which
+leaves out how a run is scored and watched, and where. 1 was the whole configuration."""
 
 SYSTEM = ("generator", "discriminator", "loss", "optimization")
 SYSTEM_WATCHES = ("saturated_accuracy", "saturated_iterations")
@@ -64,13 +58,11 @@ SPEED = frozenset({"capturable", "foreach", "fused"})
 
 
 def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -> str:
-    """Ten hexadecimal digits that stand for what shapes the weights of a run; ``config`` is whole.
+    """Ten hexadecimal digits that stand for what shapes the weights of a run.
 
-    The folder of the benchmarks is replaced by a placeholder, so that a run is the same run
-    wherever the data lie. A folder of the user's own, named outright, is part of the identity.
-
-    With ``tiled``, its validation restores images in tiles. How large they are then takes part in
-    the choice of the best weights; otherwise it changes nothing.
+    The folder of the benchmarks is replaced by a placeholder: the run is the same wherever they
+    lie. A folder of the user's own, named outright, is part of the identity. Where the validation
+    restores images in tiles (``tiled``), their size takes part in the choice of the best weights.
     """
     plain = _portable(config)
     system, data, trainer = plain["system"], plain["data"], plain["trainer"]
@@ -165,9 +157,8 @@ def canonical(value: Any) -> Any:
     """A plain, resolved value as JSON knows it, freed from what changes nothing.
 
     An object (a mapping with a ``_target_``) is its stable name and those arguments that differ
-    from its constructor's defaults, so that neither a new argument with its default nor a file that
-    was moved is seen. Of other mappings, entries that are null are left out: a loss term, say, that
-    is switched off. 1.0 is 1, and a tuple is a list.
+    from its constructor's defaults. Of other mappings, entries that are null are left out: a loss
+    term, say, that is switched off. 1.0 is 1, and a tuple is a list.
     """
     if isinstance(value, Mapping):
         if "_target_" in value:

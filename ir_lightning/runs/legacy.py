@@ -1,7 +1,4 @@
-"""Run directories of earlier versions, in the words of this one.
-
-Every reader of a record or a configuration goes through here; what is up to date passes unchanged.
-"""
+"""Run directories of earlier versions, in the words of this one: what is up to date passes."""
 
 from collections.abc import Mapping
 from copy import deepcopy

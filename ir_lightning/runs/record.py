@@ -1,10 +1,4 @@
-"""The record of a run, and of its evaluations: the one that it was trained with, and later ones.
-
-The first has its files at the top of the run's directory, each of the others has a folder of its
-own, ``evaluations/<evaluation hash>``, with the same names in it: ``result.json``, a whole record
-with the scores of that evaluation, ``test_images.csv`` and ``images/``; the configuration is
-``evaluation.yaml``. The run's record lists them.
-"""
+"""The record of a run, and of its evaluations: that of its training, and later ones."""
 
 import hashlib
 import importlib.metadata
@@ -30,7 +24,10 @@ OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.s
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 SHORT = 5  # letters: words up to it in the name of a metric are abbreviations
 UNITS = {"psnr": "dB", "ssim": ""}  # of records that do not say by which metrics they were scored
-EVALUATIONS, SPLITS = "evaluations", "splits.json"
+EVALUATIONS = (
+    "evaluations"  # each later one has a folder there, by its hash, as the first at the top
+)
+SPLITS = "splits.json"
 SUMMARY = ("overrides", "dataset", "protocol", "images", "degraded", "restored")
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 NETWORKS = ("generator", "discriminator")  # that a run trains, and leaves
@@ -115,11 +112,7 @@ def gained(record: dict[str, Any], metric: str | None = None) -> float | None:
 
 
 def score_cells(record: dict[str, Any]) -> dict[str, str]:
-    """A finished run's line in a table of runs: heading to text, by the run's first protocol.
-
-    Metrics that images have before and after restoration, and the gain in the first of them.
-    Empty where the record holds no scores that can be read.
-    """
+    """A finished run's line in a table, text by heading, by its first protocol; or empty."""
     try:
         degraded, restored = record["degraded"], record["restored"]
         units = {n: about["unit"] for n, about in metrics_of(record).items() if n in degraded}
@@ -158,12 +151,7 @@ def git_commit() -> str | None:
 
 
 def write_splits(run_dir: Path, names: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Write ``splits.json`` with all names.
-
-    Returns:
-        For the record, per split: ``images`` and ``sha256`` of the names. Two runs whose hashes
-        agree were validated and tested on the same images.
-    """
+    """Write ``splits.json``, all names; returns ``images``, a count, and ``sha256`` by split."""
     write_json(run_dir / SPLITS, dict(names))
     digests = {s: hashlib.sha256("\n".join(listed).encode()) for s, listed in names.items()}
     return {s: {"images": len(names[s]), "sha256": d.hexdigest()} for s, d in digests.items()}
@@ -183,10 +171,7 @@ def later_evaluations(run_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 def add_evaluation(run_dir: Path, evaluation: str, record: dict[str, Any]) -> None:
-    """Write the record of an evaluation, by its hash, and list it in that of the finished run.
-
-    The caller holds the claim on the run.
-    """
+    """Write the record of an evaluation, and list it in that of the run, which is claimed."""
     write_result(run_dir / EVALUATIONS / evaluation, record)
     run = read_result(run_dir)
     summary = {key: record[key] for key in SUMMARY if key in record}

@@ -30,11 +30,9 @@ def write_scores(folder: Path, rows: Sequence[Mapping[str, Any]] | pd.DataFrame)
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
-    """Read ``test_images.csv``, of this version or an earlier one.
+    """Read ``test_images.csv``, of this version or an earlier one: :data:`COLUMNS`, in test order.
 
-    Returns:
-        The columns :data:`COLUMNS`, images in test order: strings, and ``value`` in float64, NaN
-        where a metric is not defined for an image.
+    Strings, and ``value`` in float64, NaN where a metric is not defined for an image.
 
     Raises:
         UsageError: there is no such file, or it is damaged.
