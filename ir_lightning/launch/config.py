@@ -23,7 +23,7 @@ FAILED, USAGE = 1, 2  # exit codes
 
 
 def crop_for(depth: Any, at_least: int) -> int:
-    """The smallest crop, in pixels, of ``at_least`` that a generator of this depth, if any, allows."""
+    """The smallest crop, in pixels, of ``at_least`` that a generator of this depth can carry."""
     halved = type(depth) is int and 1 <= depth <= DEEPEST
     return max(smallest_crop(depth), at_least) if halved else at_least
 
