@@ -202,7 +202,8 @@ def row_of(state: State) -> dict[str, Any]:
     metrics by the run's first protocol.
     """
     record, finished = state.record, state.status == "finished"
-    psnr = gain = None
+    psnr: float | None = None
+    gain: float | None = None
     try:
         if finished:  # an infinite PSNR is a string in the record
             psnr, gain = float(record["restored"]["psnr"]), records.gained(record)

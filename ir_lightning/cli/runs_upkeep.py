@@ -4,7 +4,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +130,11 @@ def delete(state: State | None, paths: list[Path]) -> None:
         StorageError: they stay, because somebody trains the run, or the system does not allow it.
     """
     try:
-        with _held(state) if state else nullcontext() as claim:
-            if state and claim and paths == [state.run_dir]:
+        if state is None:
+            _remove(paths)
+            return
+        with _held(state) as claim:
+            if paths == [state.run_dir]:
                 # In one step: whoever asks for this run now begins a new one.
                 away = state.run_dir.with_name(f"{DELETED}{state.run_dir.name}")
                 paths = [state.run_dir.rename(away)]

@@ -8,8 +8,8 @@ import typer
 
 from ir_lightning.cli.runs import RunsOption, Trust, complain
 from ir_lightning.errors import RunError, UsageError
-from ir_lightning.launch import run as launch
 from ir_lightning.launch.evaluate import may_be_changed, test_names, with_evaluation
+from ir_lightning.launch.run import evaluate as launch
 from ir_lightning.runs.state import State, find
 
 
@@ -44,7 +44,7 @@ def evaluate(
             if state.status != "finished":
                 raise UsageError(f"{state.run_dir} is {state.status}: it must have finished.")
             plain = with_evaluation(state.run_dir, overrides, trust or ())
-            launch.evaluate(plain, state.run_dir, overrides, test_names(plain))
+            launch(plain, state.run_dir, overrides, test_names(plain))
         except (UsageError, RunError) as error:
             code = max(code, complain(error))
     raise typer.Exit(code)

@@ -188,13 +188,14 @@ def _end_of(error: BaseException, attempt: Path) -> Record:
 def show_end(result: Record, folder: Path, in_sweep: bool) -> None:
     """Print a line about a finished run of a sweep, or its table."""
     if not in_sweep:
-        return show(result, folder)
+        show(result, folder)
+        return
     # The gain by the first metric or, where nothing can be gained, its score.
     name, score = next(iter(result["restored"].items()))
     unit, gain = records.metrics_of(result)[name]["unit"], records.gained(result)
     text = records.score_text(score, unit) if gain is None else records.score_text(gain, unit, "+")
     headline = f"{text} {unit or records.metric_label(name, unit)}"
-    return console.print(f"Finished in {result['seconds']} s: {headline}", soft_wrap=True)
+    console.print(f"Finished in {result['seconds']} s: {headline}", soft_wrap=True)
 
 
 def show(result: Record, run_dir: Path) -> None:

@@ -133,9 +133,10 @@ def _origin(key: str, config: DictConfig) -> str:
     """The key that another one refers to; itself where it does not, or is none."""
     node: Any = config
     for step in split_key(key):
-        if isinstance(node, DictConfig | ListConfig):
-            place = step if isinstance(node, DictConfig) else int(step)
-            node = node._get_node(place, validate_access=False)  # type: ignore[arg-type]
+        if isinstance(node, DictConfig):
+            node = node._get_node(step, validate_access=False)
+        elif isinstance(node, ListConfig):
+            node = node._get_node(int(step), validate_access=False)
         if not isinstance(node, Node):
             return key
         node = node._dereference_node()

@@ -104,7 +104,8 @@ def _digits(**parts: Any) -> str:
 
 def _portable(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """Plain values, every reference followed; the folder of the benchmarks is a placeholder."""
-    root, plain = config["paths"]["data"], {}
+    plain: dict[str, Any] = {}
+    root = config["paths"]["data"]
     for key in ("system", "data", "trainer", "callbacks", "pretrain", "budget"):
         node = config[key]
         whole = OmegaConf.is_config(node)
@@ -178,7 +179,7 @@ def canonical_object(node: Mapping[str, Any], known: Collection[str] = ()) -> di
     those ``known`` to have no default, or None.
     """
     name = current_name(str(node["_target_"]))
-    ours = SPEED if name.startswith("torch.optim.") else ()
+    ours = SPEED if name.startswith("torch.optim.") else frozenset()
     given = {
         key: canonical(value)
         for key, value in node.items()

@@ -107,6 +107,6 @@ def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
             metric, protocol, kind = found["metric"], found["protocol"], found["kind"]
         else:
             continue
-        protocol = protocol or table.get("protocol", "rgb8")
-        parts.append(about.assign(metric=metric, protocol=protocol, kind=kind, value=table[column]))
+        by = protocol or table.get("protocol", "rgb8")
+        parts.append(about.assign(metric=metric, protocol=by, kind=kind, value=table[column]))
     return pd.concat(parts).sort_index(kind="stable")

@@ -122,7 +122,8 @@ class RestorePhotographs:
         self, place: Path, number: int, original: SourcePhotograph, square: Square
     ) -> dict[str, Any]:
         """Write a photograph; what the list says of it."""
-        clean = undegraded = None
+        clean: str | None = None
+        undegraded: float | None = None
         write_image(place / f"{number}-degraded.png", original.degraded)
         if original.clean is not None:
             clean, inside = f"{number}-clean.png", square.of(original.clean)
