@@ -15,7 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from ir_lightning.cli.run_tables import table_of
+from ir_lightning.cli.runs import table_of
 from ir_lightning.launch.config import load_config
 from ir_lightning.runs.record import write_result
 from ir_lightning.runs.state import states_in

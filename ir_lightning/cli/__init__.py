@@ -1,9 +1,4 @@
-"""`ir-lightning`: what one does with trained restorers, beside train.py.
-
-A new command is a function in a module of this folder; a family of commands is a `typer.Typer`
-there, added below with `app.add_typer`. torch takes seconds to import, so commands import it when
-they are sure to need it.
-"""
+"""`ir-lightning`: what one does with trained restorers, beside train.py."""
 
 import sys
 from pathlib import Path
@@ -11,13 +6,13 @@ from pathlib import Path
 import typer
 
 from ir_lightning.cli import data, runs
-from ir_lightning.cli.evaluate import evaluate
 from ir_lightning.cli.experiment import experiment, report
 from ir_lightning.cli.images import restore, score
-from ir_lightning.cli.train import train
-from ir_lightning.errors import RunError, UsageError, one_line
+from ir_lightning.cli.train import evaluate, train
+from ir_lightning.errors import RunError, UsageError
 from ir_lightning.names import by_name
 
+# torch takes seconds to import, so commands import it when they are sure to need it.
 __getattr__ = by_name(__name__)  # steps before a report are named by their classes
 EVERYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -41,10 +36,4 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except (UsageError, RunError) as error:
-        print(one_line(error), file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
-
-
-@app.callback()
-def commands() -> None:
-    """Use and judge trained image restorers."""
+        raise SystemExit(runs.complain(error)) from None

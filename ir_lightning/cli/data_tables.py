@@ -38,17 +38,14 @@ def show_entries(console: Console, entries: Mapping[str, CatalogueEntry]) -> Non
 def show_entry(console: Console, name: str, entry: CatalogueEntry) -> None:
     """One data set, with its files."""
     table = Table.grid(padding=(0, 2))
-    for label, text in (
-        ("task", entry.task),
-        ("composition", entry.composition),
-        ("pairs", f"{_pairs(entry)} (training / test, as published)"),
-        ("paper", entry.paper),
-        ("get it from", entry.source),
-        ("licence", entry.licence),
-        ("size", entry.size),
-        ("notes", entry.notes),
-    ):
-        table.add_row(label, text)
+    table.add_row("task", entry.task)
+    table.add_row("composition", entry.composition)
+    table.add_row("pairs", f"{_pairs(entry)} (training / test, as published)")
+    table.add_row("paper", entry.paper)
+    table.add_row("get it from", entry.source)
+    table.add_row("licence", entry.licence)
+    table.add_row("size", entry.size)
+    table.add_row("notes", entry.notes)
     console.print(f"{name}: {entry.title}", style="bold", markup=False)
     console.print(table)
     console.print("\nFiles below the folder that --root names:")
@@ -61,27 +58,23 @@ def show_report(console: Console, title: str, report: Report) -> None:
     table.add_column("", no_wrap=True)
     for column in ("training", "test", "both"):
         table.add_column(column, justify="right")
-    table.add_row("pairs found", *(_number(report.found[side]) for side in report.found))
+    table.add_row("pairs found", *map(_number, report.found.values()))
     table.add_row("pairs published", *(_number(report.published[side]) for side in report.found))
     table.add_section()
     for kind in KINDS:
-        found = [problem for problem in report.broken if problem.kind == kind]
-        sides = ["test" if problem.split == "test" else "training" for problem in found]
-        amounts = [max(1, len(p.files)) if kind == "unpaired" else 1 for p in found]
-        counts = [
-            sum(n for n, at in zip(amounts, sides, strict=True) if at == side)
-            for side in ("training", "test")
-        ]
-        table.add_row(LABELS[kind], *map(str, counts))
+        counts = {"training": 0, "test": 0}
+        for problem in report.broken:
+            if problem.kind == kind:
+                side = "test" if problem.split == "test" else "training"
+                counts[side] += max(1, len(problem.files)) if kind == "unpaired" else 1
+        table.add_row(LABELS[kind], *map(str, counts.values()))
     table.add_section()
     for label, groups in (
         ("groups of byte-identical files", report.files),
         ("groups of one clean image", report.clean),
     ):
-        sizes = [
-            [len(group.members) for group in groups if group.where == where]
-            for where in ("training", "test", "both")
-        ]
+        sides = ("training", "test", "both")
+        sizes = [[len(g.members) for g in groups if g.where == side] for side in sides]
         table.add_row(label, *(str(len(each)) for each in sizes))
         table.add_row("  redundant in them", *(str(sum(each) - len(each)) for each in sizes))
     console.print(table)
@@ -97,10 +90,8 @@ def _lines(report: Report) -> Iterable[str]:
             unpaired = [f"broken: {file} has no partner." for each in found for file in each.files]
             yield from _first(unpaired, LABELS[kind])
     for side in report.different:
-        yield (
-            f"warning: {side} has {report.found[side]} pairs, "
-            f"but {report.published[side]} were published."
-        )
+        count, published = report.found[side], report.published[side]
+        yield f"warning: {side} has {count} pairs, but {published} were published."
     for label, groups in (
         ("byte-identical files", report.files),
         ("the same clean image", report.clean),

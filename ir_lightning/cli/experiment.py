@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -26,7 +26,6 @@ Photos = Annotated[
     Path | None,
     typer.Option(help="Folder of photographs to restore (fig5).", exists=True, file_okay=False),
 ]
-
 Wandb = Annotated[Mode, typer.Option(help="Log the report, where its runs were logged.")]
 
 
@@ -102,20 +101,14 @@ def with_photos(
     """
     if photos is None:
         return step
-    if "folder" not in (step or {}):
+    if not step or "folder" not in step:
         raise UsageError(f"--photos: {name} restores no photographs; fig5 does.")
     # Squares by hand are of other photographs.
-    return {**(step or {}), "folder": str(photos.expanduser().resolve()), "areas": {}}
+    return {**step, "folder": str(photos.expanduser().resolve()), "areas": {}}
 
 
 def prepare(folder: Path, step: dict[str, Any] | None, trust: Sequence[str] = ()) -> None:
-    """Run the step before a report, which leaves files in its folder.
-
-    Args:
-        folder: of the experiment's index.
-        step: its ``_target_`` and arguments; None if there is none.
-        trust: packages, beside this one, whose classes it may name.
-    """
+    """Run the step before a report, which leaves files in the folder of the experiment's index."""
     done = folder / PREPARED
     done.unlink(missing_ok=True)
     if step is not None:
@@ -127,7 +120,6 @@ def prepare(folder: Path, step: dict[str, Any] | None, trust: Sequence[str] = ()
 def prepared(folder: Path) -> dict[str, Any] | None:
     """The step whose files lie in a report's folder."""
     try:
-        step: dict[str, Any] = json.loads((folder / PREPARED).read_text("utf-8"))
-        return step
+        return cast(dict[str, Any], json.loads((folder / PREPARED).read_text("utf-8")))
     except (OSError, ValueError):
         return None

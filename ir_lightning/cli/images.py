@@ -4,29 +4,23 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
 
 from ir_lightning.build import build
 from ir_lightning.cli.runs import Trust
-from ir_lightning.data.image_files import (
-    image_size,
-    list_images,
-    read_image,
-    read_pixels,
-    write_image,
-)
+from ir_lightning.data import image_files
+from ir_lightning.data.image_files import read_image, write_image
 from ir_lightning.data.pairs import PairedFolders
 from ir_lightning.data.samples import Sample
 from ir_lightning.errors import DataError, UsageError, one_line
 from ir_lightning.files import atomic_write, finite
+from ir_lightning.launch.config import requested_config
 from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from ir_lightning.runs.record import mean, metric_label, score_text
 
@@ -39,14 +33,6 @@ Item = TypeVar("Item")
 PROTOCOL_HELP = f"Scoring protocol: {' or '.join(protocol.name for protocol in PROTOCOLS)}."
 
 
-class Device(StrEnum):
-    """Where to compute; auto takes a GPU if there is one."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
 def restore(
     run_or_weights: Annotated[Path, typer.Argument(help="Run directory or .safetensors file.")],
     inputs: Annotated[list[Path], typer.Argument(help="Degraded images, or folders of them.")],
@@ -56,7 +42,9 @@ def restore(
         int | None,
         typer.Option(help="Pixels that neighbouring tiles share; 32 unless the tile is small."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
     ] = False,
@@ -72,11 +60,11 @@ def restore(
         overlap = 32 if tile is None else min(32, tile // 4)
     from ir_lightning.inference import load
 
-    restorer = load(run_or_weights, device.value, tile, overlap, trust or ())
+    restorer = load(run_or_weights, device, tile, overlap, trust or ())
     broken = 0
     for degraded, restored in progress(jobs, "Restoring"):
         try:
-            image = restorer(read_pixels(degraded))
+            image = restorer(image_files.read_pixels(degraded))
         except DataError as error:
             stderr.print(one_line(error), markup=False)
             broken += 1
@@ -114,13 +102,13 @@ def score(
     if as_json:
         record = {**finite(means), "images": len(rows), "protocol": protocol}
         print(json.dumps(record, allow_nan=False))
-    else:
-        images = "1 image" if len(rows) == 1 else f"mean of {len(rows)} images"
-        scores = [
-            f"{metric_label(name, '')} {score_text(value, metrics[name].unit)} {metrics[name].unit}"
-            for name, value in means.items()
-        ]
-        print(f"{protocol}: {', '.join(map(str.rstrip, scores))} ({images})")
+        return
+    images = "1 image" if len(rows) == 1 else f"mean of {len(rows)} images"
+    scores = []
+    for name, value in means.items():
+        unit = metrics[name].unit
+        scores.append(f"{metric_label(name, '')} {score_text(value, unit)} {unit}".rstrip())
+    print(f"{protocol}: {', '.join(scores)} ({images})")
 
 
 def plan(inputs: Iterable[Path], out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
@@ -140,9 +128,8 @@ def plan(inputs: Iterable[Path], out: Path, overwrite: bool) -> list[tuple[Path,
         jobs[restored] = degraded
     originals = {degraded.resolve() for degraded in jobs.values()}
     existing = [restored for restored in jobs if restored.exists()]
-    for restored in existing:
-        if restored.resolve() in originals:
-            raise UsageError(f"{restored} is itself an input; choose another folder with --out.")
+    if inputs_too := [restored for restored in existing if restored.resolve() in originals]:
+        raise UsageError(f"{inputs_too[0]} is itself an input; choose another folder with --out.")
     if existing and not overwrite:
         raise UsageError(
             f"{existing[0]} exists, as do {len(existing)} of {len(jobs)} results; "
@@ -154,7 +141,7 @@ def plan(inputs: Iterable[Path], out: Path, overwrite: bool) -> list[tuple[Path,
 def _files(inputs: Iterable[Path]) -> Iterable[Path]:
     for given in inputs:
         if given.is_dir():
-            yield from list_images(given)
+            yield from image_files.list_images(given)
         elif given.exists():
             yield given
         else:
@@ -172,9 +159,8 @@ def _pairs(restored: Path, clean: Path) -> PairedFolders | list[Sample]:
             raise UsageError(f"{path}: no such file or folder.")
     if restored.is_dir() or clean.is_dir():
         raise UsageError(f"{restored} and {clean}: give two folders or two files, not one of each.")
-    sizes = image_size(restored), image_size(clean)
-    if sizes[0] != sizes[1]:
-        (height, width), (clean_height, clean_width) = sizes
+    (height, width), (clean_height, clean_width) = map(image_files.image_size, (restored, clean))
+    if (height, width) != (clean_height, clean_width):
         raise UsageError(
             f"{restored} is {width} x {height} pixels, but {clean} is "
             f"{clean_width} x {clean_height}; cut both to the same size."
@@ -184,24 +170,18 @@ def _pairs(restored: Path, clean: Path) -> PairedFolders | list[Sample]:
 
 def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
     """The items, with a bar on stderr where somebody looks at it."""
-    hidden = not stderr.is_terminal
-    return track(items, what, console=stderr, transient=True, disable=hidden)
+    return track(items, what, console=stderr, transient=True, disable=not stderr.is_terminal)
 
 
 def _metrics(names: Sequence[str]) -> "dict[str, Metric]":
     """Build the metrics of these files of conf/metric/."""
-    from ir_lightning.launch.config import CONF, load_config
-    from ir_lightning.launch.error_reporter import sentence
     from ir_lightning.metrics.scoring import as_metric
 
     metrics = {}
     for chosen in names:
-        try:
-            config = load_config([f"metric@evaluation.metrics={chosen}"])
-        except HydraException as error:
-            raise UsageError(sentence(error, str(CONF))) from None
-        nodes = OmegaConf.to_container(config.evaluation.metrics, resolve=True)
-        for name, node in cast(dict[str, dict[str, Any]], nodes).items():
+        config = requested_config([f"metric@evaluation.metrics={chosen}"])
+        nodes: Any = OmegaConf.to_container(config.evaluation.metrics, resolve=True)
+        for name, node in nodes.items():
             metrics[name] = as_metric(name, build(node, f"evaluation.metrics.{name}"))
     return metrics
 

@@ -1,8 +1,4 @@
-"""What is done to runs afterwards: training them again, and deleting what nobody needs.
-
-A configuration in a run directory may come from a stranger, and somebody else may begin to train
-any run at any moment: nothing is built before it is looked at, or deleted while it is worked on.
-"""
+"""What is done to runs afterwards: training them again, and deleting what nobody needs."""
 
 import re
 import shutil
@@ -30,18 +26,17 @@ from ir_lightning.runs.state import SWEEPS, State
 READ = ("seed", "threads", "system", "data", "callbacks", "logger", "checkpoint", "evaluation")
 """What a training reads of a configuration, beside what the check looks at."""
 HASH = re.compile(r"[0-9a-f]{10}")
-MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-WRONG = (*MISSHAPEN, OmegaConfBaseException, HydraException)
+WRONG = (
+    *(LookupError, TypeError, ValueError, AttributeError, RecursionError),
+    *(OmegaConfBaseException, HydraException),
+)
 LEFT = 60.0  # seconds after which a writer that needs no claim, such as a sweep's start, is done
 DELETED = ".deleted-"  # a run's directory on its way out
 CHECKPOINTS = ("last.ckpt", "previous.ckpt")  # what goes on from there; best.ckpt stays
 
 
 def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
-    """Train a run that has failed, or was cut off, from its last checkpoint, in its own process.
-
-    Returns:
-        Its record.
+    """Continue a failed or interrupted run from its last checkpoint, in a process of its own.
 
     Raises:
         UsageError: before anything is built or written: there is no configuration, it is not whole,
@@ -64,13 +59,12 @@ def resume(run_dir: Path, trust: Sequence[str] = ()) -> Record:
         claim.release(status="finished")
         return record
     # A resolved configuration need not have the hash of the one that was asked for.
-    told = (record.get("config_hash"), run_dir.name.rpartition("-")[2])
-    config_hash = next((str(each) for each in told if HASH.fullmatch(str(each))), config_hash)
+    told = (str(record.get("config_hash")), run_dir.name.rpartition("-")[2], config_hash)
+    config_hash = next(each for each in told if HASH.fullmatch(each))
     given = record.get("overrides")
     overrides = [str(override) for override in given] if isinstance(given, list) else []
-    return record_run(
-        TrainingJob(plain, overrides, config_hash, run_dir, images), claim, record, True
-    )
+    job = TrainingJob(plain, overrides, config_hash, run_dir, images)
+    return record_run(job, claim, record, in_sweep=True)
 
 
 def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:
@@ -83,10 +77,10 @@ def _checked(plain: Any, path: Path) -> tuple[dict[str, list[str]], str]:
         config_hash = training_hash(plain)
         several = trainer["devices"] != 1 or trainer.get("num_nodes", 1) != 1
     except WRONG as error:
-        told = str(error).splitlines()[:1]
+        told = "".join(str(error).splitlines()[:1])
         raise UsageError(
-            f"{path}: it is not the configuration of a run ({type(error).__name__}: "
-            f"{' '.join(told)}); give {COMMAND}."
+            f"{path}: it is not the configuration of a run ({type(error).__name__}: {told}); "
+            f"give {COMMAND}."
         ) from error
     if several:  # Lightning would start this command again, once for each device
         raise UsageError(
@@ -101,41 +95,32 @@ def dispensable(
 ) -> Iterator[tuple[State | None, list[Path]]]:
     """What can go, run by run; without a run, what an earlier cleaning or sweep has left.
 
-    Args:
-        folder: of the runs.
-        states: its runs.
-        failed: failed and queued runs go altogether.
+    With ``failed``, failed and queued runs go altogether.
     """
-    left = [*folder.glob(f"{DELETED}*"), *_old(temporaries(folder / SWEEPS))]
+    left = [*folder.glob(f"{DELETED}*"), *filter(_old, temporaries(folder / SWEEPS))]
     if left:
         yield None, left
     for state in states:
-        if paths := _of(state, failed):
-            yield state, paths
+        run_dir = state.run_dir
+        pending = run_dir.glob(f"{ATTEMPTS}/{PENDING}*")
+        if state.status == "running":
+            continue
+        if failed and state.status in ("failed", "queued") and not run_dir.is_symlink():
+            yield state, [run_dir]
+            continue
+        left = [*filter(_old, (*temporaries(run_dir), *pending))]
+        if state.status == "finished":
+            files = (run_dir / "checkpoints" / name for name in CHECKPOINTS)
+            left += [path for path in files if path.exists()]
+        if left:
+            yield state, left
 
 
-def _of(state: State, failed: bool) -> list[Path]:
-    run_dir = state.run_dir
-    if state.status == "running":
-        return []
-    if failed and state.status in ("failed", "queued") and not run_dir.is_symlink():
-        return [run_dir]
-    left = _old([*temporaries(run_dir), *run_dir.glob(f"{ATTEMPTS}/{PENDING}*")])
-    if state.status == "finished":
-        files = (run_dir / "checkpoints" / name for name in CHECKPOINTS)
-        left += [path for path in files if path.exists()]
-    return left
-
-
-def _old(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if _age(path) > LEFT]
-
-
-def _age(path: Path) -> float:
+def _old(path: Path) -> bool:
     try:
-        return time.time() - path.lstat().st_mtime
+        return time.time() - path.lstat().st_mtime > LEFT
     except OSError:
-        return 0.0  # its writer was not dead
+        return False  # its writer was not dead
 
 
 def delete(state: State | None, paths: list[Path]) -> None:

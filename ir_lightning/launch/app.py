@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us, to be put in words
 
@@ -9,13 +11,33 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning.errors import Stopped
+from ir_lightning.errors import RunError, Stopped
 from ir_lightning.launch import sweep
-from ir_lightning.launch.config import CONF
-from ir_lightning.launch.error_reporter import ErrorReporter
+from ir_lightning.launch.config import CONF, FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.run import run
 
-reporter = ErrorReporter(str(CONF))
+
+class ErrorReporter:
+    """Says mistakes on stderr as they happen, and remembers the exit code."""
+
+    code = 0
+
+    @contextmanager
+    def catch(self) -> Iterator[None]:
+        """Swallow a mistake after one sentence. Any other exception is a bug, and passes.
+
+        The exit code becomes 2 for a request that cannot work, 1 for a run that failed under way.
+        In a sweep the other runs go on, unless a signal asked to stop.
+        """
+        try:
+            yield
+        except (*MISTAKES, RunError) as error:
+            usage = isinstance(error, MISTAKES)
+            print(f"error: {sentence(error) if usage else error}", file=sys.stderr, flush=True)
+            self.code = self.code or (USAGE if usage else FAILED)
+
+
+reporter = ErrorReporter()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -44,8 +66,8 @@ def main() -> None:
         if type(error).__module__.split(".")[0] not in ("submitit", "ray"):
             raise
         print(f"error: a job was lost: {str(error).splitlines()[0]}", file=sys.stderr)
-        reporter.code = 1
+        reporter.code = FAILED
     finally:
         if sweep.planned:
-            reporter.code = max(reporter.code if reporter.code != 2 else 0, sweep.summary())
+            reporter.code = max(reporter.code if reporter.code != USAGE else 0, sweep.summary())
     sys.exit(reporter.code)

@@ -1,26 +1,76 @@
-"""A training in a child process: whatever becomes of it, the sweep goes on."""
+"""A training in a child process, and signals that stop it: whatever comes, the sweep goes on."""
 
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
 from ir_lightning import errors
-from ir_lightning.errors import RunError, Stopped, UsageError
-from ir_lightning.launch.signals import Signals
+from ir_lightning.errors import STOP_SIGNALS, RunError, Stopped, UsageError
 from ir_lightning.runs.claim import still_ours
 from ir_lightning.runs.record import LOG
 from ir_lightning.runs.state import iteration_of
+
+
+class Signals:
+    """While this is entered, the first signal is only ``received``, so that work can be saved.
+
+    A second Ctrl-C does what it always does. ``passed_on`` is called with the signal as it comes.
+    """
+
+    def __init__(self, passed_on: Callable[[int], None] | None = None) -> None:
+        self.received: int | None = None
+        self.passed_on = passed_on
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Signals":
+        self.before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def install(self) -> None:
+        """Catch the signals, also after a library has put its own handlers in their place."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._receive)
+
+    def answer_scheduler(self) -> None:
+        """Let a scheduler's own handler have its turn, now that the work is saved.
+
+        submitit puts a job that ran into its time limit back into the queue this way. In a plain
+        SLURM job, SIGUSR1 (``sbatch --signal=USR1@120``) means the same.
+        """
+        if self.received is None or self.received == signal.SIGINT:
+            return
+        handler = self.before.get(self.received)
+        if callable(handler):
+            handler(self.received, None)
+        elif self.received == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
+            subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.received == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+        if self.passed_on is not None:
+            self.passed_on(number)
+
 
 Guard = Callable[[], None]
 """Raises when a run must not be written to any more."""
@@ -36,15 +86,9 @@ if "forkserver" in _methods:
 
 
 def work_in_child(work: Work, attempt: Path, watch: Callable[[], None]) -> dict[str, Any]:
-    """Work on a run in a child process, which writes what it says to ``log.txt`` of the attempt.
+    """Do pickled work in a child process, which writes what it says to ``log.txt`` of the attempt.
 
-    Args:
-        work: trains, or evaluates; it is pickled.
-        attempt: the folder of the claim, which this process holds.
-        watch: called about every :data:`POLL` seconds.
-
-    Returns:
-        The measured part of the result record.
+    ``watch`` is called about every :data:`POLL` seconds.
 
     Raises:
         UsageError, RunError: as in the child; also for a bug there, whose traceback is in the log,
@@ -66,23 +110,20 @@ def work_in_child(work: Work, attempt: Path, watch: Callable[[], None]) -> dict[
         try:
             while not ours.poll(POLL):
                 watch()
-            ended = ours.recv()
+            kind, content = ours.recv()
         except EOFError:  # it died without a word
-            ended = None
+            kind, content = Stopped.__name__, (signals.received, "before it could save anything")
         finally:
             child.join()
-    if ended is None and signals.received is None:
-        raise RunError(_death(child.exitcode or 0))
-    kind: str
-    content: Any
-    kind, content = ended or (Stopped.__name__, (signals.received, "before it could save anything"))
     if kind == "measured":
         return dict(content)
-    if kind == Stopped.__name__:
-        stop = Stopped(*content)
-        stop.answer = signals.answer_scheduler
-        raise stop
-    raise getattr(errors, kind)(content)
+    if kind != Stopped.__name__:
+        raise getattr(errors, kind)(content)
+    if content[0] is None:
+        raise RunError(_death(child.exitcode or 0))
+    stop = Stopped(*content)
+    stop.answer = signals.answer_scheduler
+    raise stop
 
 
 def _death(code: int) -> str:
@@ -108,8 +149,7 @@ def _live(
         os.dup2(log, stream.fileno())
     with Signals() as signals:
         try:
-            measured = work(lambda: still_ours(attempt), signals)
-            pipe.send(("measured", measured))
+            pipe.send(("measured", work(lambda: still_ours(attempt), signals)))
         except Stopped as stop:
             pipe.send((Stopped.__name__, (stop.signum, stop.where)))
         except (UsageError, RunError) as error:
@@ -133,33 +173,17 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True, name="parent").start()
 
 
-class Watch:
-    """A line that says how far a run is, where somebody looks at a terminal; else nothing.
+@contextmanager
+def watched(console: Console, run_dir: Path, iterations: int) -> Iterator[Callable[[], None]]:
+    """A line that says how far a run is, where somebody looks at a terminal; yields its update."""
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    began = time.monotonic()
 
-    Args:
-        console: where.
-        run_dir: the run.
-        iterations: its budget.
-    """
+    def update() -> None:
+        done = f"{iteration_of(run_dir)}/{iterations} iterations"
+        status.update(f"{done}, {time.monotonic() - began:.0f} s")
 
-    def __init__(self, console: Console, run_dir: Path, iterations: int) -> None:
-        self.run_dir = run_dir
-        self.iterations = iterations
-        self.began = time.monotonic()
-        self.status = Status("starting", console=console) if console.is_terminal else None
-
-    def __enter__(self) -> "Watch":
-        if self.status:
-            self.status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.status:
-            self.status.stop()
-
-    def __call__(self) -> None:
-        """Bring the line up to date."""
-        if self.status:
-            seconds = time.monotonic() - self.began
-            done = f"{iteration_of(self.run_dir)}/{self.iterations} iterations"
-            self.status.update(f"{done}, {seconds:.0f} s")
+    with Status("starting", console=console) as status:
+        yield update

@@ -1,7 +1,4 @@
-"""The parts of a run, built without weights: their constructors judge what they are given.
-
-Imported once the command line makes sense, because torch takes seconds. Lightning is not needed.
-"""
+"""The parts of a run, built without weights: their constructors judge what they are given."""
 
 import re
 from collections.abc import Mapping
@@ -20,12 +17,10 @@ IMAGES = {"generator": 1, "discriminator": 2}
 
 
 class Parts:
-    """The parts of the system.
+    """The parts of the system: ``built``, by name.
 
-    Attributes:
-        built: by name.
-        notices: a sentence about each part that cannot be built or run without data. Such a part
-            is nobody's mistake, and left to the training.
+    ``notices`` has a sentence about each part that cannot be built or run without data. Such a part
+    is nobody's mistake, and left to the training.
     """
 
     def __init__(self) -> None:
@@ -34,10 +29,7 @@ class Parts:
         self.notices: list[str] = []
 
     def build(self, nodes: Mapping[str, Any]) -> None:
-        """Build parts on the meta device.
-
-        Args:
-            nodes: plain, resolved configurations; whatever else is among them is passed over.
+        """Build parts on the meta device from plain nodes; what else is among them is passed over.
 
         Raises:
             UsageError: names the key and the value that a constructor does not take.
@@ -54,13 +46,9 @@ class Parts:
                     self._pass(name, error)
 
     def check_crops(self, crop: int, batch: int) -> None:
-        """Refuse crops that a network cannot be trained on.
+        """Refuse ``batch`` crops of ``crop`` pixels where a network cannot be trained on them.
 
         A network refuses them itself by its ``check_crop``, or when it is given some.
-
-        Args:
-            crop: their side in pixels.
-            batch: how many there are in an iteration.
 
         Raises:
             UsageError: names the keys of the network and of the crop.
@@ -80,18 +68,15 @@ class Parts:
         """
         make, node = self.built["optimization"].optimizer, self.nodes["optimization"]["optimizer"]
         for name in IMAGES:
-            parameters = list(self.built[name].parameters()) if name in self.built else []
-            if parameters:
+            if parameters := list(self.built[name].parameters()) if name in self.built else []:
                 with refusals("system.optimization.optimizer", node):
                     make(parameters)
 
     def with_batch_norm(self) -> list[str]:
         """Names of the networks that normalise over the crops of a batch."""
+        networks = {name: p for name, p in self.built.items() if isinstance(p, nn.Module)}
         return [
-            name
-            for name, part in self.built.items()
-            if isinstance(part, nn.Module)
-            and any(isinstance(m, _BatchNorm) for m in part.modules())
+            n for n, p in networks.items() if any(isinstance(m, _BatchNorm) for m in p.modules())
         ]
 
     def _try(self, name: str, network: nn.Module, crops: torch.Tensor) -> None:

@@ -1,8 +1,4 @@
-"""What cannot work is refused here, in words, before lightning is imported or a GPU is taken.
-
-The parts of a run are built, on the meta device, from what the training will build them from. So
-their constructors are the one judge of their arguments, whichever key a value came by.
-"""
+"""What cannot work is refused here, in words, before lightning is imported or a GPU is taken."""
 
 import json
 import math
@@ -39,10 +35,7 @@ class Ready(NamedTuple):
 
 
 class Images:
-    """The images of a run, and what their files say.
-
-    Args:
-        data: plain configuration of the data.
+    """The images of a run, by the plain configuration of its data, and what their files say.
 
     Raises:
         UsageError: a source cannot be built, or has no images.
@@ -58,7 +51,7 @@ class Images:
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """Of the images of every split; every file has been looked at.
+        """Of the images of every split, after a look at every file.
 
         Raises:
             UsageError: a file cannot be used.
@@ -80,13 +73,10 @@ Known = dict[str, Images]
 
 
 def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None = None) -> Ready:
-    """Complete a composed configuration and refuse what cannot work.
+    """Complete a configuration composed from conf/train.yaml, and refuse what cannot work.
 
-    Args:
-        config: as composed by Hydra from conf/train.yaml.
-        overrides: the command line's overrides; a run that is to be trained first has them, too.
-        known: the images of configurations that were checked a moment ago; those of this one are
-            added.
+    A run that is to be trained first has the overrides, too. The images of configurations checked a
+    moment ago are ``known``; those of this one are added.
 
     Raises:
         UsageError: one sentence naming the key or file and what to do.
@@ -95,15 +85,16 @@ def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None
     try:
         return _check(config, overrides, {} if known is None else known)
     except UsageError as error:
-        error.args = (_by_their_keys(str(error), config),)
+        # What is called ``system.generator.depth`` was set by ``depth``.
+        keys = r"(?<![\w./-])[a-z]\w*(\.\w+(\[\d+\])*)+"
+        error.args = (re.sub(keys, lambda key: _origin(key[0], config), str(error)),)
         raise
 
 
 def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     notices = _settle_discriminator(config)
     plain = resolve(config)
-    _check_trainer(plain["trainer"])
-    _check_rhythm(plain)
+    _check_whole(plain)
     from ir_lightning.launch.parts import Parts  # torch takes seconds to import: only now
 
     parts = Parts()
@@ -111,27 +102,31 @@ def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
     parts.build({name: node for name, node in plain["system"].items() if name not in later})
     build(plain["system"]["evaluation"], "system.evaluation")  # metrics try a score on real data
     _check_batch_norm(plain["trainer"], parts.with_batch_norm())
-    augment = build(plain["data"]["augment"], "data.augment")
-    images = _images(plain["data"], known)
-    _build_data(plain["data"], images, augment)
+    data = plain["data"]
+    augment = build(data["augment"], "data.augment")
+    key = json.dumps([data[part] for part in (*SPLITS, "store", "stores")], sort_keys=True)
+    images = known[key] = known.get(key) or Images(data)
+    # The sources are read from their stores already, and iterations may have yet to be counted.
+    rest = {name: node for name, node in data.items() if name not in (*SPLITS, "augment")}
+    count = 1 if data["iterations"] is None else data["iterations"]
+    make = build({**rest, "_partial_": True, "store": "off", "iterations": count}, "data")
+    with refusals("data", data):
+        make(**images.sources, augment=augment)
     crop = getattr(augment, "crop", plain["budget"]["crop"])
     with refusals("data.augment", {"crop": crop}):
-        parts.check_crops(crop, plain["data"]["batch"])
+        parts.check_crops(crop, data["batch"])
     names = images.names
-    count, notice = _check_sizes(images, crop, plain["data"]["small_images"])
-    plain = _settle_budget(config, plain, count)
+    count, notice = _check_sizes(images, crop, data["small_images"])
+    if (epochs := plain["budget"]["epochs"]) is not None:
+        config.budget.iterations = math.ceil(epochs * count / data["batch"])
+        config.budget.epochs = None
+        plain = resolve(config)
     parts.build({"optimization": plain["system"]["optimization"]})
     parts.check_optimizer()
     first = first_run(config, overrides)
     before = check(*first, known=known).config if first else None
     resolve_sources(config, before, first.overrides if first else ())
     return Ready(config, [*notices, *parts.notices, *notice], names, first)
-
-
-def _by_their_keys(sentence: str, config: DictConfig) -> str:
-    """A sentence in which ``system.generator.depth`` is called what it was set by: ``depth``."""
-    keys = r"(?<![\w./-])[a-z]\w*(\.\w+(\[\d+\])*)+"
-    return re.sub(keys, lambda key: _origin(key[0], config), sentence)
 
 
 def _origin(key: str, config: DictConfig) -> str:
@@ -165,9 +160,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             f"clean_dir={photographs}: dataset={config.dataset.name} has images of its own; "
             "choose a synthetic one, such as dataset=rain, to degrade yours."
         )
-    missing = list(_missing(OmegaConf.to_container(config)))
-    if missing:
-        raise UsageError(f"{missing[0]} has no value: give {missing[0]}=...")
+    if missing := next(_missing(OmegaConf.to_container(config)), None):
+        raise UsageError(f"{missing} has no value: give {missing}=...")
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -192,26 +186,19 @@ def _missing(node: Any, key: str = "") -> Iterator[str]:
 
 def _settle_discriminator(config: DictConfig) -> list[str]:
     """`discriminator=none` is the ablation without a discriminator: its loss term goes with it."""
-    if config.discriminator is None and config.loss.get("adversarial") is not None:
-        config.loss.adversarial = None
-        rest = [name for name, term in config.loss.items() if term is not None]
-        if not rest:
-            raise UsageError("discriminator=none leaves no loss: choose loss=l1 or loss=mse.")
-        return [f"No discriminator, so no adversarial term: training on {', '.join(rest)} alone."]
-    if config.discriminator is not None and config.loss.get("adversarial") is None:
+    adversarial = config.loss.get("adversarial") is not None
+    if config.discriminator is not None and not adversarial:
         raise UsageError(
             "The loss has no adversarial term, so a discriminator has nothing to learn from: "
             "choose loss=gan or loss=lsgan, or discriminator=none."
         )
-    return []
-
-
-def _check_trainer(trainer: Mapping[str, Any]) -> None:
-    devices, several = trainer["devices"], "strategy" in trainer
-    if devices != 1 and not several:
-        raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
-    if several and trainer["accelerator"] == "cpu" and not _is_count(devices):
-        raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
+    if config.discriminator is not None or not adversarial:
+        return []
+    config.loss.adversarial = None
+    rest = [name for name, term in config.loss.items() if term is not None]
+    if not rest:
+        raise UsageError("discriminator=none leaves no loss: choose loss=l1 or loss=mse.")
+    return [f"No discriminator, so no adversarial term: training on {', '.join(rest)} alone."]
 
 
 def _check_batch_norm(trainer: Mapping[str, Any], networks: Sequence[str]) -> None:
@@ -223,12 +210,14 @@ def _check_batch_norm(trainer: Mapping[str, Any], networks: Sequence[str]) -> No
         )
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _check_rhythm(plain: Mapping[str, Any]) -> None:
+def _check_whole(plain: Mapping[str, Any]) -> None:
     """What belongs to the run as a whole, and to no part of it."""
+    trainer, devices = plain["trainer"], plain["trainer"]["devices"]
+    if devices != 1 and "strategy" not in trainer:
+        raise UsageError(f"trainer.devices={devices}: for several devices choose trainer=ddp.")
+    counted = type(devices) is int and devices >= 1
+    if "strategy" in trainer and trainer["accelerator"] == "cpu" and not counted:
+        raise UsageError(f"trainer.devices={devices}: give the number of CPU processes.")
     check_whole("threads", plain["threads"], 1, optional=True)
     check_number("checkpoint.minutes", plain["checkpoint"]["minutes"], 0)
     budget = plain["budget"]
@@ -236,24 +225,6 @@ def _check_rhythm(plain: Mapping[str, Any]) -> None:
     check_number("budget.epochs", budget["epochs"], 0, optional=True)
     if (budget["iterations"] is None) == (budget["epochs"] is None):
         raise UsageError("Set budget.iterations or budget.epochs, and the other one to null.")
-
-
-def _images(data: Mapping[str, Any], known: Known) -> Images:
-    key = json.dumps([data[part] for part in (*SPLITS, "store", "stores")], sort_keys=True)
-    if key not in known:
-        known[key] = Images(data)
-    return known[key]
-
-
-def _build_data(data: Mapping[str, Any], images: Images, augment: Any) -> None:
-    """Build the data around their sources, which are there already."""
-    rest = {name: node for name, node in data.items() if name not in (*SPLITS, "augment")}
-    # The sources are read from their stores already, and iterations may have yet to be counted.
-    count = data["iterations"] is None
-    rest |= {"_partial_": True, "store": "off", "iterations": 1 if count else data["iterations"]}
-    make = build(rest, "data")
-    with refusals("data", data):
-        make(**images.sources, augment=augment)
 
 
 def _check_sizes(images: Images, crop: int, small_images: str) -> tuple[int, list[str]]:
@@ -277,13 +248,3 @@ def _check_sizes(images: Images, crop: int, small_images: str) -> tuple[int, lis
             f"data.augment.crop={crop}: dataset.small_images=skip leaves no image to train."
         )
     return count - len(small), [f"{told}: left out."]
-
-
-def _settle_budget(config: DictConfig, plain: dict[str, Any], images: int) -> dict[str, Any]:
-    """Count the iterations of a budget in epochs; returns the plain configuration with them."""
-    budget = plain["budget"]
-    if budget["epochs"] is None:
-        return plain
-    config.budget.iterations = math.ceil(budget["epochs"] * images / plain["data"]["batch"])
-    config.budget.epochs = None
-    return resolve(config)

@@ -8,6 +8,7 @@ is trained first, unless it has been.
 import json
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from ir_lightning.build import current
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
-from ir_lightning.runs.canonical import canonical
-from ir_lightning.runs.identity import directory_of, training_hash
+from ir_lightning.runs.identity import canonical, directory_of, training_hash
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.state import find
 
@@ -26,28 +26,22 @@ KEY = re.compile(r"[+~]*([\w./]+)")
 
 
 class SourceRun(NamedTuple):
-    """The run that a network comes from."""
+    """The run that a network comes from, with its complete configuration."""
 
     run_dir: Path
     config: DictConfig
-    """Its own, complete."""
     config_hash: str
 
 
 class FirstRun(NamedTuple):
-    """A run to be trained before another one."""
+    """A run to be trained before another one; its configuration is not yet checked."""
 
     config: DictConfig
-    """As composed, not yet checked."""
     overrides: list[str]
 
 
 def first_run(config: DictConfig, overrides: Sequence[str]) -> FirstRun | None:
     """The run that ``pretrain.first`` describes, if a network is to come from it.
-
-    Args:
-        config: of the run that follows.
-        overrides: its overrides.
 
     Raises:
         UsageError: the word is used without overrides, or with several devices.
@@ -65,19 +59,16 @@ def first_run(config: DictConfig, overrides: Sequence[str]) -> FirstRun | None:
             f"trainer.devices={config.trainer.devices}: a first run and the one after it cannot "
             "share several devices. Train the first by itself, then give pretrain.generator=RUN."
         )
-    return FirstRun(*_instead(config, overrides, [str(override) for override in settings.first]))
-
-
-def _instead(
-    config: DictConfig, overrides: Sequence[str], others: list[str]
-) -> tuple[DictConfig, list[str]]:
-    """The configuration in which ``others`` replace what they are about in ``overrides``."""
+    others = [str(override) for override in settings.first]
     replaced = {key_of(override) for override in others} | {"pretrain", "run_dir"}
-    kept = [o for o in overrides if not replaced & set(_ancestors(key_of(o)))]
-    overrides = [*kept, *others]
-    first = load_config(overrides)
+
+    def stays(key: str) -> bool:  # unless one of a.b.c, a.b and a is replaced
+        return replaced.isdisjoint(accumulate(key.split("."), "{}.{}".format))
+
+    changed = [*(o for o in overrides if stays(key_of(o))), *others]
+    first = load_config(changed)
     first.paths = config.paths  # where things lie was settled when the command began
-    return first, overrides
+    return FirstRun(first, changed)
 
 
 def key_of(override: str) -> str:
@@ -90,22 +81,12 @@ def key_of(override: str) -> str:
     return found[1] if found else override
 
 
-def _ancestors(key: str) -> list[str]:
-    """``a.b.c``, ``a.b`` and ``a``."""
-    parts = key.split(".")
-    return [".".join(parts[: count + 1]) for count in range(len(parts))]
-
-
 def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Sequence[str]) -> None:
     """Replace the names of runs by their directories, and note which configurations they have.
 
     ``pretrain.sources`` is what identifies a pre-trained run: not where the other run lies, or
-    whether it was named or trained in the same command.
-
-    Args:
-        config: of the run that follows; it is changed.
-        first: the checked configuration of the run before it, if there is one.
-        overrides: that run's overrides.
+    whether it was named or trained in the same command. ``config`` is changed; ``first`` is the
+    checked configuration of the run before it, made with ``overrides``.
 
     Raises:
         UsageError: no such run, it has not finished, or its network is another one.
@@ -117,9 +98,8 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Seq
             continue
         if str(word) == FIRST and first is not None:
             config_hash = training_hash(first)
-            source = SourceRun(
-                directory_of(first, list(overrides), config_hash), first, config_hash
-            )
+            run_dir = directory_of(first, list(overrides), config_hash)
+            source = SourceRun(run_dir, first, config_hash)
         else:
             source = _named(network, str(word), Path(config.paths.runs))
         _refuse_another_network(network, source, config)
@@ -138,13 +118,12 @@ def _named(network: str, word: str, runs: Path) -> SourceRun:
         raise UsageError(f"pretrain.{network}={word} is {state.status}: it must have finished.")
     try:
         config = OmegaConf.load(state.run_dir / "config.yaml")
-        config_hash = str(state.record["config_hash"])
         assert isinstance(config, DictConfig)
+        return SourceRun(state.run_dir, config, str(state.record["config_hash"]))
     except (OSError, KeyError, AssertionError):
         raise UsageError(
             f"pretrain.{network}={word}: {state.run_dir} lacks its configuration or hash."
         ) from None
-    return SourceRun(state.run_dir, config, config_hash)
 
 
 def _refuse_another_network(network: str, source: SourceRun, config: DictConfig) -> None:
@@ -156,16 +135,15 @@ def _refuse_another_network(network: str, source: SourceRun, config: DictConfig)
     # To know a class's defaults is to import it: none that this run does not have anyway.
     if _targets(theirs) <= _targets(ours):
         theirs, ours = canonical(theirs), canonical(ours)
-    if theirs == ours:
-        return
     different = [
         f"{key}: {theirs.get(key)} there, {ours.get(key)} here"
         for key in sorted({*theirs, *ours})
         if theirs.get(key) != ours.get(key)
     ]
-    raise UsageError(
-        f"pretrain.{network}: {source.run_dir} has another {network} ({'; '.join(different)})."
-    )
+    if theirs != ours:
+        raise UsageError(
+            f"pretrain.{network}: {source.run_dir} has another {network} ({'; '.join(different)})."
+        )
 
 
 def _plain(node: Any) -> dict[str, Any]:

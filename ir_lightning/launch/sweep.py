@@ -1,9 +1,4 @@
-"""A sweep: every configuration is checked before the first is trained, and every end is told.
-
-Hydra's launchers start the runs, here, through Ray or through SLURM. What has become of each is on
-disk, so the same command again runs only what is missing or failed, and two controllers may share
-one directory.
-"""
+"""A sweep: every configuration is checked before the first is trained, and every end is told."""
 
 import json
 import sys
@@ -25,12 +20,11 @@ from rich.table import Table
 
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.child import CONTEXT
-from ir_lightning.launch.error_reporter import FAILED, MISTAKES, USAGE, sentence
+from ir_lightning.launch.config import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import Known, check, resolve
-from ir_lightning.runs.evaluations import evaluation_folder
+from ir_lightning.runs import record as records
 from ir_lightning.runs.identity import VERSION, directory_of, evaluation_hash, training_hash
-from ir_lightning.runs.record import read_result, reset_run, score_cells, write_result
-from ir_lightning.runs.state import State, identity_of, state_of, write_sweep
+from ir_lightning.runs.state import identity_of, state_of, write_sweep
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 console = Console(highlight=False)
@@ -55,11 +49,7 @@ class Planned:
     @property
     def folder(self) -> Path:
         """Where its record lies: the run's directory, or that of a later evaluation of it."""
-        return evaluation_folder(self.run_dir, self.evaluation)
-
-    def state(self) -> State | None:
-        """What has become of it so far."""
-        return state_of(self.folder)
+        return records.evaluation_folder(self.run_dir, self.evaluation)
 
 
 planned: list[Planned] = []
@@ -73,32 +63,33 @@ class SweepPlanner(Callback):
         """Check everything, and put into the queue what is missing or failed.
 
         Raises:
-            SystemExit: 2, after a sentence for each configuration that cannot work. Hydra makes a
-                warning of any other exception of a callback, and would start the sweep unchecked.
+            SystemExit: 2, after a sentence for each configuration that cannot work; Hydra makes a
+                warning of any other exception of a callback, and would start the sweep.
         """
         try:
-            self._begin(config)
+            self._begin(config.copy())
         except Exception:
             traceback.print_exc()
             raise SystemExit(FAILED) from None
 
-    def _begin(self, config: DictConfig) -> None:
-        master = config.copy()
+    def _begin(self, master: DictConfig) -> None:
         refused: list[str] = []
         configs: dict[str, DictConfig] = {}
         jobs = expand(master)
         known: Known = {}
+        here = master.hydra.launcher._target_ == BASIC  # one after the other on this machine
+        conf = next(s.path for s in master.hydra.runtime.config_sources if s.provider == "main")
         for overrides, label in zip(jobs, labels(jobs), strict=True):
             try:
-                plan, complete = _plan(master, overrides, label, known)
+                plan, complete = _plan(master, overrides, label, known, here)
             except MISTAKES as error:
-                refused.append(f"{label}: {sentence(error, _conf(master))}")
+                refused.append(f"{label}: {sentence(error, conf)}")
                 continue
             if plan.key not in configs:  # options that mean the same are one run
                 configs[plan.key] = complete
                 planned.append(plan)
         if not refused:
-            refused, notice = memory(planned, configs, _here(master))
+            refused, notice = memory(planned, configs, here)
             console.print(notice, soft_wrap=True)
         if refused:
             planned.clear()
@@ -126,37 +117,35 @@ def _quieten_submitit() -> None:
 
 def _refuse(sentences: Sequence[str]) -> NoReturn:
     """End the program with the sentences."""
-    for sentence_ in sentences:
-        print(f"error: {sentence_}", file=sys.stderr)
+    print(*(f"error: {each}" for each in sentences), sep="\n", file=sys.stderr)
     raise SystemExit(USAGE)
 
 
 def expand(master: DictConfig) -> list[list[str]]:
     """The overrides of every job, as Hydra's own sweeper will make them."""
-    overrides = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     parameters = OmegaConf.select(master, "hydra.sweeper.params") or {}
     given = [f"{key}={value}" for key, value in parameters.items()]
+    overrides = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     given += [str(override) for override in overrides]  # type: ignore[union-attr]
-    parsed = OverridesParser.create().parse_overrides(given)
-    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), None)
     return jobs
 
 
 def labels(jobs: Sequence[Sequence[str]]) -> list[str]:
     """The overrides in which a job differs from another one; all of them if there is only one."""
-    common = set.intersection(*(set(job) for job in jobs)) if len(jobs) > 1 else set()
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     return [",".join(o for o in job if o not in common) for job in jobs]
 
 
 def _plan(
-    master: DictConfig, overrides: list[str], label: str, known: Known
+    master: DictConfig, overrides: list[str], label: str, known: Known, here: bool
 ) -> tuple[Planned, DictConfig]:
     composed = GlobalHydra.instance().config_loader().load_sweep_config(master, overrides)
     OmegaConf.set_struct(composed, False)
     composed.pop("hydra")
     config = check(composed, overrides, known).config
     devices, nodes = config.trainer.devices, config.trainer.get("num_nodes", 1)
-    if _here(master) and (devices != 1 or nodes != 1):
+    if here and (devices != 1 or nodes != 1):
         raise UsageError(
             f"trainer.devices={devices} inside a local sweep would start the whole sweep again in "
             "every process: use hydra/launcher=slurm_ddp (a SLURM job for each run, with a task "
@@ -170,10 +159,9 @@ def _plan(
 def memory(
     plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool
 ) -> tuple[list[str], str]:
-    """Whether each run can be built and fits this machine; on another one, what they need.
+    """Refuse runs that cannot be built or do not fit this machine, in a sentence each.
 
-    Returns:
-        A sentence for each run that is refused, and one about the largest.
+    The second value is a sentence about what the largest needs.
     """
     wanted = [(plan.label, resolve(configs[plan.key])) for plan in plans]
     with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # lightning stays out
@@ -184,50 +172,31 @@ def memory(
 
 
 def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
-    from ir_lightning.training.memory import GIB, Estimate, available
+    from ir_lightning.training.memory import GIB, Estimate, available, estimate, refuse_too_large
+    from ir_lightning.training.trial import refuse_unbuildable
 
     there = available(wanted[0][1]["trainer"]["accelerator"])
-    needs: dict[str, Any] = {}
+    needs: dict[str, Estimate | UsageError] = {}
     refused, largest = [], (0, "")
     for label, plain in wanted:
         # What differs in its seed or its images needs the same.
         parts = [plain[key] for key in ("system", "trainer", "callbacks")]
         key = json.dumps([parts, plain["budget"]], sort_keys=True, default=str)
         if key not in needs:
-            needs[key] = _need(plain, there if here else None)
+            try:
+                refuse_unbuildable(plain, here=here)
+                needs[key] = estimated = estimate(plain)
+                if here:
+                    refuse_too_large(plain, estimated, there)
+            except UsageError as error:
+                needs[key] = error
         if isinstance(need := needs[key], UsageError):
             refused.append(f"{label}: {need}")
-        elif isinstance(need, Estimate):
+        else:
             largest = max(largest, (need.total, label))
     size, label = largest
     notice = f"Memory of a run: up to about {size / GIB:.2f} GiB ({label})"
     return refused, f"{notice} of {there.bytes / GIB:.1f} ({there.device})." if here else notice
-
-
-def _need(plain: dict[str, Any], there: Any) -> Any:
-    """The memory that a run needs, or why it is refused; ``there`` is None on another machine."""
-    from ir_lightning.training.memory import estimate, refuse_too_large
-    from ir_lightning.training.trial import refuse_unbuildable
-
-    try:
-        refuse_unbuildable(plain, here=there is not None)
-        need = estimate(plain)
-        if there is not None:
-            refuse_too_large(plain, need, there)
-    except UsageError as error:
-        return error
-    return need
-
-
-def _conf(master: DictConfig) -> str:
-    """The folder of the configuration."""
-    sources = master.hydra.runtime.config_sources
-    return next(str(source.path) for source in sources if source.provider == "main")
-
-
-def _here(master: DictConfig) -> bool:
-    """Whether the runs are trained one after the other on this machine."""
-    return bool(master.hydra.launcher._target_ == BASIC)
 
 
 def queue(plans: Sequence[Planned], master: DictConfig) -> None:
@@ -235,7 +204,7 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
 
     While another controller works on the same sweep, what has failed there has failed in this one.
     """
-    states = {plan.key: plan.state() for plan in plans}
+    states = {plan.key: state_of(plan.folder) for plan in plans}
     active = any(state and state.status == "running" for state in states.values())
     identity = identity_of(states)
     runs = Path(master.paths.runs)
@@ -244,15 +213,24 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
         if master.rerun and not active:
             finished = [p for p in plans if (s := states[p.key]) and s.status == "finished"]
             for run_dir in {plan.run_dir for plan in finished}:
-                reset_run(run_dir)
+                records.reset_run(run_dir)
             states |= {plan.key: None for plan in finished}
         for plan in plans:
             state = states[plan.key]
             status: str = state.status if state else "queued"
             if status == "queued" or (status == "failed" and not active):
-                trained = read_result(plan.run_dir).get("status") == "finished"
+                trained = records.read_result(plan.run_dir).get("status") == "finished"
                 status = "to be evaluated" if trained else "queued"
-                _write_queued(plan, identity)
+                record = {
+                    "status": "queued",
+                    "config_hash": plan.config_hash,
+                    "identity_version": VERSION,
+                    "evaluation": plan.evaluation,
+                    "overrides": plan.overrides,
+                    "sweep": identity,
+                    "label": plan.label,
+                }
+                records.write_result(plan.folder, record)
             counted[status] += 1
         write_sweep(runs, identity, list(dict.fromkeys(plan.run_dir.name for plan in plans)))
     except OSError as error:
@@ -261,48 +239,28 @@ def queue(plans: Sequence[Planned], master: DictConfig) -> None:
     console.print(f"Sweep {identity}: {len(plans)} runs in {runs}: {counts}.")
 
 
-def _write_queued(plan: Planned, identity: str) -> None:
-    record = {
-        "status": "queued",
-        "config_hash": plan.config_hash,
-        "identity_version": VERSION,
-        "evaluation": plan.evaluation,
-        "overrides": plan.overrides,
-        "sweep": identity,
-        "label": plan.label,
-    }
-    write_result(plan.folder, record)
-
-
 def summary() -> int:
-    """Print what has become of this process's sweep.
-
-    Returns:
-        The exit code: 1 if a run failed, else 0.
-    """
-    states = [(plan, plan.state()) for plan in planned]
+    """Print what has become of this process's sweep; the exit code is 1 if a run failed, else 0."""
+    states = [(plan, state_of(plan.folder)) for plan in planned]
     table = Table(title=f"{len(planned)} runs")
     for column in ("run", "status"):
         table.add_column(column, overflow="fold")
-    scores = [score_cells(state.record) if state else {} for _, state in states]
+    scores = [records.score_cells(state.record) if state else {} for _, state in states]
     columns = list(dict.fromkeys(column for cells in scores for column in cells))
     for column in columns:
         table.add_column(column, justify="right")
-    failures = []
     for (plan, state), cells in zip(states, scores, strict=True):
-        shown: str = (status := state.status if state else "queued")
-        if state and status == "running" and state.attempt:
+        shown: str = state.status if state else "queued"
+        if state and state.status == "running" and state.attempt:
             shown = f"running: {state.attempt.owner}"
-        if state and status == "failed":
-            failures.append((plan, state))
         table.add_row(plan.label, shown, *(cells.get(column, "") for column in columns))
     console.print(table)
+    failures = [(plan, state) for plan, state in states if state and state.status == "failed"]
     for plan, state in failures:
         written = state.log or state.record.get("log")
         log = f" Log: {written}" if written else ""
         console.print(f"failed: {plan.label}: {state.reason}{log}", soft_wrap=True, markup=False)
-    if failures:
-        console.print(
-            f"{len(failures)} of {len(planned)} failed; the same command tries them again."
-        )
-    return FAILED if failures else 0
+    if not failures:
+        return 0
+    console.print(f"{len(failures)} of {len(planned)} failed; the same command tries them again.")
+    return FAILED

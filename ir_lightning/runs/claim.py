@@ -1,12 +1,4 @@
-"""Who trains a run: a claim that two processes cannot both hold and a dead one cannot keep.
-
-Every attempt at a run has a numbered folder, ``attempts/1``, ``attempts/2``, ... To make the next
-number is to claim the run: a folder is renamed into place with the claim in it, which a file system
-lets only one process do. A claim ends with ``end.json``, or with its process:
-
-- on the same machine, the operating system tells: it frees the lock of a process that died;
-- on another machine, a heartbeat that has not moved for :data:`STALE` seconds tells.
-"""
+"""Who trains a run: a claim that two processes cannot both hold and a dead one cannot keep."""
 
 import contextlib
 import fcntl
@@ -21,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ir_lightning.errors import StorageError
 from ir_lightning.files import DIRECTORY_MODE, write_json
 
@@ -29,6 +23,9 @@ CLAIM, END, HEARTBEAT, LOCK = "claim.json", "end.json", "heartbeat", "lock"
 BEAT = 10.0  # seconds between two heartbeats
 STALE = 180.0  # seconds; network file systems show a change of another machine up to 60 s late
 PENDING = ".new-"  # a claim before it has its number
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+INHERITED = "IR_LIGHTNING_ATTEMPT"  # by the processes that rank 0 starts
+PATIENCE = 120.0  # seconds that a process waits for rank 0 to claim the run
 
 
 @dataclass(frozen=True)
@@ -49,19 +46,15 @@ class Owner:
         array, task = (os.environ.get(f"SLURM_ARRAY_{key}_ID") for key in ("JOB", "TASK"))
         job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
         restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
-        return cls(socket.gethostname(), _machine(), os.getpid(), job, restarts)
+        machine = [socket.gethostname()]
+        with contextlib.suppress(OSError):  # Linux only; elsewhere the host name has to do
+            machine.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+            machine.append(str(Path("/proc/self/ns/pid").readlink()))
+        return cls(socket.gethostname(), " ".join(machine), os.getpid(), job, restarts)
 
     def __str__(self) -> str:
         job = f", SLURM job {self.job}" if self.job else ""
         return f"process {self.pid} on {self.host}{job}"
-
-
-def _machine() -> str:
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):  # Linux only; elsewhere the host name has to do
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
 
 
 class TakenError(Exception):
@@ -108,7 +101,7 @@ class Attempt:
         locked = None
         if owner.machine == here.machine:
             # Data-loading processes outlive a killed one by seconds, and with them its lock.
-            locked = _exists(owner.pid) and _locked(self.directory / LOCK)
+            locked = psutil.pid_exists(owner.pid) and _locked(self.directory / LOCK)
         return self.age < STALE if locked is None else locked
 
 
@@ -140,11 +133,12 @@ def still_ours(attempt: Path) -> None:
 
 
 class Claim:
-    """The right to train a run and to write into its directory, from :meth:`take` to
-    :meth:`release`. A thread shows every :data:`BEAT` seconds that its process is alive.
+    """The right to train a run and to write into its directory, from ``take`` to ``release``.
 
-    Attributes:
-        directory: ``attempts/<number>`` of the run.
+    Its ``directory``, ``attempts/<number>``, is renamed into place with the claim in it, which a
+    file system lets only one process do. It ends with ``end.json``, or with its process: on the
+    same machine the system frees the lock of a dead one; on another, the heartbeat has not moved
+    for :data:`STALE` seconds.
     """
 
     def __init__(self, directory: Path, lock: int) -> None:
@@ -177,14 +171,12 @@ class Claim:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             try:
                 # Never empty, so it cannot replace a folder that is there.
-                claimed = pending.rename(run_dir / ATTEMPTS / str(number))
+                return cls(pending.rename(run_dir / ATTEMPTS / str(number)), lock)
             except OSError:
                 os.close(lock)
                 shutil.rmtree(pending, ignore_errors=True)
                 if latest_attempt(run_dir) == latest:
                     raise  # nobody was faster: it cannot be written
-                continue
-            return cls(claimed, lock)
 
     def require(self) -> None:
         """See :func:`still_ours`."""
@@ -194,28 +186,16 @@ class Claim:
         """Give the run back, with what is to be remembered of this attempt."""
         self._over.set()
         self._thread.join()
-        try:
+        # Where it cannot be written, whoever looks will find that this process is gone.
+        with contextlib.suppress(OSError, StorageError):
             still_ours(self.directory)
             write_json(self.directory / END, end)
-        except (OSError, StorageError):
-            pass  # whoever looks will find that this process is gone
-        finally:
-            os.close(self._lock)
+        os.close(self._lock)
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
             with contextlib.suppress(OSError):
                 os.utime(self.directory / HEARTBEAT)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's process, but there
-    return True
 
 
 def _locked(path: Path) -> bool | None:
@@ -240,3 +220,43 @@ def _now(directory: Path) -> float:
             return Path(file.name).stat().st_mtime
     except OSError:
         return time.time()  # read-only: the best there is
+
+
+def rank() -> int:
+    """Rank of this process; 0 where there is only one."""
+    return next((int(os.environ[name]) for name in RANKS if name in os.environ), 0)
+
+
+def announce_claim(attempt: Path) -> None:
+    """Tell the processes that this one is going to start."""
+    os.environ[INHERITED] = str(attempt.resolve())
+
+
+def wait_for_claim(run_dir: Path) -> Path | None:
+    """The attempt that rank 0 has begun; None when it does not train this run."""
+    if INHERITED in os.environ:
+        return Path(os.environ[INHERITED])
+    here = Owner.here()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        attempt = latest_attempt(run_dir)
+        owner = attempt.owner if attempt else None
+        ours = owner and (owner.job, owner.restarts) == (here.job, here.restarts)
+        if attempt and ours and attempt.alive():
+            return attempt.directory
+        time.sleep(0.2)
+    return None
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone: it would wait for it for ever."""
+    if INHERITED not in os.environ:
+        return  # a scheduler has started it, and will end it
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True, name="parent").start()

@@ -12,19 +12,15 @@ KINDS = ("degraded", "restored", "clean")
 
 @dataclass(frozen=True)
 class Shot:
-    """A test image of a run, as its gallery describes it.
-
-    Attributes:
-        name: of the test image.
-        why: ``first``, ``worst`` or ``best``, or several.
-        scores: of the whole image, by kind (degraded and restored) and metric.
-        files: by kind: degraded, restored and clean.
-    """
+    """A test image of a run, as its gallery describes it."""
 
     name: str
     why: list[str]
+    """``first``, ``worst`` or ``best``, or several."""
     scores: dict[str, dict[str, float]]
+    """Of the whole image, by kind (degraded and restored) and metric."""
     files: dict[str, Path]
+    """By kind: degraded, restored and clean."""
 
 
 def read_gallery(run_dir: Path) -> list[Shot]:
@@ -39,16 +35,14 @@ def read_gallery(run_dir: Path) -> list[Shot]:
 
 def _shot(folder: Path, entry: Any) -> Shot | None:
     try:
-        scores = entry.get("scores") or _former_scores(entry)
+        # An entry of an earlier version has keys such as ``restored_psnr``.
+        scores = entry.get("scores") or {
+            kind: {key[len(kind) + 1 :]: entry[key] for key in entry if key.startswith(f"{kind}_")}
+            for kind in KINDS[:2]
+        }
         scores = {k: {m: float(x) for m, x in scores[k].items()} for k in KINDS[:2]}
         # Names only: a gallery shows nothing from outside its folder.
         files = {kind: folder / Path(str(entry["files"][kind])).name for kind in KINDS}
         return Shot(str(entry["name"]), [str(why) for why in entry["why"]], scores, files)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-
-
-def _former_scores(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Those of an entry of an earlier version, which had a key ``restored_psnr``."""
-    keys = {kind: [key for key in entry if key.startswith(f"{kind}_")] for kind in KINDS[:2]}
-    return {kind: {key[len(kind) + 1 :]: entry[key] for key in keys[kind]} for kind in keys}

@@ -1,17 +1,10 @@
-"""What a run is: a hash of what shapes its weights; what an evaluation is: of how it scores them.
-
-A training's identity is the networks, losses and optimisation, the training data and how they are
-augmented, what the best weights are chosen by, seed and precision; a positive list, so that a new
-key, another way of scoring or of watching, another place or machine is the same run. Each object
-counts by its stable name and those arguments that differ from its constructor's defaults
-(:mod:`ir_lightning.runs.canonical`). Whoever changes what a default means, or this list, raises
-:data:`VERSION`.
-"""
+"""What a run is: a hash of what shapes its weights; an evaluation: of how it scores them."""
 
 import hashlib
+import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +12,10 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.names import current_name
-from ir_lightning.runs.canonical import canonical, canonical_object
 
 VERSION = 2
-"""Of what is hashed. 1, in records without ``identity_version``, was the whole configuration."""
+"""Of what is hashed; to be raised with what a default means, or with this positive list, which
+leaves out how a run is scored and watched, and where. 1 was the whole configuration."""
 
 SYSTEM = ("generator", "discriminator", "loss", "optimization")
 SYSTEM_WATCHES = ("saturated_accuracy", "saturated_iterations")
@@ -39,17 +32,14 @@ TEST = ("test", "test_images", "evaluation_side", "composition")
 CHOICE = ("choose_by", "validation_protocol", "validation_metrics")
 TILING = ("whole_pixels", "tile", "overlap")
 
-WATCHERS = frozenset(
-    {
-        "ir_lightning.training.Balance",
-        "ir_lightning.training.IterationBar",
-        "lightning.pytorch.callbacks.DeviceStatsMonitor",
-        "lightning.pytorch.callbacks.LearningRateMonitor",
-        "lightning.pytorch.callbacks.ModelSummary",
-        "lightning.pytorch.callbacks.RichProgressBar",
-        "lightning.pytorch.callbacks.TQDMProgressBar",
-    }
-)
+WATCHERS = {
+    *("ir_lightning.training.Balance", "ir_lightning.training.IterationBar"),
+    "lightning.pytorch.callbacks.DeviceStatsMonitor",
+    "lightning.pytorch.callbacks.LearningRateMonitor",
+    "lightning.pytorch.callbacks.ModelSummary",
+    "lightning.pytorch.callbacks.RichProgressBar",
+    "lightning.pytorch.callbacks.TQDMProgressBar",
+}
 """Callbacks that only look at the training, known without the seconds that their import takes. A
 class elsewhere says so by ``watches_only = True``."""
 
@@ -63,18 +53,16 @@ UNNAMED = (
 """Keys that a run is not called by: how it is scored and watched, and where it lies."""
 LONGEST_NAME = 120  # characters; file systems allow 255 bytes
 DATA_FOLDER = "<paths.data>"
+SPEED = frozenset({"capturable", "foreach", "fused"})
+"""Arguments of ``torch.optim`` that choose between implementations of the same step."""
 
 
 def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -> str:
-    """Ten hexadecimal digits that stand for what shapes a run's weights.
+    """Ten hexadecimal digits that stand for what shapes the weights of a run.
 
-    The folder of the benchmarks is replaced by a placeholder, so that a run is the same run
-    wherever the data lie. A folder of the user's own, named outright, is part of the identity.
-
-    Args:
-        config: of a run, complete.
-        tiled: whether its validation restores images in tiles. How large they are then takes part
-            in the choice of the best weights; otherwise it changes nothing.
+    The folder of the benchmarks is replaced by a placeholder: the run is the same wherever they
+    lie. A folder of the user's own, named outright, is part of the identity. Where the validation
+    restores images in tiles (``tiled``), their size takes part in the choice of the best weights.
     """
     plain = _portable(config)
     system, data, trainer = plain["system"], plain["data"], plain["trainer"]
@@ -103,9 +91,6 @@ def evaluation_hash(config: DictConfig | Mapping[str, Any]) -> str:
     Scores of two evaluations are never compared: they come of other images, degradations, cuts,
     protocols, metrics or weights (best or last). What the network is given of a test image (the
     degraded one, or with ``task=reconstruction`` the clean one) is the run's, not the evaluation's.
-
-    Args:
-        config: of a run, complete.
     """
     plain = _portable(config)
     test = {key: plain["data"][key] for key in TEST}
@@ -120,16 +105,12 @@ def _digits(**parts: Any) -> str:
 
 def _portable(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """Plain values, every reference followed; the folder of the benchmarks is a placeholder."""
-    keys = ("system", "data", "trainer", "callbacks", "pretrain", "budget")
-    if isinstance(config, DictConfig):
-        root = config.paths.data
-        nodes = {key: config[key] for key in keys}
-        plain = {
-            key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-            for key, node in nodes.items()
-        }
-    else:
-        root, plain = config["paths"]["data"], {key: config[key] for key in keys}
+    plain: dict[str, Any] = {}
+    root = config["paths"]["data"]
+    for key in ("system", "data", "trainer", "callbacks", "pretrain", "budget"):
+        node = config[key]
+        whole = OmegaConf.is_config(node)
+        plain[key] = OmegaConf.to_container(node, resolve=True) if whole else node
     return plain if root is None else rebased(plain, str(root), DATA_FOLDER)
 
 
@@ -156,13 +137,7 @@ def _only_watches(node: Mapping[str, Any]) -> bool:
 
 
 def directory_of(config: DictConfig, overrides: list[str], config_hash: str) -> Path:
-    """The run's directory: ``run_dir``, or the one with this hash, or a new one by its overrides.
-
-    Args:
-        config: of the run.
-        overrides: the command line's.
-        config_hash: of :func:`training_hash`.
-    """
+    """``run_dir``, or the run directory with this hash, or a new one by its overrides."""
     if config.run_dir:
         return Path(config.run_dir)
     runs = Path(config.paths.runs)
@@ -178,3 +153,63 @@ def name_of(overrides: list[str]) -> str:
     """
     named = [o.lstrip("+~") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
     return re.sub(r"[^\w.,=+-]+", "_", ",".join(sorted(named)))[:LONGEST_NAME] or "default"
+
+
+def canonical(value: Any) -> Any:
+    """A plain, resolved value as JSON knows it, freed from what changes nothing.
+
+    An object (a mapping with a ``_target_``) is its stable name and those arguments that differ
+    from its constructor's defaults. Of other mappings, entries that are null are left out: a loss
+    term, say, that is switched off. 1.0 is 1, and a tuple is a list.
+    """
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            return canonical_object(value)
+        return {str(key): canonical(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [canonical(each) for each in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def canonical_object(node: Mapping[str, Any], known: Collection[str] = ()) -> dict[str, Any]:
+    """The canonical form of a mapping with a ``_target_``.
+
+    The class, which may take seconds to import, is looked at only if there are other arguments than
+    those ``known`` to have no default, or None.
+    """
+    name = current_name(str(node["_target_"]))
+    ours = SPEED if name.startswith("torch.optim.") else frozenset()
+    given = {
+        key: canonical(value)
+        for key, value in node.items()
+        if key == "_args_" or not (key[:1] == key[-1:] == "_" or key in ours)
+    }
+    defaults = dict.fromkeys(known)
+    if given.keys() - defaults.keys():
+        defaults |= _defaults_of(name)
+    usual = {key: canonical(value) for key, value in defaults.items() if key in given}
+    different = {k: v for k, v in given.items() if k not in usual or v != usual[k]}
+    return {"_target_": name, **different}
+
+
+def _defaults_of(target: str) -> dict[str, Any]:
+    """Default values of the arguments of a class or function, by name.
+
+    Where a constructor hands ``**kwargs`` on, those of the classes that it inherits from count too.
+    """
+    try:
+        made = get_object(target)
+    except Exception:  # whoever builds it will say what is wrong
+        return {}
+    defaults: dict[str, Any] = {}
+    for step in made.__mro__ if inspect.isclass(made) else (made,):
+        try:
+            parameters = inspect.signature(step).parameters
+        except (TypeError, ValueError):  # made of C, and says nothing
+            break
+        defaults = {name: p.default for name, p in parameters.items()} | defaults
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}

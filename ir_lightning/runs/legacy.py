@@ -1,9 +1,4 @@
-"""Run directories of earlier versions, in the words of this one.
-
-Every reader of a record or a configuration goes through here, and what is up to date
-passes unchanged. Names of classes are :mod:`ir_lightning.names`' part,
-checkpoints :mod:`ir_lightning.training.checkpoint`'s.
-"""
+"""Run directories of earlier versions, in the words of this one: what is up to date passes."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -50,32 +45,37 @@ def current_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config.yaml`` with today's keys.
+    """A plain, resolved ``config.yaml`` with today's keys.
 
     ``recipe`` has become ``optimization`` and ``evaluation``, but for what it said about the
     discriminator, which is the system's.
-
-    Args:
-        config: plain and resolved.
     """
     renewed = dict(config)
-    if isinstance(recipe := renewed.get("recipe"), Mapping):
-        renewed.pop("recipe")
-        renewed["optimization"], _, _ = _parts(recipe)
+    if isinstance(renewed.get("recipe"), Mapping):
+        renewed["optimization"], _, _ = _parts(renewed.pop("recipe"))
     if isinstance(evaluation := renewed.get("evaluation"), Mapping):
-        unsaid = {"_target_": "ir_lightning.systems.Evaluation", **_scored(evaluation)}
-        renewed["evaluation"] = {
-            **evaluation,
-            **{key: value for key, value in unsaid.items() if key not in evaluation},
+        unsaid = {
+            "_target_": "ir_lightning.systems.Evaluation",
+            "choose_by": "psnr",
+            "metrics": deepcopy(METRICS),
         }
+        if protocols := evaluation.get("protocols"):  # the first protocol chose the weights
+            unsaid["validation_protocol"] = protocols[0]
+        renewed["evaluation"] = dict(evaluation)
+        for key, value in unsaid.items():
+            renewed["evaluation"].setdefault(key, value)
     system = renewed.get("system")
     if isinstance(system, Mapping) and isinstance(system.get("recipe"), Mapping):
         system = dict(system)
         optimization, scored, saturation = _parts(system.pop("recipe"))
         about = {**deepcopy(renewed.get("evaluation", {})), **scored}
-        renewed["system"] = {**system, "optimization": optimization, "evaluation": about}
-        if "discriminator" in system:
-            renewed["system"] |= saturation
+        saturation = saturation if "discriminator" in system else {}
+        renewed["system"] = {
+            **system,
+            "optimization": optimization,
+            "evaluation": about,
+            **saturation,
+        }
     return renewed
 
 
@@ -92,13 +92,6 @@ def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], d
     scored = {key: recipe[key] for key in EVALUATION if key in recipe}
     saturation = {new: recipe[old] for old, new in SYSTEM.items() if old in recipe}
     return optimization, scored, saturation
-
-
-def _scored(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """What earlier versions scored by without saying so; the first protocol chose the weights."""
-    protocols = evaluation.get("protocols")
-    first = {"validation_protocol": protocols[0]} if protocols else {}
-    return {"choose_by": "psnr", "metrics": deepcopy(METRICS), **first}
 
 
 def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

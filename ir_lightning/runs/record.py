@@ -1,4 +1,4 @@
-"""The record of a run: written when it starts, and whatever happens, when it ends."""
+"""The record of a run, and of its evaluations: that of its training, and later ones."""
 
 import hashlib
 import importlib.metadata
@@ -23,11 +23,12 @@ CURVE = "metrics.csv"
 OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.safetensors")
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 SHORT = 5  # letters: words up to it in the name of a metric are abbreviations
-EARLIER_METRICS = {
-    "psnr": {"unit": "dB", "higher_is_better": True},
-    "ssim": {"unit": "", "higher_is_better": True},
-}
-"""Of records that do not say by which metrics they were scored."""
+UNITS = {"psnr": "dB", "ssim": ""}  # of records that do not say by which metrics they were scored
+EVALUATIONS = (
+    "evaluations"  # each later one has a folder there, by its hash, as the first at the top
+)
+SPLITS = "splits.json"
+SUMMARY = ("overrides", "dataset", "protocol", "images", "degraded", "restored")
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)
 NETWORKS = ("generator", "discriminator")  # that a run trains, and leaves
 PACKAGES = ("ir-lightning", "torch", "lightning", "hydra-core", "kornia", "torchmetrics", "numpy")
@@ -61,13 +62,14 @@ def reset_run(run_dir: Path) -> None:
     """Drop record, results and checkpoints of an earlier run, so that it begins anew."""
     for name in OUTCOME:
         (run_dir / name).unlink(missing_ok=True)
-    for folder in ("checkpoints", "evaluations", "images"):
+    for folder in ("checkpoints", EVALUATIONS, "images"):
         shutil.rmtree(run_dir / folder, ignore_errors=True)
 
 
 def metrics_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Each metric that a run was scored by: its ``unit``, and whether ``higher_is_better``."""
-    metrics: dict[str, dict[str, Any]] = record.get("metrics", EARLIER_METRICS)
+    earlier = {name: {"unit": unit, "higher_is_better": True} for name, unit in UNITS.items()}
+    metrics: dict[str, dict[str, Any]] = record.get("metrics", earlier)
     return metrics
 
 
@@ -96,13 +98,10 @@ def score_text(value: Any, unit: str, sign: str = "") -> str:
 
 
 def gained(record: dict[str, Any], metric: str | None = None) -> float | None:
-    """Gain over the degraded images; None where these had lost nothing.
+    """Gain by a metric, the first by default, over the degraded images.
 
-    An image that is only to be copied (``task=reconstruction``) has an infinite PSNR beforehand.
-
-    Args:
-        record: of a finished run, or its scores by one protocol.
-        metric: None: the first one, which is PSNR unless the configuration says otherwise.
+    None where these had lost nothing: an image that is only to be copied (``task=reconstruction``)
+    has an infinite PSNR. ``record`` is of a finished run, or its scores by one protocol.
 
     Raises:
         KeyError, TypeError, ValueError: the record has no scores.
@@ -113,11 +112,7 @@ def gained(record: dict[str, Any], metric: str | None = None) -> float | None:
 
 
 def score_cells(record: dict[str, Any]) -> dict[str, str]:
-    """A finished run's line in a table of runs: heading to text, by the run's first protocol.
-
-    Metrics that images have before and after restoration, and the gain in the first of them.
-    Empty where the record holds no scores that can be read.
-    """
+    """A finished run's line in a table, text by heading, by its first protocol; or empty."""
     try:
         degraded, restored = record["degraded"], record["restored"]
         units = {n: about["unit"] for n, about in metrics_of(record).items() if n in degraded}
@@ -131,9 +126,9 @@ def score_cells(record: dict[str, Any]) -> dict[str, str]:
 
 def provenance() -> dict[str, Any]:
     """What the numbers were made with: package versions, git commit, machine."""
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in PACKAGES},
+        "versions": {"python": platform.python_version(), **versions},
         "git_commit": git_commit(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
     }
@@ -141,35 +136,44 @@ def provenance() -> dict[str, Any]:
 
 def git_commit() -> str | None:
     """The commit of the source tree, ``+changes`` if it was edited; None outside a checkout."""
-    here = Path(__file__).parent
 
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(here), *arguments]
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+            return done.stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return ""
 
     commit = git("rev-parse", "HEAD")
-    return f"{commit}+changes" if commit and git("status", "--porcelain", "-uno") else commit
-
-
-SPLITS = "splits.json"
+    changes = "+changes" if commit and git("status", "--porcelain", "-uno") else ""
+    return commit + changes or None
 
 
 def write_splits(run_dir: Path, names: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Write ``splits.json`` with all names.
-
-    Returns:
-        For the record, per split: ``images`` and ``sha256`` of the names. Two runs whose hashes
-        agree were validated and tested on the same images.
-    """
+    """Write ``splits.json``, all names; returns ``images``, a count, and ``sha256`` by split."""
     write_json(run_dir / SPLITS, dict(names))
-    return {
-        split: {
-            "images": len(listed),
-            "sha256": hashlib.sha256("\n".join(listed).encode()).hexdigest(),
-        }
-        for split, listed in names.items()
-    }
+    digests = {s: hashlib.sha256("\n".join(listed).encode()) for s, listed in names.items()}
+    return {s: {"images": len(names[s]), "sha256": d.hexdigest()} for s, d in digests.items()}
+
+
+def evaluation_folder(run_dir: Path, evaluation: str | None) -> Path:
+    """Where the files of an evaluation lie, or will lie; None: of the one of the training."""
+    own = evaluation is None or read_result(run_dir).get("evaluation") in (evaluation, None)
+    return run_dir if own else run_dir / EVALUATIONS / str(evaluation)
+
+
+def later_evaluations(run_dir: Path) -> dict[str, dict[str, Any]]:
+    """The records of the evaluations that were made after a run's training, by their hashes."""
+    folders = sorted((run_dir / EVALUATIONS).glob("*/"))
+    records = {folder.name: read_result(folder) for folder in folders}
+    return {n: record for n, record in records.items() if record.get("status") == "finished"}
+
+
+def add_evaluation(run_dir: Path, evaluation: str, record: dict[str, Any]) -> None:
+    """Write the record of an evaluation, and list it in that of the run, which is claimed."""
+    write_result(run_dir / EVALUATIONS / evaluation, record)
+    run = read_result(run_dir)
+    summary = {key: record[key] for key in SUMMARY if key in record}
+    run["evaluations"] = {**run.get("evaluations", {}), evaluation: summary}
+    write_result(run_dir, run)

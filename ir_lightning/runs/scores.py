@@ -21,23 +21,18 @@ UNTOUCHED = "untouched_psnr"
 
 
 def write_scores(folder: Path, rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> None:
-    """Write ``test_images.csv``.
+    """Write ``test_images.csv`` of rows with the keys :data:`COLUMNS`, images in test order.
 
-    Args:
-        folder: the run's directory.
-        rows: with the keys :data:`COLUMNS`, images in test order. A value may be infinite (PSNR of
-            equal images) or NaN (the metric is not defined for the image); its digits are kept.
+    A value may be infinite (PSNR of equal images) or NaN (not defined for it); digits are kept.
     """
     with atomic_write(folder / TEST_IMAGES) as file:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False, lineterminator="\n")
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
-    """Read ``test_images.csv``, of this version or an earlier one.
+    """Read ``test_images.csv``, of this version or an earlier one: :data:`COLUMNS`, in test order.
 
-    Returns:
-        The columns :data:`COLUMNS`, images in test order: strings, and ``value`` in float64, NaN
-        where a metric is not defined for an image.
+    Strings, and ``value`` in float64, NaN where a metric is not defined for an image.
 
     Raises:
         UsageError: there is no such file, or it is damaged.
@@ -55,10 +50,8 @@ def read_scores(folder: Path) -> pd.DataFrame:
 def score_table(images: Iterable[Mapping[str, Any]], dataset: str) -> pd.DataFrame:
     """The scores of a test as a table with the columns :data:`COLUMNS`.
 
-    Args:
-        images: in test order: ``image`` and ``scene``, and ``scores``, which are values by
-            protocol, kind and metric.
-        dataset: of images that are not of a mixture.
+    ``images``, in test order, have ``image``, ``scene`` and ``scores``, which are values by
+    protocol, kind and metric; ``dataset`` is of images that are not of a mixture.
     """
     rows = [
         (image["image"], image["scene"], _dataset_of(image["image"], dataset), metric, *of, value)
@@ -74,8 +67,7 @@ def mean_scores(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     Images for which a metric is not defined do not count to its mean.
     """
     means: dict[str, dict[str, dict[str, float]]] = {}
-    groups = scores.groupby(["protocol", "kind", "metric"], sort=False)["value"]
-    for key, values in groups:
+    for key, values in scores.groupby(["protocol", "kind", "metric"], sort=False)["value"]:
         protocol, kind, metric = map(str, key)
         means.setdefault(protocol, {}).setdefault(kind, {})[metric] = mean(values.tolist())
     return means
@@ -105,11 +97,9 @@ def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
     It does not say which scene an image shows: every image counts as one of its own.
     """
-    own = read_result(folder).get("dataset", "")
-    names = table["name"]
-    about = pd.DataFrame({"image": names, "scene": names})
-    about["dataset"] = [_dataset_of(name, own) for name in names]
-    parts = []
+    own, names, parts = read_result(folder).get("dataset", ""), table["name"], []
+    datasets = [_dataset_of(name, own) for name in names]
+    about = pd.DataFrame({"image": names, "scene": names, "dataset": datasets})
     for column in table.columns:
         if column == UNTOUCHED:
             metric, protocol, kind = "undegraded_psnr", "rgb8", "restored"
@@ -117,7 +107,6 @@ def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
             metric, protocol, kind = found["metric"], found["protocol"], found["kind"]
         else:
             continue
-        of_row = table.get("protocol", "rgb8")
-        values = {"metric": metric, "protocol": protocol or of_row, "kind": kind}
-        parts.append(about.assign(**values, value=table[column]))
+        by = protocol or table.get("protocol", "rgb8")
+        parts.append(about.assign(metric=metric, protocol=by, kind=kind, value=table[column]))
     return pd.concat(parts).sort_index(kind="stable")

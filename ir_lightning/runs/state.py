@@ -22,20 +22,15 @@ DIED = (
 
 @dataclass(frozen=True)
 class State:
-    """A run as it is now.
-
-    Attributes:
-        run_dir: its directory.
-        status: ``queued`` waits to be begun or continued; ``failed`` waits to be asked for again.
-        reason: of a failure or of waiting, a sentence; else empty.
-        attempt: the last attempt at it, if there was one.
-        record: ``result.json``.
-    """
+    """A run as it is now."""
 
     run_dir: Path
     status: Status
+    """``queued`` waits to be begun or continued; ``failed`` waits to be asked for again."""
     reason: str
+    """Of a failure or of waiting, a sentence; else empty."""
     attempt: Attempt | None
+    """The last attempt at it."""
     record: dict[str, Any]
 
     @property
@@ -69,8 +64,7 @@ def iteration_of(run_dir: Path) -> int:
 def tail(path: Path) -> list[str]:
     """The last lines of a file that may be long."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL))
+        file.seek(max(0, file.seek(0, 2) - TAIL))
         return file.read().decode("utf-8", "replace").splitlines()
 
 
@@ -138,10 +132,8 @@ def find(run: str, runs: Path) -> State:
     if run and (state := state_of(Path(run))):
         return state
     states = states_in(runs) if runs.is_dir() and run else []
-    names = [_names(state) for state in states]
-    exact = [s for s, its in zip(states, names, strict=True) if run in its]
-    near = [s for s, its in zip(states, names, strict=True) if any(n.startswith(run) for n in its)]
-    known = exact or near
+    exact = [state for state in states if run in _names(state)]
+    known = exact or [s for s in states if any(name.startswith(run) for name in _names(s))]
     if not known:
         raise UsageError(f"{run}: there is no such run in {runs}.")
     if len(known) > 1:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from ir_lightning.errors import UsageError
-from ir_lightning.launch.error_reporter import USAGE, ErrorReporter
+from ir_lightning.launch.app import ErrorReporter
+from ir_lightning.launch.config import USAGE
 from ir_lightning.launch.preflight import check
 from ir_lightning.launch.run import run
-from tests.conftest import CONF, ROOT, SMALL, Compose
+from tests.conftest import ROOT, SMALL, Compose
 
 # Runs train.py as a user would, then names the libraries that were imported on the way.
 PROGRAM = """
@@ -200,7 +201,7 @@ def test_a_mistake_is_one_sentence(arguments: str, words: list[str], composed: C
 
 
 def test_a_refusal_is_exit_code_2(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
-    reporter = ErrorReporter(str(CONF))
+    reporter = ErrorReporter()
     with reporter.catch():
         check(composed(*SMALL, "depth=9"))
     assert reporter.code == USAGE

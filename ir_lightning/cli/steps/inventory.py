@@ -1,14 +1,10 @@
-"""The data sets of an experiment as they lie on disk.
-
-Images are counted and measured by the readers that training uses, by names and headers alone:
-nothing is decoded, and nothing is trained.
-"""
+"""The data sets of an experiment as they lie on disk: names and headers, nothing is decoded."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ir_lightning.cli.data_sources import compose_data, located
+from ir_lightning.cli.data import compose_data, located
 from ir_lightning.data.samples import Source
 from ir_lightning.errors import DataError, UnpairedError, UsageError
 from ir_lightning.files import write_json
@@ -43,13 +39,7 @@ class CountImages:
 
 
 def count(name: str, benchmarks: Mapping[str, str], overrides: Sequence[str]) -> dict[str, Any]:
-    """What is known of a data set, see :class:`CountImages`.
-
-    Args:
-        name: an option of the group ``dataset``.
-        benchmarks: each with its stand-in.
-        overrides: of the configuration, such as ``paths.data=FOLDER``.
-    """
+    """What is known of a data set; ``benchmarks`` are each with its stand-in."""
     stands_in = [real for real, synthetic in benchmarks.items() if synthetic == name]
     crop = int(compose_data(name, overrides).dataset.crop)
     entry = {"dataset": name, "stands_in": stands_in, "crop": crop}
@@ -63,11 +53,7 @@ def count(name: str, benchmarks: Mapping[str, str], overrides: Sequence[str]) ->
 
 
 def count_part(sources: Sequence[Source | UsageError | DataError], crop: int) -> dict[str, Any]:
-    """How many pairs there are, and how large their images.
-
-    Args:
-        sources: of one part of a data set, or why they could not be built.
-        crop: side of a training crop, pixels.
+    """How many pairs one part of a data set has, and how large their images.
 
     Returns:
         ``pairs``; ``held_out``, how many of them are in the second source; ``below``, how many are

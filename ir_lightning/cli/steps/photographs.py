@@ -1,24 +1,20 @@
-"""Photographs restored by each method of an experiment, for its report.
+"""Photographs restored by each method of an experiment, by its first finished seed."""
 
-Of each method, the first seed that has finished restores. The square that is enlarged is chosen by
-the rule of :mod:`~ir_lightning.cli.steps.zoom`, which sees no method's output.
-"""
-
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import yaml
 from scipy.ndimage import uniform_filter
 
 from ir_lightning.build import TRAININGS, build, refuse_untrusted
-from ir_lightning.cli.data_sources import compose_data
+from ir_lightning.cli.data import compose_data
 from ir_lightning.cli.steps.zoom import choose, degraded_pixels, given
 from ir_lightning.data.image_files import list_images, read_image, write_image
 from ir_lightning.data.module import EvaluationPairs
-from ir_lightning.data.pair_maker import Pair, PairMaker, to_pixels
+from ir_lightning.data.pair_maker import PairMaker, to_pixels
 from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
@@ -84,13 +80,11 @@ class RestorePhotographs:
         if methods:
             source, originals = self._originals(index, self.count[results.budget], methods[0][1])
             squares = [self._square(original) for original in originals]
-            entries = [
-                self._entry(place, number, original, square)
-                for number, (original, square) in enumerate(zip(originals, squares, strict=True))
-            ]
+            shown = list(zip(originals, squares, strict=True))
+            entries = [self._entry(place, number, *each) for number, each in enumerate(shown)]
             for method, (cell, run) in enumerate(methods):
                 restore = restorer_of(run)
-                for number, (original, square) in enumerate(zip(originals, squares, strict=True)):
+                for number, (original, square) in enumerate(shown):
                     file = f"{number}-{method}.png"
                     write_image(place / file, square.of(restore(original.degraded)))
                     entries[number]["restored"].append({"cell": cell, "file": file})
@@ -128,20 +122,20 @@ class RestorePhotographs:
         self, place: Path, number: int, original: SourcePhotograph, square: Square
     ) -> dict[str, Any]:
         """Write a photograph; what the list says of it."""
-        files: dict[str, str | None] = {"degraded": f"{number}-degraded.png", "clean": None}
+        clean: str | None = None
+        undegraded: float | None = None
         write_image(place / f"{number}-degraded.png", original.degraded)
-        undegraded = None
         if original.clean is not None:
-            files["clean"] = f"{number}-clean.png"
-            write_image(place / f"{number}-clean.png", square.of(original.clean))
-            inside = (square.of(image) for image in (original.degraded, original.clean))
-            undegraded = 1 - float(degraded_pixels(*inside).mean())
+            clean, inside = f"{number}-clean.png", square.of(original.clean)
+            write_image(place / clean, inside)
+            undegraded = 1 - float(degraded_pixels(square.of(original.degraded), inside).mean())
         return {
             "name": original.name,
             "square": [square.left, square.top, square.side],
             "by_hand": self._by_hand(original) is not None,
             "undegraded": undegraded,
-            **files,
+            "degraded": f"{number}-degraded.png",
+            "clean": clean,
             "restored": [],
         }
 
@@ -161,15 +155,10 @@ def restorer_of(run: Run) -> Callable[[Image], Image]:
 
 
 def real(folder: Path, count: int, wanted: Collection[str] = ()) -> list[SourcePhotograph]:
-    """Photographs of a folder: those wanted by name, and others spread evenly over it.
+    """``count`` photographs of a folder: those wanted by name, and others spread evenly over it.
 
     A picture that shows one photograph in both halves, as Rain800's test_nature does, counts as
-    its right half.
-
-    Args:
-        folder: holds the images.
-        count: how many, unless more are wanted.
-        wanted: file names, with or without their extensions.
+    its right half. Names are with or without their extensions; more than ``count`` are all shown.
 
     Raises:
         UsageError: no such folder, or it has no photograph of a wanted name.
@@ -203,8 +192,11 @@ def of_test_set(run: Run, count: int) -> tuple[str, list[SourcePhotograph]]:
     make = PairMaker(composition, "degraded")
     pairs = EvaluationPairs(source, make, run.record["images"], side)
     kind = "paired" if composition is None else "synthetic"
-    shown = [_photograph(pairs[place]) for place in _spread(len(pairs), count)]
-    return f"{kind} test images of {run.record['dataset']}, not real photographs", shown
+    shown = [pairs[place] for place in _spread(len(pairs), count)]
+    return f"{kind} test images of {run.record['dataset']}, not real photographs", [
+        SourcePhotograph(pair["name"], to_pixels(pair["degraded"]), to_pixels(pair["clean"]))
+        for pair in shown
+    ]
 
 
 def run_config(run: Run) -> dict[str, Any]:
@@ -215,13 +207,12 @@ def run_config(run: Run) -> dict[str, Any]:
     """
     path = run.directory / CONFIG_FILE
     try:
-        config: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+        return cast(dict[str, Any], yaml.safe_load(path.read_text("utf-8")))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: the configuration cannot be read ({error}).") from None
-    return config
 
 
-def _spread(there: int, count: int) -> Iterable[int]:
+def _spread(there: int, count: int) -> list[int]:
     """``count`` of the places 0 .. there - 1 from the first to the last, or all that there are."""
     count = max(0, min(count, there))
     return [int(place) for place in np.linspace(0, there - 1, count).round()]
@@ -232,17 +223,11 @@ def _once(picture: Image) -> Image:
     half = picture.shape[1] // 2
     if half < 2:
         return picture
-    left, right = (_across(part) for part in (picture[:, :half], picture[:, -half:]))
+    # How the grey value, without its noise, changes from column to column.
+    left, right = (
+        np.diff(uniform_filter(part.mean(axis=2), size=3), axis=1)
+        for part in (picture[:, :half], picture[:, -half:])
+    )
     norm = np.linalg.norm(left) * np.linalg.norm(right)
     same = norm > 0 and float((left * right).sum()) > TWICE * norm
     return np.ascontiguousarray(picture[:, -half:]) if same else picture
-
-
-def _across(image: Image) -> Any:
-    """(H, W - 1): how the grey value, without its noise, changes from column to column."""
-    return np.diff(uniform_filter(image.mean(axis=2), size=3), axis=1)
-
-
-def _photograph(pair: Pair) -> SourcePhotograph:
-    images = (to_pixels(pair[kind]) for kind in ("degraded", "clean"))
-    return SourcePhotograph(pair["name"], *images)

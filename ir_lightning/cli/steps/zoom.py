@@ -24,20 +24,15 @@ from ir_lightning.report.kinds.photograph_table import Square
 Plane = NDArray[np.float64]
 TOLERANCE = 2
 """Grey levels of 255 by which an undegraded pixel may differ from the clean one."""
-LEAST = 0.1
-"""Share of all windows that count as those with the least rain."""
-STREAK = 9
-"""Pixels: what is narrower than this can be a streak."""
+LEAST = 0.1  # share of all windows that count as those with the least rain
+STREAK = 9  # pixels: what is narrower than this can be a streak
 LUMA = (0.299, 0.587, 0.114)
 
 
 def choose(degraded: Image, clean: Image | None, side: int = 64) -> Square:
-    """The square of a photograph by the rule above.
+    """The square of a photograph, (H, W, 3), by the rule above; ``clean`` is None for a real one.
 
-    Args:
-        degraded: (H, W, 3), rainy.
-        clean: (H, W, 3), or None for a real photograph.
-        side: of the square in pixels; less where the photograph is smaller.
+    Its side is in pixels; less where the photograph is smaller.
     """
     side = min(side, *degraded.shape[:2])
     rain = streaks(degraded) if clean is None else degraded_pixels(degraded, clean).astype(float)
@@ -77,11 +72,7 @@ def degraded_pixels(degraded: Image, clean: Image) -> NDArray[np.bool_]:
 
 
 def streaks(image: Image) -> Plane:
-    """(H, W): thin bright structure less half the thin dark one, of the least colour; grey levels.
-
-    Args:
-        image: (H, W, 3).
-    """
+    """(H, W): thin bright structure less half the thin dark, of the least colour; grey levels."""
     colours, size = image.astype(float), (1, STREAK, 1)
     thin = white_tophat(colours, size=size) - black_tophat(colours, size=size) / 2
     return np.asarray(thin.min(axis=2))
@@ -94,8 +85,7 @@ def detail(image: Image) -> Plane:
 
 def _means(plane: Plane, side: int) -> Plane:
     """(H - side + 1, W - side + 1): the mean of every window, by its upper left corner."""
-    height, width = plane.shape
     before = side // 2
-    means = uniform_filter(plane, size=side)
-    inside = means[before : before + height - side + 1, before : before + width - side + 1]
-    return np.asarray(inside)
+    height, width = (length - side + 1 for length in plane.shape)
+    means = np.asarray(uniform_filter(plane, size=side))
+    return means[before : before + height, before : before + width]
