@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.scoring import score_images
+from ir_lightning.metrics.scoring import Metric, score_images
 from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.networks.tiling import check_tiles, restore_tiled
 from ir_lightning.training.weights import load_generator

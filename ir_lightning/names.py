@@ -49,7 +49,7 @@ def by_name(package: str) -> Callable[[str], Any]:
 def stable_name(cls: type) -> str:
     """The name by which a class is known on disk: wherever it lies in this package, or its path.
 
-    >>> from ir_lightning.networks.generators.unet import UNet
+    >>> from ir_lightning.networks.generators.encoder_decoder import UNet
     >>> stable_name(UNet)
     'ir_lightning.networks.UNet'
     """
@@ -75,7 +75,7 @@ FOLDERS = {"callbacks": "training", "runs": "training"}
 def current_name(target: str) -> str:
     """The short name of a part that a configuration, or weights, may have by a former one.
 
-    >>> current_name("ir_lightning.networks.generators.unet.UNet")
+    >>> current_name("ir_lightning.networks.generators.encoder_decoder.UNet")
     'ir_lightning.networks.UNet'
     >>> current_name("ir_lightning.data.subset.Part")
     'ir_lightning.data.SceneSplit'

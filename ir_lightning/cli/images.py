@@ -31,7 +31,7 @@ from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from ir_lightning.runs.record import mean, metric_label, score_text
 
 if TYPE_CHECKING:
-    from ir_lightning.metrics.metric import Metric
+    from ir_lightning.metrics.scoring import Metric
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -192,7 +192,7 @@ def _metrics(names: Sequence[str]) -> "dict[str, Metric]":
     """Build the metrics of these files of conf/metric/."""
     from ir_lightning.launch.config import CONF, load_config
     from ir_lightning.launch.error_reporter import sentence
-    from ir_lightning.metrics.scoring import as_metric
+    from ir_lightning.metrics.torch_metric import as_metric
 
     metrics = {}
     for chosen in names:

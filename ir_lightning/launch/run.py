@@ -107,7 +107,7 @@ def _show_again(run_dir: Path, in_sweep: bool) -> Record:
 
 def _try_to_build(plain: dict[str, Any]) -> None:
     """Refuse what only Lightning can judge; it takes seconds to import."""
-    from ir_lightning.training.trial import refuse_unbuildable
+    from ir_lightning.training.loop import refuse_unbuildable
 
     refuse_unbuildable(plain)
 

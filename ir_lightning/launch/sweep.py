@@ -206,8 +206,8 @@ def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[s
 
 def _need(plain: dict[str, Any], there: Any) -> Any:
     """The memory that a run needs, or why it is refused; ``there`` is None on another machine."""
+    from ir_lightning.training.loop import refuse_unbuildable
     from ir_lightning.training.memory import estimate, refuse_too_large
-    from ir_lightning.training.trial import refuse_unbuildable
 
     try:
         refuse_unbuildable(plain, here=there is not None)

@@ -1,8 +1,4 @@
-"""The game between generator and discriminator: each loss has a side for both.
-
-Logits have any shape; one that judges real is high. Each side is a plain mean over all of
-them; the system multiplies the generator's side by ``weight``.
-"""
+"""The game between generator and discriminator: each loss has a side for both."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ir_lightning.arguments import check_number
+from ir_lightning.arguments import check_number, written
+from ir_lightning.errors import UsageError
 
 
 class Adversarial(nn.Module, ABC):
@@ -66,3 +63,61 @@ class LeastSquares(Adversarial):
         real = F.mse_loss(real_logits, torch.ones_like(real_logits))
         fake = F.mse_loss(fake_logits, torch.zeros_like(fake_logits))
         return (real + fake) / 2
+
+
+class Switch(Adversarial):
+    """Plays ``first`` up to a share of the budget, and ``then`` for the rest.
+
+    Section V of arXiv 2212.02198 suggests "more sensitive measures of loss functions in the later
+    stages of training"; section VI.3 takes least squares for one, "when the distributions between
+    the targets the generated results are fairly close to each other". Which loss is in force
+    depends on nothing but the iteration, so a continued run switches where the undisturbed one
+    does. Nothing else changes there: networks, optimizer states and learning rate go on.
+
+    Args:
+        first: the loss in the iterations whose progress, iteration / iterations, is below ``at``.
+        then: the loss from there on.
+        at: share of the budget, 0 (``then`` at once) to 1 (``first`` throughout). A share, as in
+            the learning rate's schedule, so that every budget switches at the same point.
+        weight: share of both in the generator's objective, times the weight of the one in force.
+
+    Raises:
+        UsageError: if ``at`` is no share, or a loss is not an :class:`Adversarial`.
+    """
+
+    def __init__(
+        self, first: Adversarial, then: Adversarial, at: float = 0.5, weight: float = 1.0
+    ) -> None:
+        super().__init__(weight)
+        for key, loss in (("first", first), ("then", then)):
+            # Said now: a loss that cannot play would end the training half-way through.
+            if not isinstance(loss, Adversarial):
+                raise UsageError(f"{key}={loss!r}: give an adversarial loss.")
+        if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at <= 1:
+            raise UsageError(
+                f"at={written(at)}: give the share of the iterations, from 0 to 1, after "
+                "which the second loss takes over."
+            )
+        self.first = first
+        self.then = then
+        self.at = at
+        self.share = weight
+        self.begin(0, 1)
+
+    @property
+    def current(self) -> Adversarial:
+        """The loss in force."""
+        return self.then if self.late else self.first
+
+    def begin(self, iteration: int, iterations: int) -> None:
+        # Divided, not multiplied: 55 / 100 is the float 0.55, while 0.55 * 100 is more than 55.
+        self.late = iteration / iterations >= self.at
+        self.current.begin(iteration, iterations)
+        self.boundary = self.current.boundary
+        self.weight = self.share * self.current.weight
+
+    def for_generator(self, fake_logits: Tensor) -> Tensor:
+        return self.current.for_generator(fake_logits)
+
+    def for_discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return self.current.for_discriminator(real_logits, fake_logits)

@@ -1,13 +1,49 @@
-"""How images are scored: a protocol shows them, metrics compare them."""
+"""A metric scores a restored image by the clean one; a protocol shows it both."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import Protocol
+
+
+class Metric(ABC):
+    """A score of restored images, each by itself.
+
+    A metric of your own is a subclass, in any package, and a yaml under ``conf/metric/`` whose key
+    is its name. Classes of torchmetrics need no subclass
+    (:class:`~ir_lightning.metrics.torch_metric.TorchMetric`).
+
+    Attributes:
+        unit: ``dB``, or empty.
+        higher_is_better: the direction in which it chooses the best weights.
+        colour: it needs three planes, so it is left out under a protocol that shows one.
+        needs_degraded: it also takes the image before restoration, as the keyword ``degraded``. It
+            scores restored images alone.
+    """
+
+    unit: str = ""
+    higher_is_better: bool = True
+    colour: bool = False
+    needs_degraded: bool = False
+
+    def compares(self, protocol: Protocol) -> bool:
+        """Whether the protocol shows what the metric needs."""
+        return protocol.colour or not self.colour
+
+    @abstractmethod
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Score every image.
+
+        Args:
+            restored, clean: (B, C, H, W) as the protocol shows them: float64, 0..255.
+
+        Returns:
+            (B,), NaN where the metric is not defined for an image.
+        """
 
 
 def score_images(
@@ -47,26 +83,6 @@ def score_images(
             worst = -torch.inf if metric.higher_is_better else torch.inf
             scores[name] = values.where(~broken.to(values.device), worst)
     return scores
-
-
-def as_metric(name: str, built: object) -> Metric:
-    """What a configuration has built, as a metric.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if isinstance(built, Metric):
-        return built
-    import torchmetrics  # takes seconds, for which a run that scores without it need not wait
-
-    from ir_lightning.metrics.torch_metric import TorchMetric
-
-    if isinstance(built, torchmetrics.Metric):
-        return TorchMetric(built)
-    raise UsageError(
-        f"evaluation.metrics.{name} is a {type(built).__name__} and no metric: name a class of "
-        "torchmetrics, or a subclass of ir_lightning.metrics.Metric."
-    )
 
 
 def _refuse_unscorable(restored: Tensor, clean: Tensor) -> None:

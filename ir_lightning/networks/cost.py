@@ -18,10 +18,9 @@ class Cost:
 
 
 def count(network: nn.Module, size: tuple[int, int] = (256, 256), channels: int = 3) -> Cost:
-    """Cost of ``network`` for a (1, channels, height, width) image, on shapes alone.
+    """Cost of ``network`` for a (1, channels, height, width) image, on the meta device.
 
-    Nothing is computed and no weight is copied: parameters and image lie on the meta device. One
-    multiplication with its addition counts as 1. Counted are convolutions, transposed ones and
+    One multiplication with its addition counts as 1. Counted are convolutions, transposed ones and
     matrix products, where practically all work is; biases, norms, activations and interpolations
     are not. A shared weight is one parameter and is counted in each of its multiplications.
 
@@ -36,7 +35,5 @@ def count(network: nn.Module, size: tuple[int, int] = (256, 256), channels: int 
     image = torch.empty(1, channels, *size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         functional_call(network, shapes, (image,))
-    return Cost(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        multiply_adds=counter.get_total_flops() // 2,  # it counts both halves of a multiply-add
-    )
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(parameters, counter.get_total_flops() // 2)  # both halves of a multiply-add count

@@ -14,8 +14,7 @@ def restore_tiled(
 ) -> Tensor:
     """Restore an image tile by tile; only one tile at a time passes through ``restore``.
 
-    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other. An
-    image that fits into one tile is restored by one plain call.
+    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other.
 
     Args:
         restore: (B, 3, h, w) to the same size, for h, w <= tile.

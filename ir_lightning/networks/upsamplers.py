@@ -15,12 +15,11 @@ class Upsampler(ABC):
             full resolution. The others then keep the generator's native way.
 
     Raises:
-        UsageError: for any other ``levels``.
+        UsageError: any other ``levels``.
     """
 
     def __init__(self, levels: str = "all") -> None:
-        check_choice("levels", levels, ("top", "all"))
-        self.levels = levels
+        self.levels = check_choice("levels", levels, ("top", "all"))
 
     @abstractmethod
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
@@ -38,20 +37,16 @@ class Nearest(Upsampler):
     """Every pixel four times, then a 3x3 convolution."""
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
-        )
+        doubled = nn.Upsample(scale_factor=2, mode="nearest")
+        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
 class Bilinear(Upsampler):
     """Bilinear interpolation with pixels as areas (corners not aligned), then a 3x3 convolution."""
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
-        )
+        doubled = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
 def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
@@ -76,15 +71,11 @@ class SubPixelShuffle(nn.Module):
 
 
 class SubPixel(Upsampler):
-    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15.
-
-    The paper replaces only the ``top`` up-sampling, hence the other default of ``levels``.
-    """
+    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15."""
 
     def __init__(self, levels: str = "top") -> None:
         super().__init__(levels)
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1), SubPixelShuffle()
-        )
+        convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1)
+        return nn.Sequential(convolution, SubPixelShuffle())

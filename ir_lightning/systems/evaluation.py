@@ -8,11 +8,10 @@ from torch import Tensor
 
 from ir_lightning.arguments import check_choice, check_whole, written
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.scoring import as_metric, score_images
-from ir_lightning.metrics.similarity import PSNR, SSIM
-from ir_lightning.metrics.undegraded import UndegradedPSNR
+from ir_lightning.metrics.scoring import Metric, score_images
+from ir_lightning.metrics.similarity import PSNR, SSIM, UndegradedPSNR
+from ir_lightning.metrics.torch_metric import as_metric
 from ir_lightning.networks.tiling import check_tiles
 
 Scores = dict[tuple[str, str, str], float]

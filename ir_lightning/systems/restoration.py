@@ -1,4 +1,4 @@
-"""What every restorer does, however it is trained: restore, validate, test."""
+"""What every restorer does, however it is trained; and the one that learns from pixels alone."""
 
 import math
 from collections.abc import Mapping
@@ -223,3 +223,16 @@ class RestorationSystem(LightningModule):
 def to_float32(image: Tensor) -> Tensor:
     """In float32, or in float64 where the training is."""
     return image if image.dtype == torch.float64 else image.float()
+
+
+class RegressionSystem(RestorationSystem):
+    """Minimise the weighted sum of the pixel terms, e.g. MSE for the autoencoders of Table III."""
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [self.optimization.optimizer(self.generator.parameters())]
+
+    def training_step(self, batch: Batch, _: int) -> None:
+        losses = self.pixel_losses(self.generator(batch["degraded"]), batch["clean"])
+        total = self.weighted(losses)
+        self.step_optimizer(self.optimizers(), total)
+        self.finish_iteration({"generator": total.detach(), **losses})

@@ -9,9 +9,8 @@ from ir_lightning.data.module import RestorationData
 from ir_lightning.runs.scores import score_table, write_scores
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
-from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
-from ir_lightning.training.loaders import Loaders
-from ir_lightning.training.loop import measure_test, new_trainer, prepare
+from ir_lightning.training.callbacks.processes import Preemption, StopRequest
+from ir_lightning.training.loop import Loaders, measure_test, new_trainer, prepare
 from ir_lightning.training.weights import load_kept
 
 SEVERAL = ("num_nodes", "strategy", "sync_batchnorm")

@@ -11,20 +11,23 @@ import lightning.pytorch as pl
 import pandas as pd
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
+from torch.utils.data import DataLoader
 
-from ir_lightning.build import build
+from ir_lightning.build import build, refusals
 from ir_lightning.data.module import RestorationData
+from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.cost import count
+from ir_lightning.networks.meta import on_meta
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset, write_scores
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
-from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
-from ir_lightning.training.callbacks.rank_consistency import RankConsistency
+from ir_lightning.training.callbacks.processes import Preemption, RankConsistency, StopRequest
 from ir_lightning.training.checkpoint import (
     BEST,
     Checkpoints,
@@ -33,10 +36,37 @@ from ir_lightning.training.checkpoint import (
     load_state,
     resume,
 )
-from ir_lightning.training.loaders import Loaders
 from ir_lightning.training.loggers.curve import CurveLogger
 from ir_lightning.training.loggers.result import close, publish
 from ir_lightning.training.weights import begin_with, save_network
+
+
+class Loaders(LightningDataModule):
+    """The loaders of this process.
+
+    Args:
+        data: of the run.
+    """
+
+    def __init__(self, data: RestorationData) -> None:
+        super().__init__()
+        self.data = data
+        self.validation_pairs = data.validation_pairs
+        self.test_pairs = data.test_pairs
+
+    def train_dataloader(self) -> DataLoader[Pair]:
+        return self.data.train_dataloader(*self._process())
+
+    def val_dataloader(self) -> DataLoader[Pair]:
+        return self.data.val_dataloader(*self._process())
+
+    def test_dataloader(self) -> DataLoader[Pair]:
+        return self.data.test_dataloader(*self._process())
+
+    def _process(self) -> tuple[int, int]:
+        """Rank of this process, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
 
 CHECKPOINTS = "checkpoints"
 
@@ -289,3 +319,33 @@ def measure_test(system: RestorationSystem, scores: pd.DataFrame) -> dict[str, A
         "processes": system.trainer.world_size,
         "threads": torch.get_num_threads(),
     }
+
+
+def refuse_unbuildable(config: dict[str, Any], here: bool = True) -> None:
+    """Build the system, the callbacks and the trainer of a run, without weights.
+
+    Args:
+        config: plain, resolved configuration that has passed the preflight.
+        here: the run will be trained on this machine, so that its devices count.
+
+    Raises:
+        UsageError: names the key and the value that is refused.
+    """
+    quiet()
+    try:
+        # The preflight has built the evaluation: its metrics try a score, which takes data.
+        plain_evaluation = {"_target_": "ir_lightning.systems.Evaluation", "protocols": ["rgb8"]}
+        with on_meta():
+            build({**config["system"], "evaluation": plain_evaluation}, "system")
+    except UsageError:
+        raise
+    except Exception:
+        pass  # a part that cannot be built without data is left to the training
+    try:
+        if here:
+            with refusals("trainer", config["trainer"]):
+                new_trainer(config, [])
+        else:
+            build(config["callbacks"], "callbacks")
+    except MisconfigurationException as error:
+        raise UsageError(f"trainer: {' '.join(str(error).split())}") from None

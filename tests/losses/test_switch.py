@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import check
 from ir_lightning.launch.run import run
-from ir_lightning.losses.adversarial import Adversarial, LeastSquares, Vanilla
-from ir_lightning.losses.switch import Switch
+from ir_lightning.losses.adversarial import Adversarial, LeastSquares, Switch, Vanilla
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import ConstantThenLinear, Optimization

@@ -20,8 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ir_lightning.errors import UsageError
 from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.result import close, publish
-from ir_lightning.training.loggers.tensorboard import tensorboard_logger
+from ir_lightning.training.loggers.result import close, publish, tensorboard_logger
 from ir_lightning.training.loggers.wandb import Wandb, wandb_logger
 from tests.conftest import ROOT
 from tests.helpers.wandb_servers import Answering, silent, upload

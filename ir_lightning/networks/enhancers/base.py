@@ -1,10 +1,8 @@
-"""What every detail-enhancing module has in common.
+"""What every detail-enhancing module has in common. The smallest is one class::
 
-The smallest enhancer is one class::
-
-    class Widen(Enhancer):
-        def build(self, channels: int) -> Block:
-            return Block(2 * channels, nn.Conv2d(channels, 2 * channels, 3, padding=1))
+class Widen(Enhancer):
+    def build(self, channels: int) -> Block:
+        return Block(2 * channels, nn.Conv2d(channels, 2 * channels, 3, padding=1))
 """
 
 from abc import ABC, abstractmethod
@@ -39,11 +37,11 @@ class Enhancer(ABC):
     Args:
         positions: before which encoder layers a block stands, counted from 1, one number or
             several (Fig. 13 of arXiv 2212.02198). The block at position 1 sees the degraded
-            image in [-1, 1], the block at position k the features of layer k - 1. It feeds
-            its encoder layer only: the skip connection stays the unenhanced feature.
+            image in [-1, 1], the block at k the features of layer k - 1. It feeds its encoder
+            layer only: the skip connection stays the unenhanced feature.
 
     Raises:
-        UsageError: if positions are missing, repeated or not whole numbers from 1.
+        UsageError: positions are missing, repeated or not whole numbers from 1.
     """
 
     def __init__(self, positions: int | Sequence[int] = (1,)) -> None:
@@ -53,7 +51,4 @@ class Enhancer(ABC):
 
     @abstractmethod
     def build(self, channels: int) -> Block:
-        """A new block for (B, channels, H, W); called once for each position.
-
-        The generator draws the first weights of every ``nn.Conv2d`` in it.
-        """
+        """A new block for (B, channels, H, W), for each position; its ``nn.Conv2d`` are redrawn."""

@@ -1,10 +1,11 @@
-"""A run's result on its loggers, and their end."""
+"""A run's result on its loggers, TensorBoard for one, and their end."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from numpy.typing import NDArray
 
 Rows = Sequence[Mapping[str, Any]]
@@ -56,3 +57,22 @@ def close(loggers: Iterable[Logger], status: str) -> None:
         logger.finalize("success" if status == "finished" else "failed")
         if isinstance(logger, ResultLogger):
             logger.close(exit_code=0 if status == "finished" else 1)
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger, which also shows the final scores and the image grid."""
+
+    def log_result(self, result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]) -> None:
+        """Add scalars and the image at the last iteration."""
+        self.experiment.add_image("test/grid", grid, result["iterations"], dataformats="HWC")
+        for name, value in final_scores(result):
+            self.experiment.add_scalar(f"test/{name}", value, result["iterations"])
+
+    def close(self, exit_code: int) -> None:
+        """Nothing: :meth:`finalize` has closed the files."""
+
+
+def tensorboard_logger(run_dir: Path, run_id: str, config: dict[str, Any]) -> TensorBoard:
+    """TensorBoard event files in ``tensorboard/`` of the run directory."""
+    del run_id, config  # the directory says which run it is, and holds its configuration
+    return TensorBoard(save_dir=str(run_dir), name="tensorboard", version="")
