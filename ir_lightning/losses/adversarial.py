@@ -1,4 +1,6 @@
-"""The game between generator and discriminator: each loss has a side for both."""
+"""The game between generator and discriminator: each loss has a side for both, a plain mean over
+logits of any shape, which are high where they judge real.
+"""
 
 from abc import ABC, abstractmethod
 
@@ -24,10 +26,9 @@ class Adversarial(nn.Module, ABC):
         self.weight = check_number("weight", weight, 0)
 
     def begin(self, iteration: int, iterations: int) -> None:
-        """Told before each iteration, counted from 0, how far the training is.
+        """Called before each iteration, counted from 0; for a loss that changes with time.
 
-        A loss that changes with time overrides this. What it becomes may depend on these two
-        numbers only, or a continued run would not be the uninterrupted one.
+        What it becomes may depend on these two numbers only, or a continued run would differ.
         """
 
     @abstractmethod
@@ -69,20 +70,17 @@ class Switch(Adversarial):
     """Plays ``first`` up to a share of the budget, and ``then`` for the rest.
 
     Section V of arXiv 2212.02198 suggests "more sensitive measures of loss functions in the later
-    stages of training"; section VI.3 takes least squares for one, "when the distributions between
-    the targets the generated results are fairly close to each other". Which loss is in force
-    depends on nothing but the iteration, so a continued run switches where the undisturbed one
-    does. Nothing else changes there: networks, optimizer states and learning rate go on.
+    stages of training"; section VI.3 takes least squares for one. Which loss is in force depends on
+    nothing but the iteration; networks, optimizer states and learning rate go on.
 
     Args:
         first: the loss in the iterations whose progress, iteration / iterations, is below ``at``.
         then: the loss from there on.
-        at: share of the budget, 0 (``then`` at once) to 1 (``first`` throughout). A share, as in
-            the learning rate's schedule, so that every budget switches at the same point.
+        at: share of the budget, 0 (``then`` at once) to 1 (``first`` throughout).
         weight: share of both in the generator's objective, times the weight of the one in force.
 
     Raises:
-        UsageError: if ``at`` is no share, or a loss is not an :class:`Adversarial`.
+        UsageError: ``at`` is no share, or a loss is not an :class:`Adversarial`.
     """
 
     def __init__(
@@ -98,10 +96,8 @@ class Switch(Adversarial):
                 f"at={written(at)}: give the share of the iterations, from 0 to 1, after "
                 "which the second loss takes over."
             )
-        self.first = first
-        self.then = then
-        self.at = at
-        self.share = weight
+        self.first, self.then = first, then
+        self.at, self.share = at, weight
         self.begin(0, 1)
 
     @property

@@ -21,7 +21,7 @@ class Metric(ABC):
         unit: ``dB``, or empty.
         higher_is_better: the direction in which it chooses the best weights.
         colour: it needs three planes, so it is left out under a protocol that shows one.
-        needs_degraded: it also takes the image before restoration, as the keyword ``degraded``. It
+        needs_degraded: it also takes the image before restoration, as the keyword ``degraded``, and
             scores restored images alone.
     """
 
@@ -36,13 +36,10 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
-        """Score every image.
+        """Score every image: (B,), NaN where the metric is not defined for one.
 
         Args:
             restored, clean: (B, C, H, W) as the protocol shows them: float64, 0..255.
-
-        Returns:
-            (B,), NaN where the metric is not defined for an image.
         """
 
 
@@ -70,7 +67,11 @@ def score_images(
     Raises:
         UsageError: the shapes differ, or a metric needs larger images.
     """
-    _refuse_unscorable(restored, clean)
+    if restored.shape != clean.shape or clean.dim() != 4 or clean.shape[1] != 3 or not len(clean):
+        raise UsageError(
+            f"Cannot score {tuple(restored.shape)} against {tuple(clean.shape)}: both must be "
+            "(images, 3, height, width) of one size."
+        )
     broken = ~restored.isfinite().flatten(1).all(dim=1)
     scores = {}
     with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):
@@ -83,11 +84,3 @@ def score_images(
             worst = -torch.inf if metric.higher_is_better else torch.inf
             scores[name] = values.where(~broken.to(values.device), worst)
     return scores
-
-
-def _refuse_unscorable(restored: Tensor, clean: Tensor) -> None:
-    if restored.shape != clean.shape or clean.dim() != 4 or clean.shape[1] != 3 or not len(clean):
-        raise UsageError(
-            f"Cannot score {tuple(restored.shape)} against {tuple(clean.shape)}: both must be "
-            "(images, 3, height, width) of one size."
-        )

@@ -13,8 +13,7 @@ from ir_lightning.metrics.scoring import Metric
 if TYPE_CHECKING:
     import torchmetrics
 
-PROBE = 192
-"""Pixels: the side of the image that shows whether a metric can score one pair of images."""
+PROBE = 192  # pixels: the side of the image that a metric is tried with
 
 
 def as_metric(name: str, built: object) -> Metric:
@@ -82,10 +81,9 @@ class TorchMetric(Metric):
         """As every metric; NaN, with a warning, for an image that it refuses (too small, say)."""
         self.metric.to(clean.device)
         values = []
-        for pair in zip((restored / 255).float(), (clean / 255).float(), strict=True):
-            x, y = (image[None] for image in pair)
+        for x, y in zip((restored / 255).float(), (clean / 255).float(), strict=True):
             try:
-                values.append(self._one(x, y))
+                values.append(self._one(x[None], y[None]))
             except ValueError as error:
                 height, width = clean.shape[-2:]
                 reason = f"{self.name} is not defined for an image of {width} x {height} pixels"

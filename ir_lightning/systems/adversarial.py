@@ -58,7 +58,8 @@ class AdversarialSystem(RestorationSystem):
         return [self.optimization.optimizer(network.parameters()) for network in networks]
 
     def training_step(self, batch: Batch, _: int) -> None:
-        self.begin_iteration()
+        if begin := getattr(self.adversarial, "begin", None):  # only the two sides are required
+            begin(self.iteration, self.optimization.iterations)
         degraded, clean = batch["degraded"], batch["clean"]
         optimizers: Any = self.optimizers()
         generator_optimizer, discriminator_optimizer = optimizers
@@ -77,27 +78,13 @@ class AdversarialSystem(RestorationSystem):
         generator_loss = self.weighted(losses)
         self.step_optimizer(generator_optimizer, generator_loss)
 
-        self.finish_iteration(
-            {
-                "generator": generator_loss,
-                "discriminator": discriminator_loss,
-                **losses,
-                "discriminator_accuracy": accuracy,
-            }
-        )
-
-    def begin_iteration(self) -> None:
-        """Pass the iteration to an adversarial loss that changes with it."""
-        begin = getattr(self.adversarial, "begin", None)  # only the two sides are required
-        if begin is not None:
-            begin(self.iteration, self.optimization.iterations)
+        both = {"generator": generator_loss, "discriminator": discriminator_loss}
+        self.finish_iteration({**both, **losses, "discriminator_accuracy": accuracy})
 
     def discriminator_accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
         """The share of patches that D classifies correctly, in [0, 1]; keeps count of saturation.
 
-        ``d_saturated_at`` is the iteration at which the accuracy had first exceeded
-        ``saturated_accuracy`` for ``saturated_iterations`` iterations on end (the imbalance of
-        section VI.3), or 0.
+        ``d_saturated_at`` is the iteration at which D became saturated (section VI.3), or 0.
         """
         boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2

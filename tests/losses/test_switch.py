@@ -226,10 +226,9 @@ def test_the_step_of_the_switch_is_the_second_loss_for_both_networks() -> None:
 def test_the_accuracy_is_judged_by_the_loss_in_force() -> None:
     built = system(switch(at=0.5), 2)
     quarter = torch.full((1, 1, 2, 2), 0.25)  # real for cross-entropy, fake for least squares
-    built.begin_iteration()
+    built.adversarial.begin(0, 2)
     assert built.discriminator_accuracy(quarter, -quarter) == 1
-    built.iteration = 1
-    built.begin_iteration()
+    built.adversarial.begin(1, 2)
     assert built.discriminator_accuracy(quarter, -quarter) == 0.5
 
 
