@@ -1,7 +1,7 @@
 """Checks of what a constructor is given.
 
-A refusal begins with ``name=value: `` and goes on with what to give. Whoever builds from a
-configuration puts the whole key in the name's place (:func:`ir_lightning.build.build`).
+A refusal begins with ``name=value: ``, and :func:`ir_lightning.build.build` puts the whole key in
+the name's place.
 """
 
 import math
@@ -18,11 +18,7 @@ def check_whole(
 ) -> T:
     """Refuse anything but a whole number from ``low`` to ``high``, and return that.
 
-    Args:
-        name: of the argument.
-        value: as it was given.
-        low, high: the limits, both included; None is no limit.
-        optional: None is allowed.
+    Both limits are included; None is no limit. If ``optional``, ``value`` may be None.
 
     Raises:
         UsageError: names the argument, its value and the limits.
@@ -44,12 +40,8 @@ def check_number(
 
 
 def check_wholes(name: str, values: T, distinct: bool = False) -> T:
-    """Refuse anything but a list of one or more whole numbers from 1, and return that.
-
-    Args:
-        name: of the argument.
-        values: as they were given.
-        distinct: none of them may be there twice.
+    """Refuse anything but a list of one or more (``distinct``) whole numbers from 1, and return
+    that.
 
     Raises:
         UsageError: names the argument and its value.

@@ -1,9 +1,4 @@
-"""Trained generators for use from Python: arrays in, arrays of the same kind out; and scores.
-
-restorer = ir_lightning.load("runs/my-run")
-restored = restorer(degraded)
-scores = ir_lightning.score(restored, clean)
-"""
+"""Trained generators for use from Python: arrays in, arrays of the same kind out; and scores."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -65,10 +60,8 @@ class Restorer:
     ) -> None:
         if tile is not None:
             check_tiles(tile, overlap)
-        self.generator = generator
-        self.device = device
-        self.tile = tile
-        self.overlap = overlap
+        self.generator, self.device = generator, device
+        self.tile, self.overlap = tile, overlap
 
     def __call__(self, degraded: Array) -> Array:
         """Restore one image of any size.

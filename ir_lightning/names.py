@@ -17,13 +17,7 @@ def by_name(package: str) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package (PEP 562): its classes and functions by their names.
 
     A file is imported when something in it is asked for, and not before, so that to read a source
-    of images costs no import of torch.
-
-    Args:
-        package: the dotted name, ``__name__`` of the package's ``__init__.py``.
-
-    Returns:
-        A function of a name, which raises AttributeError where no file defines it.
+    of images costs no import of torch. A name that no file defines is an AttributeError.
     """
 
     @cache
@@ -32,11 +26,10 @@ def by_name(package: str) -> Callable[[str], Any]:
         if name.startswith("_") or (folder / f"{name}.py").exists():
             return None
         defined = re.compile(rf"^(class|def) {re.escape(name)}\b", re.MULTILINE)
-        files = (
-            path for path in sorted(folder.rglob("*.py")) if defined.search(path.read_text("utf-8"))
-        )
-        parts = next((path.relative_to(folder).with_suffix("").parts for path in files), None)
-        return ".".join((package, *parts)) if parts else None
+        for path in sorted(folder.rglob("*.py")):
+            if defined.search(path.read_text("utf-8")):
+                return ".".join((package, *path.relative_to(folder).with_suffix("").parts))
+        return None
 
     def find(name: str) -> Any:
         if (module := module_of(name)) is None:

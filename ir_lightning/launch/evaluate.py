@@ -230,8 +230,8 @@ def _begun(run: Record, known: Record, claim: Claim) -> Record:
 def _score(
     plain: dict[str, Any], run_dir: Path, folder: Path, guard: Guard, signals: Signals
 ) -> Record:
-    """See :func:`ir_lightning.training.evaluation.evaluate`, which takes seconds to import."""
-    from ir_lightning.training.evaluation import evaluate
+    """See :func:`ir_lightning.training.loop.evaluate`, which takes seconds to import."""
+    from ir_lightning.training.loop import evaluate
 
     return evaluate(plain, run_dir, folder, guard, signals)
 

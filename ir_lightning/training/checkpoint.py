@@ -23,9 +23,8 @@ from ir_lightning.training.loggers.curve import CurveLogger
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 State = dict[str, Any]
-"""Lightning's checkpoint (weights, optimizers, precision, every callback) without its loops, and
-``iteration``; ``best``: metric, value and iteration of the best generator so far; ``random``: all
-random states."""
+"""Lightning's checkpoint, no loops, and ``iteration``; ``best``: metric, value and iteration
+of the best generator; ``random``: all random states."""
 
 
 class Checkpoints(Callback):
@@ -33,9 +32,8 @@ class Checkpoints(Callback):
     validation that is the best so far: the generator in ``best.ckpt``.
 
     A resumed run begins with the validation that follows its checkpoint, if any. So nothing is
-    saved within one, where callbacks count and weights may be replaced by their average.
-
-    It stands behind the callbacks whose states it saves: they have seen the iteration, too.
+    saved within one, where callbacks count and weights may be replaced by their average. It stands
+    behind the callbacks whose states it saves: they have seen the iteration, too.
 
     Args:
         directory: ``checkpoints/`` of the run.
@@ -53,11 +51,8 @@ class Checkpoints(Callback):
         validate_every: int,
         seconds: float,
     ) -> None:
-        self.directory = directory
-        self.curve = curve
-        self.guard = guard
-        self.validate_every = validate_every
-        self.seconds = seconds
+        self.directory, self.curve, self.guard = directory, curve, guard
+        self.validate_every, self.seconds = validate_every, seconds
         self.best: dict[str, Any] | None = None
         self.random: dict[str, Any] | None = None
         self.saved_at = time.monotonic()
@@ -80,8 +75,7 @@ class Checkpoints(Callback):
         self._validate_at_the_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._validate_at_the_end(trainer, pl_module)
-        last = pl_module.iteration == pl_module.optimization.iterations
+        last = self._validate_at_the_end(trainer, pl_module)
         validated = last or pl_module.iteration % self.validate_every == 0
         if validated:
             pl_module.require_finite()  # in all processes, which would wait for each other
@@ -94,8 +88,8 @@ class Checkpoints(Callback):
         value = trainer.callback_metrics[f"val/{evaluation.choose_by}"].item()
         if self.best is not None and not evaluation.better(value, self.best["value"]):
             return
-        best = {"metric": evaluation.choose_by, "value": value}
-        self.best = {**best, "iteration": pl_module.iteration}
+        iteration = pl_module.iteration
+        self.best = {"metric": evaluation.choose_by, "value": value, "iteration": iteration}
         if trainer.is_global_zero:
             generator = pl_module.generator.state_dict()
             self._write(to_bytes({"generator": generator, **self.best}), BEST)
@@ -125,10 +119,12 @@ class Checkpoints(Callback):
         self.saved_at = time.monotonic()
         self.saved_iteration = system.iteration
 
-    def _validate_at_the_end(self, trainer: Trainer, system: Any) -> None:
-        """Let Lightning validate after the last iteration, whatever its number."""
-        if system.iteration == system.optimization.iterations:
+    def _validate_at_the_end(self, trainer: Trainer, system: Any) -> bool:
+        """Let Lightning validate after the last iteration, whatever its number; is it that?"""
+        last: bool = system.iteration == system.optimization.iterations
+        if last:
             trainer.val_check_batch = 1
+        return last
 
     def _write(self, whole: memoryview, name: str, keep: Path | None = None) -> None:
         self.guard()
@@ -156,8 +152,7 @@ def to_bytes(state: Mapping[str, Any]) -> memoryview:
 def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse callbacks whose states could not be read without running code.
 
-    Args:
-        states: ``state_dict`` of each callback by its ``state_key``.
+    ``states`` has the ``state_dict`` of each callback by its ``state_key``.
 
     Raises:
         UsageError: names the callback.
@@ -193,10 +188,9 @@ def resume(trainer: Trainer, state: State) -> None:
 def random_states() -> dict[str, Any]:
     """Every random state of this process, as plain values and tensors."""
     name, keys, *rest = np.random.get_state(legacy=True)
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "cpu": torch.get_rng_state(),
-        "cuda": cuda,
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "numpy": [name, torch.from_numpy(np.asarray(keys).copy()), *rest],
         "python": random.getstate(),
     }
@@ -259,9 +253,8 @@ def load_latest(directory: Path) -> State | None:
     Raises:
         DataError: there are some, but none can be read.
     """
-    present = [directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()]
-    problems = []
-    for path in present:
+    problems: list[str] = []
+    for path in (directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()):
         try:
             state = load_state(path)
         except DataError as error:

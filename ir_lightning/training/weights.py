@@ -1,7 +1,7 @@
 """A restorer on disk: one safetensors file with the generator's weights and its configuration.
 
-Such files are passed around, so reading one must not run what a stranger wrote into it: weights are
-loaded without pickle, and a configuration may name nothing but network classes.
+Such files are passed around: weights are loaded without pickle, and a configuration may name
+nothing but network classes.
 """
 
 import json
@@ -22,6 +22,7 @@ from ir_lightning.files import atomic_write
 
 GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"
+UNREADABLE = (OSError, ValueError, yaml.YAMLError, KeyError, TypeError)  # a file, or a key in it
 IN_SYSTEM = "generator."  # what the names of its weights begin with in the state of a system
 
 
@@ -46,9 +47,6 @@ def save_network(
 def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
     """Give a network the weights that a finished run has kept: of its best generator.
 
-    They lie in ``KIND.safetensors``, or in ``checkpoints/best.ckpt`` where the former holds the
-    last ones, with which the run was tested.
-
     Raises:
         UsageError: there is no such file, or its weights are another network's.
         DataError: the file is damaged.
@@ -56,10 +54,7 @@ def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -
     if kind == "generator":
         load_kept(network, Path(run_dir), "best")
         return
-    path = Path(run_dir) / f"{kind}.safetensors"
-    if not path.is_file():
-        raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
-    _load(network, _read(path)[1], path)
+    _load_file(network, Path(run_dir) / f"{kind}.safetensors", f"pretrain.{kind}: ")
 
 
 def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
@@ -72,10 +67,7 @@ def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
         DataError: the file is damaged.
     """
     if weights == ("last" if _tested_last(run_dir) else "best"):
-        path = run_dir / GENERATOR_FILE
-        if not path.is_file():
-            raise UsageError(f"{path} is not there; train that run again.")
-        _load(generator, _read(path)[1], path)
+        _load_file(generator, run_dir / GENERATOR_FILE)
         return
     from ir_lightning.training.checkpoint import BEST, LAST, load_state  # imports Lightning
 
@@ -94,16 +86,13 @@ def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
 def _tested_last(run_dir: Path) -> bool:
     """Whether a run was tested with its last weights, and not with the best ones."""
     try:
-        config = yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))
-        return bool(config["evaluation"]["weights"] == "last")
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return bool(_config(run_dir)["evaluation"]["weights"] == "last")
+    except UNREADABLE:
         return False
 
 
 def load_generator(
-    run_or_weights: str | os.PathLike[str],
-    device: torch.device | str,
-    trust: Sequence[str] = (),
+    run_or_weights: str | os.PathLike[str], device: torch.device | str, trust: Sequence[str] = ()
 ) -> nn.Module:
     """Build the generator of a run directory or weights file and load its weights.
 
@@ -119,14 +108,19 @@ def load_generator(
     """
     path = generator_file(run_or_weights)
     config, weights = _read(path)
-    if config is None:
-        config = _config_beside(path)
+    config = _config_beside(path) if config is None else config
     refuse_untrusted(config, path, NETWORKS.plus(trust))
     generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
     if not isinstance(generator, nn.Module):
         raise UsageError(f"{path}: the configuration describes no network (torch.nn.Module).")
     _load(generator, weights, path)
     return generator.to(device).eval().requires_grad_(False)
+
+
+def _load_file(network: nn.Module, path: Path, key: str = "") -> None:
+    if not path.is_file():
+        raise UsageError(f"{key}{path} is not there; train that run again.")
+    _load(network, _read(path)[1], path)
 
 
 def _load(network: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -164,10 +158,13 @@ def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
 
 def _config_beside(path: Path) -> Any:
     try:
-        config = yaml.safe_load((path.parent / CONFIG_FILE).read_text("utf-8"))
-        return config["generator"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return _config(path.parent)["generator"]
+    except UNREADABLE:
         raise UsageError(
             f"{path} does not say which network it belongs to, and no {CONFIG_FILE} with a "
             "'generator' stands beside it; give the run directory."
         ) from None
+
+
+def _config(run_dir: Path) -> Any:
+    return yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))

@@ -1,13 +1,14 @@
 """What the processes of a run are told and agree on: to stop, and what they train."""
 
 import signal
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ir_lightning.errors import Stopped, UsageError
+from ir_lightning.systems.across_ranks import any_process
 from ir_lightning.training.checkpoint import Checkpoints
 
 DEFAULT = signal.SIGTERM  # what another process of the same run may have received
@@ -25,11 +26,8 @@ class StopRequest(Protocol):
 class Preemption(Callback):
     """After the iteration, or the evaluation image, in which a signal came: save and stop.
 
-    An evaluation changes nothing that is saved: its iteration has been saved before it.
-
-    Args:
-        signals: what has been received so far.
-        checkpoints: saves; None where nothing is trained.
+    An evaluation changes nothing that is saved: its iteration has been saved before it. Where
+    nothing is trained, ``checkpoints`` is None.
     """
 
     def __init__(self, signals: StopRequest, checkpoints: Checkpoints | None = None) -> None:
@@ -47,40 +45,31 @@ class Preemption(Callback):
         self.signals.install()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        if self._signalled(trainer):
-            if self.checkpoints and trainer.is_global_zero:
-                self.checkpoints.save(trainer, pl_module)
-            self._stop(pl_module)
+        self._stop_if_signalled(trainer, pl_module, self.checkpoints)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        if self._signalled(trainer):
-            self._stop(pl_module)
+        self._stop_if_signalled(trainer, pl_module)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        if self._signalled(trainer):
-            self._stop(pl_module)
+        self._stop_if_signalled(trainer, pl_module)
 
-    def _signalled(self, trainer: Trainer) -> bool:
-        signalled = self.signals.received is not None
-        if trainer.world_size > 1:  # the signal reaches the processes at different iterations
-            signalled = trainer.strategy.reduce_boolean_decision(signalled, all=False)
-        return signalled
-
-    def _stop(self, system: Any) -> NoReturn:
-        where = f"after iteration {system.iteration}, which is saved"
-        raise Stopped(self.signals.received or DEFAULT, where)
+    def _stop_if_signalled(
+        self, trainer: Trainer, system: Any, checkpoints: Checkpoints | None = None
+    ) -> None:
+        # Any process: the signal reaches them at different iterations.
+        if any_process(system, self.signals.received is not None):
+            if checkpoints and trainer.is_global_zero:
+                checkpoints.save(trainer, system)
+            where = f"after iteration {system.iteration}, which is saved"
+            raise Stopped(self.signals.received or DEFAULT, where)
 
 
 class RankConsistency(Callback):
     """Refuses processes that train different configurations, and gives each its own randomness.
 
     Ranks that skipped different runs of a sweep would otherwise train two of them into one network,
-    and end with exit code 0. Randomness inside the networks (dropout) is a function of (seed,
+    and end with exit code 0. Randomness inside the networks (dropout) is a function of (``seed``,
     iteration, rank): with one seed for all, the ranks would drop the same channels.
-
-    Args:
-        config_hash: config hash.
-        seed: the run's seed.
     """
 
     def __init__(self, config_hash: str, seed: int) -> None:

@@ -17,12 +17,8 @@ SAVE_EVERY = 5.0  # seconds
 class CurveLogger(Logger):
     """Writes ``metrics.csv``, always whole, with columns in order of their first appearance.
 
-    Lightning's own CSV logger deletes the earlier file when a run is resumed; this one continues
-    it from the iteration where the run continues.
-
-    Args:
-        path: the file.
-        start: iteration that the run continues from; later rows of an earlier attempt are dropped.
+    Lightning's own CSV logger deletes the earlier file when a run is resumed; this one continues it
+    from the iteration ``start``, and drops later rows of an earlier attempt.
     """
 
     def __init__(self, path: Path, start: int = 0) -> None:
@@ -32,7 +28,7 @@ class CurveLogger(Logger):
         if start and path.exists():
             with path.open(newline="", encoding="utf-8") as file:
                 earlier = {int(row["iteration"]): row for row in csv.DictReader(file)}
-            self.rows = {i: dict(row) for i, row in earlier.items() if i <= start}
+            self.rows = {i: row for i, row in earlier.items() if i <= start}
         before = float(self.rows[max(self.rows)]["seconds"]) if self.rows else 0.0
         self.began = time.monotonic() - before
         self.saved = time.monotonic()
