@@ -24,9 +24,7 @@ from ir_lightning.names import current_name
 def build(node: Mapping[str, Any], key: str) -> Any:
     """Instantiate the ``_target_`` of a node, and those inside it.
 
-    Args:
-        node: plain, resolved configuration.
-        key: where the node stands in the configuration, for messages.
+    ``key`` is where the node, plain and resolved, stands in the configuration.
 
     Raises:
         UsageError, DataError: as raised by a constructor, with configuration keys for the names of
@@ -58,12 +56,15 @@ def refusals(key: str, node: Any) -> Iterator[None]:
     try:
         yield
     except (UsageError, DataError) as error:
-        error.args = (with_keys(str(error), lambda name: _key(name, key, arguments)),)
+        known = arguments.keys()
+        error.args = (
+            with_keys(str(error), lambda n: f"{key}.{n}" if n.partition(".")[0] in known else n),
+        )
         raise error from None
     except (TypeError, ValueError, ImportError, InstantiationException) as error:
         values = [f"{k}={v}" for k, v in arguments.items() if k[:1] != "_" and _is_plain(v)]
         given = f" ({', '.join(values)})" if values else ""
-        raise UsageError(f"{key}{given}: {' '.join(str(error).split())[:LONGEST]}") from error
+        raise UsageError(f"{key}{given}: {' '.join(str(error).split())[:300]}") from error
 
 
 def with_keys(sentence: str, key_of: Callable[[str], str]) -> str:
@@ -73,13 +74,6 @@ def with_keys(sentence: str, key_of: Callable[[str], str]) -> str:
     'generator.depth=9: give a whole number from 1 to 8.'
     """
     return re.sub(r"(?<![\w./-])([a-z][\w.]*)(?==)", lambda name: key_of(name[1]), sentence)
-
-
-LONGEST = 300  # characters of what another library says
-
-
-def _key(name: str, key: str, arguments: Mapping[str, Any]) -> str:
-    return f"{key}.{name}" if name.partition(".")[0] in arguments else name
 
 
 def _inside(node: Any, key: str, path: str) -> tuple[str, Any]:

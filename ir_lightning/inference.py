@@ -64,16 +64,11 @@ class Restorer:
         self.tile, self.overlap = tile, overlap
 
     def __call__(self, degraded: Array) -> Array:
-        """Restore one image of any size.
-
-        A grey image is restored as three equal channels, whose mean is returned; alpha is returned
-        as it came.
+        """Restore one image of any size; returns an array of the same shape and type.
 
         Args:
-            degraded: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, or floats in [0, 1].
-
-        Returns:
-            An array of the same shape and type.
+            degraded: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, or floats in [0, 1]. A grey
+                image is restored as three equal channels and averaged; alpha stays as it is.
 
         Raises:
             UsageError: another shape, type or range of values, or too little memory on the device.
@@ -122,10 +117,7 @@ def score(
     Args:
         restored, clean: (H, W) or (H, W, 3) of one size; uint8, or floats in [0, 1].
         protocol: ``rgb8`` or ``y-matlab``.
-        metrics: by name; PSNR in dB and SSIM if None.
-
-    Returns:
-        The value of each metric that can be computed under the protocol.
+        metrics: by name; PSNR in dB and SSIM if None. One that the protocol rules out is left out.
 
     Raises:
         UsageError: the arrays are no images, their sizes differ, or there is no such protocol.

@@ -61,8 +61,7 @@ RENAMED = {
 }
 """Former names of parts, and what they are called now."""
 
-FOLDERS = {"callbacks": "training", "runs": "training"}
-"""Former folders of parts, and where they are now."""
+FOLDERS = {"callbacks": "training", "runs": "training"}  # where the parts of former ones are now
 
 
 def current_name(target: str) -> str:

@@ -70,8 +70,8 @@ class Switch(Adversarial):
     """Plays ``first`` up to a share of the budget, and ``then`` for the rest.
 
     Section V of arXiv 2212.02198 suggests "more sensitive measures of loss functions in the later
-    stages of training"; section VI.3 takes least squares for one. Which loss is in force depends on
-    nothing but the iteration; networks, optimizer states and learning rate go on.
+    stages of training"; section VI.3 takes least squares for one. Nothing but the iteration decides
+    which loss is in force.
 
     Args:
         first: the loss in the iterations whose progress, iteration / iterations, is below ``at``.

@@ -52,9 +52,8 @@ def score_images(
 ) -> dict[str, Tensor]:
     """Score every image by every metric, outside autocast and without gradients.
 
-    A metric that cannot be computed is left out: one that needs colours, under a protocol of one
-    plane; one that needs the degraded images, without them. A restoration that is not finite gets
-    the worst score there is.
+    A metric that needs what is not there, colours under the protocol or degraded images, is left
+    out. A restoration that is not finite gets the worst score there is.
 
     Args:
         restored, clean, degraded: (B, 3, H, W) in [0, 1], any floating-point type and device.

@@ -39,14 +39,12 @@ class SSIM(Metric):
 
     Gaussian window 11 x 11 with sigma 1.5, K = (0.01, 0.03), L = 255, averaged over the region
     where the window fits and then over the planes.
+
+    Raises:
+        UsageError: from a call, the images are smaller than 11 x 11.
     """
 
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
-        """As every metric.
-
-        Raises:
-            UsageError: the images are smaller than 11 x 11.
-        """
         height, width = clean.shape[-2:]
         if min(height, width) <= MARGIN:
             raise UsageError(

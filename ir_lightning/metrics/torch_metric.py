@@ -85,9 +85,9 @@ class TorchMetric(Metric):
             try:
                 values.append(self._one(x[None], y[None]))
             except ValueError as error:
-                height, width = clean.shape[-2:]
-                reason = f"{self.name} is not defined for an image of {width} x {height} pixels"
-                warnings.warn(f"{reason}: {error}", stacklevel=2)
+                size = f"{clean.shape[-1]} x {clean.shape[-2]} pixels"
+                reason = f"{self.name} is not defined for an image of {size}: {error}"
+                warnings.warn(reason, stacklevel=2)
                 values.append(torch.tensor(torch.nan, device=clean.device))
         return torch.stack(values)
 
@@ -109,11 +109,8 @@ WEIGHTS = {
 class LPIPS(TorchMetric):
     """Learned perceptual distance of Zhang et al. (2018), by torchmetrics; 0 for equal images.
 
-    Nothing is downloaded: the weights are read from torch's folder of checkpoints,
-    ``~/.cache/torch/hub/checkpoints`` unless ``TORCH_HOME`` names another.
-
-    Args:
-        network: ``alex``, ``vgg`` or ``squeeze``.
+    Nothing is downloaded: the weights of ``network`` (``alex``, ``vgg`` or ``squeeze``) are read
+    from ``~/.cache/torch/hub/checkpoints``, unless ``TORCH_HOME`` names another folder.
 
     Raises:
         UsageError: there is no such network, torchvision is missing, or the weights are.

@@ -21,14 +21,9 @@ def count(network: nn.Module, size: tuple[int, int] = (256, 256), channels: int 
     """Cost of ``network`` for a (1, channels, height, width) image, on the meta device.
 
     One multiplication with its addition counts as 1. Counted are convolutions, transposed ones and
-    matrix products, where practically all work is; biases, norms, activations and interpolations
-    are not. A shared weight is one parameter and is counted in each of its multiplications.
-
-    Args:
-        network: a generator, an enhancer's block, any module of one image; stays untouched.
-        size: height and width in pixels. A generator pads an image that does not fit its depth,
-            and the padded image is what it costs.
-        channels: of the image or the features.
+    matrix products; biases, norms, activations and interpolations are not. A shared weight is one
+    parameter and is counted in each of its multiplications. ``size`` is (height, width) in pixels;
+    a generator pads an image that does not fit its depth, and that is what it costs.
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}

@@ -7,8 +7,7 @@ from torch.nn import functional as F
 
 from ir_lightning.arguments import check_choice
 
-Norm = Callable[[int], nn.Module]
-"""Builds the layer for a number of channels."""
+Norm = Callable[[int], nn.Module]  # builds the layer for a number of channels
 
 
 class InstanceNorm(nn.InstanceNorm2d):

@@ -18,13 +18,11 @@ class AdversarialSystem(RestorationSystem):
     """Eq. 16-18: one forward pass of G, then a step of D, then a step of G.
 
     Args:
-        generator: (B, 3, H, W) in [0, 1] to the same.
+        generator, optimization, evaluation: see :class:`RestorationSystem`.
         discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
             have a ``begin``, called with the iteration and their number at the top of each step,
             and a ``boundary`` other than 0 between logits of real and of restored images.
-        optimization: optimizer, schedule and budget.
-        evaluation: protocols, and how large images are restored.
         saturated_accuracy, saturated_iterations: D is saturated once its accuracy has exceeded
             this for so many iterations on end. This is recorded, and nothing is done about it.
 

@@ -18,7 +18,7 @@ from lightning.pytorch import Callback, Trainer
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.legacy import current_system_state
-from ir_lightning.training.loggers.curve import CurveLogger
+from ir_lightning.training.loggers.local import CurveLogger
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -35,12 +35,8 @@ class Checkpoints(Callback):
     saved within one, where callbacks count and weights may be replaced by their average. It stands
     behind the callbacks whose states it saves: they have seen the iteration, too.
 
-    Args:
-        directory: ``checkpoints/`` of the run.
-        curve: the training curve, brought up to date before each checkpoint.
-        guard: raises when the run must not be written to any more.
-        validate_every: iterations between validations.
-        seconds: the most that a power cut may cost.
+    The ``curve`` is brought up to date before each checkpoint; ``guard`` raises when the run must
+    not be written to any more; ``seconds`` is the most that a power cut may cost.
     """
 
     def __init__(
@@ -132,8 +128,7 @@ class Checkpoints(Callback):
             file.write(whole)
 
 
-NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)
-"""How pickle and torch refuse an object, when it is written or when it is read."""
+NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)  # how pickle and torch refuse an object
 
 
 def to_bytes(state: Mapping[str, Any]) -> memoryview:

@@ -28,8 +28,7 @@ from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.processes import Preemption, RankConsistency, StopRequest
 from ir_lightning.training.checkpoint import BEST, Checkpoints, load_latest, load_state, resume
-from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.result import close, publish
+from ir_lightning.training.loggers.local import CurveLogger, close, publish
 from ir_lightning.training.weights import begin_with, load_kept, save_network
 
 CHECKPOINTS = "checkpoints"
@@ -142,15 +141,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Test a trained run on one device, and leave the scores and pictures in ``folder``.
 
-    Args:
-        config: plain, resolved configuration of the run, with the evaluation that is wanted.
-        run_dir: its directory, which holds the weights.
-        folder: of the evaluation.
-        guard: raises when the run must not be written to any more.
-        signals: the signal to stop, once one has come.
-
-    Returns:
-        The measured part of the evaluation's record.
+    The arguments are those of :func:`train`; ``config`` has the evaluation that is wanted.
 
     Raises:
         RunError: the weights or an image cannot be read.
@@ -179,9 +170,7 @@ def evaluate(
 def refuse_unbuildable(config: dict[str, Any], here: bool = True) -> None:
     """The rest of the preflight: build the system, the callbacks and the trainer, without weights.
 
-    Args:
-        config: plain, resolved configuration that has passed the preflight.
-        here: the run will be trained on this machine, so that its devices count.
+    ``here``: the run will be trained on this machine, so that its devices count.
 
     Raises:
         UsageError: names the key and the value that is refused.
@@ -232,11 +221,8 @@ def quiet() -> None:
 def new_trainer(
     config: dict[str, Any], after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
 ) -> pl.Trainer:
-    """Lightning's trainer with this run's callbacks and rhythm of validation.
-
-    Args:
-        config: plain, resolved configuration.
-        after, before: callbacks that come after and before those of the configuration.
+    """Lightning's trainer with this run's rhythm of validation, and callbacks ``before`` and
+    ``after`` those of the configuration.
 
     Raises:
         UsageError: Lightning refuses its arguments, the batch cannot be shared by the processes, or

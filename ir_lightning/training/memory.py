@@ -70,12 +70,8 @@ class Unknown:
 def estimate(config: dict[str, Any]) -> Estimate | Unknown:
     """What one training needs on its device, in a fraction of a second.
 
-    Args:
-        config: plain, resolved configuration.
-
-    Returns:
-        The estimate; or why there is none, if a part cannot be built or cannot run without data.
-        Nothing is raised: a part that is wrong fails, with a better message, in the training.
+    Or why that is not known, if a part cannot be built or cannot run without data. Nothing is
+    raised: a part that is wrong fails, with a better message, in the training.
     """
     try:
         with torch.random.fork_rng(devices=[]):  # the training must draw the same numbers
@@ -203,11 +199,6 @@ def available(accelerator: str) -> Memory:
 
 def refuse_too_large(config: dict[str, Any], need: Estimate | Unknown, there: Memory) -> None:
     """Refuse a training that cannot fit; one that nothing is known about may try.
-
-    Args:
-        config: plain, resolved configuration, the one that was estimated.
-        need: what :func:`.memory.estimate` said.
-        there: what :func:`available` said.
 
     Raises:
         UsageError: one sentence with what is needed, what there is, and the keys to lower.

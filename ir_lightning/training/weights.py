@@ -29,13 +29,10 @@ IN_SYSTEM = "generator."  # what the names of its weights begin with in the stat
 def save_network(
     run_dir: str | os.PathLike[str], kind: str, network: nn.Module, config: Mapping[str, Any]
 ) -> None:
-    """Write ``KIND.safetensors``: weights and what rebuilds the network, complete or not at all.
+    """Write ``KIND.safetensors``, complete or not at all: weights, in their own types, and
+    ``config``.
 
-    Args:
-        run_dir: the run's directory.
-        kind: ``generator`` or ``discriminator``.
-        network: its parameters and buffers are stored in their own types.
-        config: plain, resolved values with a ``_target_``.
+    ``config`` has plain, resolved values with a ``_target_``, which rebuild the network.
     """
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
     state = network.state_dict().items()
@@ -94,19 +91,22 @@ def _tested_last(run_dir: Path) -> bool:
 def load_generator(
     run_or_weights: str | os.PathLike[str], device: torch.device | str, trust: Sequence[str] = ()
 ) -> nn.Module:
-    """Build the generator of a run directory or weights file and load its weights.
+    """Build the generator of a run directory or weights file, load its weights, and freeze it.
 
-    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
-
-    Returns:
-        The network on ``device``, in evaluation mode, its parameters frozen.
+    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it. The
+    network is on ``device``, in evaluation mode.
 
     Raises:
         UsageError: nothing to load there, a configuration that names anything but network classes,
             or weights of another network.
         DataError: the file is damaged.
     """
-    path = generator_file(run_or_weights)
+    path = Path(run_or_weights).expanduser()
+    path = path / GENERATOR_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give a run directory that holds {GENERATOR_FILE}.")
+    if path.suffix != ".safetensors":
+        raise UsageError(f"{path}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
     config, weights = _read(path)
     config = _config_beside(path) if config is None else config
     refuse_untrusted(config, path, NETWORKS.plus(trust))
@@ -129,21 +129,6 @@ def _load(network: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> N
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: the weights do not fit the configuration: {reason}") from None
-
-
-def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:
-    """The weights file that a run directory or a path to the file itself stands for.
-
-    Raises:
-        UsageError: there is none.
-    """
-    path = Path(run_or_weights).expanduser()
-    file = path / GENERATOR_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file; give a run directory that holds {GENERATOR_FILE}.")
-    if file.suffix != ".safetensors":
-        raise UsageError(f"{file}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
-    return file
 
 
 def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:

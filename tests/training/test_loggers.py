@@ -20,8 +20,7 @@ import wandb.sdk.launch  # noqa: F401  (which is not what the tests measure)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ir_lightning.errors import UsageError
-from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.result import close, publish, tensorboard_logger
+from ir_lightning.training.loggers.local import CurveLogger, close, publish, tensorboard_logger
 from ir_lightning.training.loggers.wandb import Wandb, wandb_logger
 from tests.conftest import ROOT
 from tests.helpers.wandb_servers import Answering, silent, upload

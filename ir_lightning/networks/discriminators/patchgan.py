@@ -71,25 +71,20 @@ class MultiScale(PatchGAN):
     """D(x, y) that judges every patch by what is around it too, up to the whole image.
 
     Zhang, Sindagi and Patel, "Image De-raining Using a Conditional GAN" (arXiv 1701.05957): plain
-    convolutions, then a module that pools their features at several scales, up-samples and
-    concatenates them, and a verdict. Two images (B, channels, H, W) in [0, 1] become logits
-    (B, 1, h, w), as many as those of a PatchGAN with the same ``layers``.
-
-    The code that its authors published has pix2pix's PatchGAN in this place. What the description
+    convolutions, then a module that pools their features at several scales, up-samples (nearest)
+    and concatenates them, and a verdict. Two images (B, channels, H, W) in [0, 1] become logits
+    (B, 1, h, w), as many as those of a PatchGAN with the same ``layers``. What the description
     leaves open is decided here, so that the two compare in the scales and in little else:
 
     - Patches and smallest image are those of :class:`PatchGAN`, but the last convolution gives
       ``width`` features instead of a logit: 3.3 million parameters for 2.8 million. No norm behind
       it: instance norm would take away the averages that are pooled.
     - The scales are grids of n x n cells over the image, so that they suit any crop and n = 1 is
-      all of it; PSPNet's 1, 2, 3, 6 (arXiv 1612.01105). A grid finer than the map repeats it.
-    - As in PSPNet, a 1x1 convolution and an activation (LeakyReLU, as everywhere in D) behind each
-      pooling, to so few channels that all scales together have as many as the patches.
-    - Up-sampling is by the nearest neighbour. The verdict is a 1x1 convolution.
+      all of it. As in PSPNet (arXiv 1612.01105) they are 1, 2, 3, 6, and a 1x1 convolution and an
+      activation stand behind each pooling, to as many channels as the patches in all.
 
     Args:
-        layers: 4x4 convolutions in front of the pooling, of stride 2 but for the last two; at
-            least 2.
+        layers: 4x4 convolutions before the pooling, of stride 2 but for the last two; at least 2.
         width: channels w after the first; then 2w, 4w, 8w, 8w, ..., and w after the last.
         norm: ``instance``, ``batch`` or ``none``, behind all but the first and the last.
         channels: of each of the two images.
@@ -118,11 +113,8 @@ class MultiScale(PatchGAN):
 class Pyramid(nn.Module):
     """Puts beside the features of each position what the cells in which it lies are like.
 
-    (B, C, h, w) becomes (B, ``out_channels``, h, w): the C = ``channels`` features as they were,
-    then C over the number of ``scales`` (at least one) for each of them.
-
-    Raises:
-        UsageError: the scales are not different whole numbers from 1.
+    (B, C, h, w) becomes (B, ``out_channels``, h, w): the C features as they were, then C over the
+    number of ``scales`` (at least one) for each of them.
     """
 
     def __init__(self, channels: int, scales: Sequence[int]) -> None:

@@ -1,4 +1,9 @@
-"""The deraining modules that the paper compares InfoAccum with (Fig. 14)."""
+"""The deraining modules that the paper compares InfoAccum with (Fig. 14), as in their authors'
+code.
+
+Layers that make an image are left off, because an encoder takes features; so the input does not
+survive, except in Attention. No norm is the default where the authors have none.
+"""
 
 from collections.abc import Sequence
 
@@ -33,11 +38,9 @@ class Residual(Enhancer):
     """The residual layers of the deep detail network (Fu et al., "Removing Rain from Single Images
     via a Deep Detail Network", CVPR 2017): (B, C, H, W) to (B, width, H, W).
 
-    X^1 = sigma(BN(W * X)), then ``blocks`` units of two 3x3 convolutions. That paper's 26 layers of
-    16 features are the first, 12 such pairs, and a last one to three channels. Decisions: the last
-    layer, and the guided filter before the first, are left off, because they serve a network from
-    image to image and an encoder takes features; so the input does not survive. Its batch norm is
-    instance norm by default, the same at batch 1 but for a learned scale and shift.
+    X^1 = sigma(BN(W * X)), then ``blocks`` units of two 3x3 convolutions: all but the last of that
+    paper's 26 layers, without the guided filter before them. Its batch norm is instance norm by
+    default, the same at batch 1 but for a learned scale and shift.
 
     Args:
         blocks: units of two convolutions.
@@ -67,10 +70,7 @@ class Residual(Enhancer):
 
 
 class AttentionBlock(Block):
-    """(B, channels, H, W) to (B, channels + 1, H, W): the input and, behind it, where to look.
-
-    All ``steps`` share their weights: ``blocks`` residual units of ``width`` features.
-    """
+    """(B, channels, H, W) to (B, channels + 1, H, W): the input and, behind it, where to look."""
 
     def __init__(self, channels: int, steps: int, blocks: int, width: int) -> None:
         super().__init__(out_channels=channels + 1)
@@ -105,16 +105,13 @@ class Attention(Enhancer):
     Raindrop Removal from a Single Image", CVPR 2018, arXiv 1711.10098, eq. 3):
     (B, C, H, W) to (B, C + 1, H, W), the input itself and the last attention map.
 
-    In each of N = 4 steps a ResNet of five units sees the input and the map of the step before
-    (0.5 everywhere at first), a convolutional LSTM remembers, and a convolution draws the next
-    map. Units, 32 features and an LSTM without peepholes, whose weights for each pixel would fix
-    the image's size, are those of the authors' code (whose ReLU around a unit's sum changes
-    nothing). Decisions: a sigmoid keeps the map in [0, 1], that paper's range; the authors' code
-    learns the range from masks of the rain, which only raindrop data have, so here the map learns
-    from the generator's loss alone. No norm, as there: steps share weights, but not statistics.
+    In each of N = 4 steps a ResNet sees the input and the map of the step before (0.5 at first), a
+    convolutional LSTM without peepholes (they would fix the image's size) remembers, and a
+    convolution draws the next map. Decision: a sigmoid keeps the map in [0, 1], that paper's range;
+    the authors' code learns the range from masks of the rain, which only raindrop data have.
 
     Args:
-        steps: N.
+        steps: N; they share their weights, but not statistics, hence no norm.
         blocks: residual units in a step.
         width: features.
         positions: see :class:`Enhancer`.
@@ -157,11 +154,9 @@ class ContextDilated(Enhancer):
     """The contextualized dilated network (Yang et al., "Deep Joint Rain Detection and Removal from
     a Single Image", CVPR 2017, arXiv 1609.07769, section 4.2): (B, C, H, W) to (B, width, H, W).
 
-    A first convolution into feature space; then each block adds to its input the results of three
-    paths of dilations 1, 2, 3, that see 5x5, 9x9 and 13x13. Decisions, all as in the code of the
-    authors' journal version (JORDER-E): 9 blocks of 64 features, each with weights of its own;
-    ReLU behind each convolution of a path and none behind the first; no norm, but one can be
-    chosen. The layers behind, which predict the rain, are left off; so the input does not survive.
+    A first convolution into feature space, without ReLU; then each block, with weights of its own
+    (as in the authors' journal version, JORDER-E), adds to its input the results of three paths of
+    dilations 1, 2, 3, that see 5x5, 9x9 and 13x13.
 
     Args:
         blocks: how often the paths are added ("recurrences" there).
@@ -196,9 +191,8 @@ class ContextDilated(Enhancer):
 class RecursiveBlock(Block):
     """H_0 = sigma(W_0 * x), H_t = sigma(W_3 * sigma(W_2 * sigma(W_1 * H_{t-1}))) + H_0.
 
-    (B, channels, H, W) becomes (B, width, H, W). The T = ``recursions`` share W_1 (3x3), W_2 (1x1)
-    and W_3 (3x3); a norm is not shared, because the batch statistics of one recursion say nothing
-    about the next.
+    The recursions share W_1 (3x3), W_2 (1x1) and W_3 (3x3); a norm is not shared, because the batch
+    statistics of one recursion say nothing about the next.
     """
 
     def __init__(self, channels: int, recursions: int, width: int, norm: Norm) -> None:
@@ -222,18 +216,14 @@ class RecursiveBlock(Block):
 
 class Recursive(Enhancer):
     """A sub-network of LPNet (Fu et al., "Lightweight Pyramid Networks for Image Deraining", TNNLS
-    2019, arXiv 1805.06173): (B, C, H, W) to (B, width, H, W).
+    2019, arXiv 1805.06173), without the Laplacian pyramid: (B, C, H, W) to (B, width, H, W).
 
     A feature extraction, then one block of three convolutions with a shortcut from the first
-    features, applied ``recursions`` times with the same weights. Kernels, 5 recursions, 16 features
-    (the finest pyramid level), LeakyReLU(0.2) and a shortcut behind the activation are those of
-    the authors' code. Decisions: no Laplacian pyramid around it and no 1x1 convolution that
-    reconstructs an image, because an encoder takes features; so the input does not survive. No
-    norm, but one can be chosen.
+    features, behind the activation, applied ``recursions`` times with the same weights.
 
     Args:
         recursions: T.
-        width: features.
+        width: features; 16 are those of the finest pyramid level.
         positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, behind every convolution.
 
@@ -272,11 +262,7 @@ class DilatedConvolution(nn.Module):
 
 
 class ContextLayer(nn.Module):
-    """sigma(alpha * (W * x + b)): a dilated convolution, and alpha, the weights of its channels.
-
-    (B, inputs, H, W) to (B, outputs, H, W); ``squeezed`` features are between the two dense layers
-    of the gate.
-    """
+    """sigma(alpha * (W * x + b)): a dilated convolution, and alpha, the weights of its channels."""
 
     def __init__(self, inputs: int, outputs: int, squeezed: int, dilation: int) -> None:
         super().__init__()
@@ -295,14 +281,10 @@ class Scan(Enhancer):
     Net for Single Image Deraining", ECCV 2018, arXiv 1807.05698): (B, C, H, W) to
     (B, width, H, W).
 
-    Six 3x3 convolutions of dilations 1, 1, 2, 4, 8, 1, that see 35x35; behind each, a
-    squeeze-and-excitation gate weights every channel by its alpha (channels only, not places),
-    then LeakyReLU(0.2). Dilations, 24 features and the gate's 6 are those of the authors' code.
-    Decisions: the last layer, a 1x1 convolution to an image of the rain, is left off, because an
-    encoder takes features; so the input does not survive. No norm can be chosen: that paper
-    removes it, and behind instance norm every mean, and with it the gate, would be a constant. The
-    first weights are PyTorch's, as in that code: with pix2pix's N(0, 0.02) six layers without a
-    shortcut hand on a millionth of the image, and the generator learns much later.
+    Six 3x3 convolutions that see 35x35; behind each, a squeeze-and-excitation gate weights every
+    channel by its alpha, then LeakyReLU(0.2). No norm can be chosen: behind instance norm every
+    mean, and with it the gate, would be a constant. The first weights are PyTorch's, as in that
+    code: with pix2pix's N(0, 0.02) six layers without a shortcut hand on a millionth of the image.
 
     Args:
         width: features.

@@ -18,10 +18,9 @@ class AccumulationBlock(Block):
     ``growth`` new features. (B, C, H, W) becomes (B, C + len(dilations) * growth * layers, H, W);
     the first C channels are the input itself.
 
-    Computed the wide way. Convolution is linear, so the pre-activation of layer l is a sum of
-    what each earlier piece of x_{l-1} contributes. As soon as a piece exists, one convolution
-    per dilation carries it into *all* later layers: the numbers and the parameters of eq. 14
-    with few wide convolutions, and with memory linear in the number of layers.
+    Computed the wide way. The pre-activation of layer l is a sum of what each earlier piece of
+    x_{l-1} contributes. As soon as a piece exists, one convolution per dilation carries it into
+    *all* later layers: few wide convolutions, and memory linear in the number of layers.
     """
 
     def __init__(

@@ -23,19 +23,12 @@ Means = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Shown:
-    """A test image to look at.
-
-    Attributes:
-        name: of the image.
-        scores: by the run's first protocol.
-        worth: its score by the evaluation's main metric, negative where less is better.
-        pixels: its three versions, each (H, W, 3).
-    """
+    """A test image to look at; ``worth`` is its main score, negative where less is better."""
 
     name: str
     scores: Means
     worth: float
-    pixels: dict[str, NDArray[np.uint8]]
+    pixels: dict[str, NDArray[np.uint8]]  # its three versions, each (H, W, 3)
 
 
 class Gallery(Callback):
@@ -100,12 +93,9 @@ def scores_of(row: dict[str, Any], protocol: str) -> Means:
 
 
 class ImageGrid(Callback):
-    """Draws test images, spread evenly over the set, a row each, at their own pixels.
+    """Draws ``rows`` test images, spread evenly over the set, at their own pixels, into a PNG.
 
-    Args:
-        path: the PNG to write.
-        rows: how many images.
-        side: each is cut to at most ``side`` x ``side`` pixels around its centre.
+    Each is cut to at most ``side`` x ``side`` pixels around its centre.
     """
 
     def __init__(self, path: Path, rows: int = 4, side: int = 256) -> None:

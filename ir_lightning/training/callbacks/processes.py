@@ -34,15 +34,10 @@ class Preemption(Callback):
         self.signals = signals
         self.checkpoints = checkpoints
 
-    # Lightning has put its own handlers in between.
     def on_train_start(self, *_: Any) -> None:
-        self.signals.install()
+        self.signals.install()  # Lightning has put its own handlers in between
 
-    def on_validation_start(self, *_: Any) -> None:
-        self.signals.install()
-
-    def on_test_start(self, *_: Any) -> None:
-        self.signals.install()
+    on_validation_start = on_test_start = on_train_start
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self._stop_if_signalled(trainer, pl_module, self.checkpoints)
@@ -50,8 +45,7 @@ class Preemption(Callback):
     def on_validation_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self._stop_if_signalled(trainer, pl_module)
 
-    def on_test_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._stop_if_signalled(trainer, pl_module)
+    on_test_batch_end = on_validation_batch_end
 
     def _stop_if_signalled(
         self, trainer: Trainer, system: Any, checkpoints: Checkpoints | None = None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.runs.record import read_result
-from ir_lightning.training.loggers.result import Record, final_scores
+from ir_lightning.training.loggers.local import Record, final_scores
 
 STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is resumed
 
@@ -147,13 +147,13 @@ def wandb_logger(
 
     Online, W&B appends the resumed part. Offline, each part lies in a folder of its own,
     ``wandb/offline-run-TIME-ID``, and ``wandb sync RUN/wandb/offline-run-*`` uploads them in order
-    of time as one run. It stops at a part that a power cut has left incomplete; ``ls -d
-    RUN/wandb/offline-run-* | xargs -n 1 wandb sync`` does not. What had been logged before a crash
-    and is logged again is there twice, at the same ``iteration``.
+    of time as one run. It stops at a part that a power cut has left incomplete;
+    ``ls -d RUN/wandb/offline-run-* | xargs -n 1 wandb sync`` does not. What was logged before a
+    crash and again is there twice, at the same ``iteration``. A run of a sweep is called by what
+    varies in the sweep, any other one by its directory.
 
     Args:
-        run_dir: the run's directory. On the dashboard a run of a sweep is called by what varies in
-            the sweep, any other one by its directory.
+        run_dir: the run's directory.
         run_id: config hash.
         config: plain, resolved configuration.
         project, entity: where on W&B. The server and the key are the user's own settings.

@@ -1,5 +1,8 @@
-"""A run's result on its loggers, TensorBoard for one, and their end."""
+"""The loggers on this machine, and how every logger is shown a run's result and is ended."""
 
+import csv
+import time
+from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -7,8 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
+from ir_lightning.files import atomic_write
+
+SAVE_EVERY = 5.0  # seconds
 Record = Mapping[str, Any]
 
 
@@ -17,14 +24,7 @@ class ResultLogger(Protocol):
     """A logger that also shows the result of a run. Any other one is given the curve alone."""
 
     def log_result(self, result: Record, scores: pd.DataFrame, grid: NDArray[np.uint8]) -> None:
-        """Show the result.
-
-        Args:
-            result: the measured part of the record, with ``iterations`` and, by kind and metric,
-                ``degraded`` and ``restored``.
-            scores: of the test images (:func:`ir_lightning.runs.scores.score_table`).
-            grid: some of the images, (H, W, 3).
-        """
+        """Show the measured part of the record, the table of scores and some images, (H, W, 3)."""
 
     def close(self, exit_code: int) -> None:
         """End the run: nothing is logged any more, and the next one in this process is another."""
@@ -73,3 +73,61 @@ def tensorboard_logger(run_dir: Path, run_id: str, config: dict[str, Any]) -> Te
     """TensorBoard event files in ``tensorboard/`` of the run directory."""
     del run_id, config  # the directory says which run it is, and holds its configuration
     return TensorBoard(save_dir=str(run_dir), name="tensorboard", version="")
+
+
+class CurveLogger(Logger):
+    """Writes ``metrics.csv``, always whole, with columns in order of their first appearance.
+
+    Lightning's own CSV logger deletes the earlier file when a run is resumed; this one continues it
+    from the iteration ``start``, and drops later rows of an earlier attempt.
+    """
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: dict[int, dict[str, Any]] = {}
+        if start and path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                earlier = {int(row["iteration"]): row for row in csv.DictReader(file)}
+            self.rows = {i: row for i, row in earlier.items() if i <= start}
+        before = float(self.rows[max(self.rows)]["seconds"]) if self.rows else 0.0
+        self.began = time.monotonic() - before
+        self.saved = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        return "curve"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+        """Nothing: the run directory holds the whole configuration."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add values to the row of iteration ``step``."""
+        assert step is not None
+        seconds = round(time.monotonic() - self.began, 3)
+        self.rows.setdefault(step, {"iteration": step, "seconds": seconds}).update(metrics)
+        if time.monotonic() - self.saved > SAVE_EVERY:
+            self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Bring the file up to date, unless its run directory was deleted."""
+        if not self.path.parent.exists():
+            return
+        columns = list(dict.fromkeys(key for row in self.rows.values() for key in row))
+        with atomic_write(self.path) as file:
+            table = csv.DictWriter(file, fieldnames=columns, restval="")
+            table.writeheader()
+            table.writerows(self.rows.values())
+        self.saved = time.monotonic()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self.rows:
+            self.save()
