@@ -1,7 +1,6 @@
 """Checks of what a constructor is given.
 
-A refusal begins with ``name=value: ``, and :func:`ir_lightning.build.build` puts the whole key in
-the name's place.
+A refusal begins with ``name=value: ``; :func:`ir_lightning.build.build` makes the name a key.
 """
 
 import math

@@ -9,9 +9,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class UsageError(Exception):
-    """The request cannot work as asked: a key, a path or a combination of options (exit code 2).
+    """The request cannot work as asked, said before any training (exit code 2).
 
-    The message names the key or file and says what to do. Raised before any training.
+    The message names the key or file and says what to do.
     """
 
 
@@ -20,10 +20,7 @@ class RunError(Exception):
 
 
 class DataError(RunError):
-    """A file turned out to be broken while it was being used; the message names the file.
-
-    Before training, the check reports the same problem as a :class:`UsageError`.
-    """
+    """A file turned out to be broken while it was being used; the message names the file."""
 
 
 class DivergedError(RunError):

@@ -49,7 +49,7 @@ class Bilinear(Upsampler):
         return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
-def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
+class SubPixelShuffle(nn.Module):
     """(B, C r^2, H, W) rearranged to (B, C, rH, rW), r = ``scale``; eq. 15 of arXiv 2212.02198:
 
     PS(T)[h, w, c] = T[h div r, w div r, C r (w mod r) + C (h mod r) + c].
@@ -57,17 +57,14 @@ def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
     Not ``torch.pixel_shuffle``: there the colour is the slowest part of the channel index, here
     it is the fastest, and the column comes before the row.
     """
-    batch, channels, height, width = features.shape
-    colours = channels // scale**2
-    split = features.reshape(batch, scale, scale, colours, height, width)  # w mod r, h mod r, c
-    return split.permute(0, 3, 4, 2, 5, 1).reshape(batch, colours, height * scale, width * scale)
 
-
-class SubPixelShuffle(nn.Module):
-    """Eq. 15 as a layer, r = 2."""
+    def __init__(self, scale: int = 2) -> None:
+        super().__init__()
+        self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        return sub_pixel_shuffle(features, 2)
+        split = features.unflatten(1, (self.scale, self.scale, -1))  # w mod r, h mod r, c
+        return split.permute(0, 3, 4, 2, 5, 1).flatten(4).flatten(2, 3)
 
 
 class SubPixel(Upsampler):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +59,7 @@ class AdversarialSystem(RestorationSystem):
         if begin := getattr(self.adversarial, "begin", None):  # only the two sides are required
             begin(self.iteration, self.optimization.iterations)
         degraded, clean = batch["degraded"], batch["clean"]
-        optimizers: Any = self.optimizers()
-        generator_optimizer, discriminator_optimizer = optimizers
+        generator_optimizer, discriminator_optimizer = cast(list[Any], self.optimizers())
         restored = self.generator(degraded)
 
         real = to_float32(self.discriminator(degraded, clean))

@@ -1,7 +1,6 @@
 """What the process imports from which every training of a sweep is forked.
 
-A scheduler that wants a node back signals every process on it. This one has nothing to save, and
-must not die before the trainings that it has forked; each of those catches the signals itself.
+It must not die of a scheduler's signal before its trainings, which catch the signals themselves.
 """
 
 import signal

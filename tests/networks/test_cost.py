@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ir_lightning.networks.cost import Cost, count
+from ir_lightning.networks.meta import Cost, count
 from ir_lightning.networks.enhancers.infoaccum import Dense, InfoAccum
 from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder, UNet
 from ir_lightning.networks.upsamplers import SubPixel

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.cost import count
+from ir_lightning.networks.meta import count
 from ir_lightning.networks.enhancers.fig14 import (
     Attention,
     AttentionBlock,

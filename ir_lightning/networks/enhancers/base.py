@@ -7,6 +7,7 @@ class Widen(Enhancer):
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -16,9 +17,7 @@ from ir_lightning.arguments import check_wholes
 class Block(nn.Module):
     """One built enhancer: (B, C, H, W) to (B, out_channels, H, W).
 
-    Args:
-        out_channels: what the encoder layer behind it will receive.
-        layers: applied one after the other; a subclass may override ``forward`` instead.
+    ``layers`` are applied one after the other; a subclass may override ``forward`` instead.
     """
 
     def __init__(self, out_channels: int, *layers: nn.Module) -> None:
@@ -27,8 +26,7 @@ class Block(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        enhanced: Tensor = self.layers(features)
-        return enhanced
+        return cast(Tensor, self.layers(features))
 
 
 class Enhancer(ABC):

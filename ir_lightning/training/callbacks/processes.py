@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ir_lightning.errors import Stopped, UsageError
-from ir_lightning.systems.across_ranks import any_process
+from ir_lightning.systems.across_ranks import any_process, from_all
 from ir_lightning.training.checkpoint import Checkpoints
 
 DEFAULT = signal.SIGTERM  # what another process of the same run may have received
@@ -71,12 +71,11 @@ class RankConsistency(Callback):
         self.seed = seed
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.world_size == 1:
-            return
-        hashes: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(hashes, self.config_hash)
-        if len(set(hashes)) > 1:
-            each = ", ".join(f"rank {rank}: {its_hash}" for rank, its_hash in enumerate(hashes))
+        hashes = from_all(pl_module, {trainer.global_rank: self.config_hash})
+        if len(set(hashes.values())) > 1:
+            each = ", ".join(
+                f"rank {rank}: {its_hash}" for rank, its_hash in sorted(hashes.items())
+            )
             raise UsageError(
                 f"The processes of this run have different configurations ({each}); start them all "
                 "with the same command, code and data."
