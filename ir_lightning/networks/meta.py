@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from dataclasses import dataclass
 from itertools import chain
-from torch import nn
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 

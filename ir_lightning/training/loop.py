@@ -20,8 +20,7 @@ from ir_lightning.build import build, refusals
 from ir_lightning.data.module import RestorationData
 from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.meta import count
-from ir_lightning.networks.meta import on_meta
+from ir_lightning.networks.meta import count, on_meta
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset, write_scores
 from ir_lightning.systems.restoration import RestorationSystem

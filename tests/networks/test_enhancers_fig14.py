@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.meta import count
 from ir_lightning.networks.enhancers.fig14 import (
     Attention,
     AttentionBlock,
@@ -25,6 +24,7 @@ from ir_lightning.networks.enhancers.fig14 import (
 )
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 from ir_lightning.networks.generators.encoder_decoder import UNet
+from ir_lightning.networks.meta import count
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 KINDS: dict[str, type[Any]] = {

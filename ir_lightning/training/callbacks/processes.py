@@ -73,9 +73,7 @@ class RankConsistency(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         hashes = from_all(pl_module, {trainer.global_rank: self.config_hash})
         if len(set(hashes.values())) > 1:
-            each = ", ".join(
-                f"rank {rank}: {its_hash}" for rank, its_hash in sorted(hashes.items())
-            )
+            each = ", ".join(f"rank {rank}: {known}" for rank, known in sorted(hashes.items()))
             raise UsageError(
                 f"The processes of this run have different configurations ({each}); start them all "
                 "with the same command, code and data."
