@@ -40,10 +40,7 @@ def check_number(
 
 def check_wholes(name: str, values: T, distinct: bool = False) -> T:
     """Refuse anything but a list of one or more (``distinct``) whole numbers from 1, and return
-    that.
-
-    Raises:
-        UsageError: names the argument and its value.
+    it.
     """
     given = list(values) if isinstance(values, Sequence) else []
     whole = all(type(value) is int and value > 0 for value in given)
@@ -54,11 +51,7 @@ def check_wholes(name: str, values: T, distinct: bool = False) -> T:
 
 
 def check_choice(name: str, value: T, options: Collection[str]) -> T:
-    """Refuse anything but one of the options, and return that.
-
-    Raises:
-        UsageError: names the argument, its value and the options.
-    """
+    """Refuse anything but one of the options with a UsageError, and return that."""
     if not (isinstance(value, str) and value in options):
         raise UsageError(f"{name}={written(value)}: choose {' or '.join(options)}.")
     return value

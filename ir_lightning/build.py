@@ -112,20 +112,13 @@ HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that o
 
 @dataclass(frozen=True)
 class Trusted:
-    """What may be built.
+    """What may be built."""
 
-    Attributes:
-        what: it is for, in messages.
-        classes: modules, and the name of the base that a class which is defined in or below them
-            must have. None of the libraries is imported before it is asked for.
-        functions: the paths of those that make something out of values only.
-        keys: of Hydra's, those that may occur.
-    """
-
-    what: str
+    what: str  # it is for, in messages
+    # Modules, and the name of the base that a class which is defined in or below them must have.
     classes: Mapping[str, str]
-    functions: frozenset[str] = frozenset()
-    keys: frozenset[str] = HARMLESS
+    functions: frozenset[str] = frozenset()  # paths of those that make something out of values only
+    keys: frozenset[str] = HARMLESS  # of Hydra's, those that may occur
 
     def plus(self, packages: Iterable[str]) -> "Trusted":
         """The same and whatever is in these packages, which the caller trusts."""

@@ -131,11 +131,7 @@ def score(
 
 
 def torch_device(name: str) -> torch.device:
-    """``auto`` or a device of torch.
-
-    Raises:
-        UsageError: the machine has no such device.
-    """
+    """``auto`` or a device of torch; a UsageError if the machine has no such device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

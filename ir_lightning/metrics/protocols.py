@@ -32,12 +32,9 @@ class Protocol:
     def show(self, image: Tensor) -> Tensor:
         """The planes of images that are clamped and rounded to 8 bits, as if they had been saved.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1], any floating-point type and device.
-
-        Returns:
-            (B, C, H, W), 0..255 in float64, so that scores are exact on every device; on the CPU
-            where Apple's GPUs have no float64.
+        (B, 3, H, W) in [0, 1], of any floating-point type and device, becomes (B, C, H, W), 0..255
+        in float64, so that scores are exact on every device; on the CPU where Apple's GPUs have
+        none.
         """
         exact = (image.cpu() if image.device.type == "mps" else image).double()
         return self.planes(exact.clamp(0, 1).mul_(255).round_())
@@ -60,11 +57,7 @@ PROTOCOLS = (RGB8, Y_MATLAB)
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol of that name.
-
-    Raises:
-        UsageError: lists the names there are.
-    """
+    """The protocol of that name, or a UsageError that lists the names there are."""
     named = {protocol.name: protocol for protocol in PROTOCOLS}
     if name in named:
         return named[name]

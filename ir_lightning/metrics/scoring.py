@@ -38,8 +38,7 @@ class Metric(ABC):
     def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
         """Score every image: (B,), NaN where the metric is not defined for one.
 
-        Args:
-            restored, clean: (B, C, H, W) as the protocol shows them: float64, 0..255.
+        ``restored`` and ``clean``: (B, C, H, W) as the protocol shows them: float64, 0..255.
         """
 
 

@@ -17,11 +17,7 @@ PROBE = 192  # pixels: the side of the image that a metric is tried with
 
 
 def as_metric(name: str, built: object) -> Metric:
-    """What a configuration has built, as a metric.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """What a configuration has built, as a metric, or a UsageError if it is none."""
     if isinstance(built, Metric):
         return built
     import torchmetrics  # takes seconds, for which a run that scores without it need not wait

@@ -31,11 +31,7 @@ NORMS: dict[str, Norm] = {"instance": InstanceNorm, "batch": BatchNorm, "none": 
 
 
 def norm_named(name: str) -> Norm:
-    """The norm that the argument ``norm`` of a network names.
-
-    Raises:
-        UsageError: there is no such norm.
-    """
+    """The norm that the argument ``norm`` of a network names, or a UsageError."""
     return NORMS[check_choice("norm", name, NORMS)]
 
 

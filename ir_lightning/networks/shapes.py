@@ -17,11 +17,7 @@ def level_widths(depth: int, width: int) -> list[int]:
 
 
 def patch_strides(layers: int) -> list[int]:
-    """Strides of a PatchGAN of ``layers`` convolutions: 2, ..., 2, 1, 1 (pix2pix).
-
-    Raises:
-        UsageError: fewer than two layers.
-    """
+    """Strides of a PatchGAN of ``layers`` convolutions, two or more: 2, ..., 2, 1, 1 (pix2pix)."""
     check_whole("layers", layers, 2)
     return [2] * (layers - 2) + [1, 1]
 

@@ -38,11 +38,7 @@ def restore_tiled(
 
 
 def check_tiles(tile: int, overlap: int) -> None:
-    """Refuse tiles that cannot cover an image.
-
-    Raises:
-        UsageError: names the value.
-    """
+    """Refuse tiles that cannot cover an image, with a UsageError."""
     check_whole("tile", tile, 1)
     check_whole("overlap", overlap, 0)
     if overlap >= tile:

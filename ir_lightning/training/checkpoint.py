@@ -132,11 +132,7 @@ NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)  # how pickle and to
 
 
 def to_bytes(state: Mapping[str, Any]) -> memoryview:
-    """A checkpoint as it is written, which :func:`load_state` can read.
-
-    Raises:
-        AttributeError, TypeError, pickle.PickleError: it holds more than tensors and plain values.
-    """
+    """A checkpoint as it is written; raises ``NOT_PLAIN`` if :func:`load_state` could not read it."""
     whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
     torch.save(state, whole)
     whole.seek(0)
@@ -145,9 +141,7 @@ def to_bytes(state: Mapping[str, Any]) -> memoryview:
 
 
 def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse callbacks whose states could not be read without running code.
-
-    ``states`` has the ``state_dict`` of each callback by its ``state_key``.
+    """Refuse callbacks whose states (``state_dict`` by ``state_key``) only code could read.
 
     Raises:
         UsageError: names the callback.
@@ -202,11 +196,7 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> State:
-    """Read a checkpoint: tensors and plain values only, never code.
-
-    Raises:
-        DataError: it is damaged, or holds something else.
-    """
+    """Read a checkpoint: tensors and plain values only, never code; else a DataError."""
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

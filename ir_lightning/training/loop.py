@@ -30,6 +30,8 @@ from ir_lightning.training.checkpoint import BEST, Checkpoints, load_latest, loa
 from ir_lightning.training.loggers.local import CurveLogger, close, publish
 from ir_lightning.training.weights import begin_with, load_kept, save_network
 
+Config = dict[str, Any]
+Guard = Callable[[], None]
 CHECKPOINTS = "checkpoints"
 SEVERAL = ("num_nodes", "strategy", "sync_batchnorm")  # the trainer's, about several devices
 
@@ -57,11 +59,7 @@ class Loaders(pl.LightningDataModule):
 
 
 def train(
-    config: dict[str, Any],
-    run_dir: Path,
-    config_hash: str,
-    guard: Callable[[], None],
-    signals: StopRequest,
+    config: Config, run_dir: Path, config_hash: str, guard: Guard, signals: StopRequest
 ) -> dict[str, Any]:
     """Train, choose the weights, test, and leave everything but the result record in ``run_dir``.
 
@@ -132,11 +130,7 @@ def train(
 
 
 def evaluate(
-    config: dict[str, Any],
-    run_dir: Path,
-    folder: Path,
-    guard: Callable[[], None],
-    signals: StopRequest,
+    config: Config, run_dir: Path, folder: Path, guard: Guard, signals: StopRequest
 ) -> dict[str, Any]:
     """Test a trained run on one device, and leave the scores and pictures in ``folder``.
 
@@ -166,13 +160,10 @@ def evaluate(
     return measure_test(system, scores)
 
 
-def refuse_unbuildable(config: dict[str, Any], here: bool = True) -> None:
+def refuse_unbuildable(config: Config, here: bool = True) -> None:
     """The rest of the preflight: build the system, the callbacks and the trainer, without weights.
 
-    ``here``: the run will be trained on this machine, so that its devices count.
-
-    Raises:
-        UsageError: names the key and the value that is refused.
+    A UsageError names what is refused. ``here``: the devices of this machine count.
     """
     quiet()
     try:
@@ -194,7 +185,7 @@ def refuse_unbuildable(config: dict[str, Any], here: bool = True) -> None:
         raise UsageError(f"trainer: {' '.join(str(error).split())}") from None
 
 
-def prepare(config: dict[str, Any]) -> None:
+def prepare(config: Config) -> None:
     """Set what holds for the whole process: warnings, threads and seeds."""
     quiet()
     if config["threads"] is not None:
@@ -218,7 +209,7 @@ def quiet() -> None:
 
 
 def new_trainer(
-    config: dict[str, Any], after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
+    config: Config, after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
 ) -> pl.Trainer:
     """Lightning's trainer with this run's rhythm of validation, and callbacks ``before`` and
     ``after`` those of the configuration.

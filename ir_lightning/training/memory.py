@@ -32,31 +32,22 @@ class Estimate:
 
     Not in it: the program itself (about half a GiB), a GPU's context, batches that wait in the
     loader, and what an allocator cannot reuse. What seems just to fit may not.
-
-    Attributes:
-        weights: parameters and buffers of the networks and losses.
-        gradients: of all parameters that are trained.
-        optimizer: what the optimizers remember: for Adam two moments of each parameter.
-        activations: the rest: images, features for the backward pass, and what it works on.
-        workspace: room for convolutions to rearrange what they read and write, where that makes
-            the peak. A model, measured on CPUs in float32; others need less, and do without
-            what they cannot get.
-        certain: what no device can do without.
-        total: what to expect.
     """
 
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
-    workspace: int
+    weights: int  # parameters and buffers of the networks and losses
+    gradients: int  # of all parameters that are trained
+    optimizer: int  # what the optimizers remember: for Adam two moments of each parameter
+    activations: int  # images, features kept for the backward pass, and what it is working on
+    workspace: int  # room for convolutions to rearrange; a model, and they can do without
 
     @property
     def certain(self) -> int:
+        """What no device can do without."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
     @property
     def total(self) -> int:
+        """What to expect."""
         return self.certain + self.workspace
 
 
@@ -198,11 +189,7 @@ def available(accelerator: str) -> Memory:
 
 
 def refuse_too_large(config: dict[str, Any], need: Estimate | Unknown, there: Memory) -> None:
-    """Refuse a training that cannot fit; one that nothing is known about may try.
-
-    Raises:
-        UsageError: one sentence with what is needed, what there is, and the keys to lower.
-    """
+    """Refuse a training that cannot fit, with a UsageError that says what to lower."""
     if isinstance(need, Unknown) or need.certain <= there.bytes:
         return
     sizes = [f"budget.{key}={config['budget'][key]}" for key in ("crop", "batch")]

@@ -30,9 +30,7 @@ def save_network(
     run_dir: str | os.PathLike[str], kind: str, network: nn.Module, config: Mapping[str, Any]
 ) -> None:
     """Write ``KIND.safetensors``, complete or not at all: weights, in their own types, and
-    ``config``.
-
-    ``config`` has plain, resolved values with a ``_target_``, which rebuild the network.
+    ``config``, plain values with a ``_target_`` that rebuild the network.
     """
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
     state = network.state_dict().items()
@@ -42,12 +40,7 @@ def save_network(
 
 
 def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
-    """Give a network the weights that a finished run has kept: of its best generator.
-
-    Raises:
-        UsageError: there is no such file, or its weights are another network's.
-        DataError: the file is damaged.
-    """
+    """Give a network the weights of the best validation of a run, as :func:`load_kept` does."""
     if kind == "generator":
         load_kept(network, Path(run_dir), "best")
         return

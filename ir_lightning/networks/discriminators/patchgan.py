@@ -1,6 +1,7 @@
 """The PatchGAN discriminator of pix2pix, and its multi-scale variant after ID-CGAN."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +51,7 @@ class PatchGAN(nn.Module):
         initialise(self)
 
     def check_crop(self, crop: int) -> None:
-        """Refuse crops out of which no logit is made.
-
-        Raises:
-            UsageError: ``crop``, their side in pixels, is below :func:`smallest_image`.
-        """
+        """Refuse crops whose side in pixels is below :func:`smallest_image`, with a UsageError."""
         if crop < self.smallest:
             raise UsageError(
                 f"layers={self.count} needs crops of at least {self.smallest} pixels, but "
@@ -63,8 +60,7 @@ class PatchGAN(nn.Module):
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
         self.check_crop(min(image.shape[-2:]))
-        logits: Tensor = self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
-        return logits
+        return cast(Tensor, self.layers(torch.cat([degraded, image], dim=1) * 2 - 1))
 
 
 class MultiScale(PatchGAN):

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ir_lightning.arguments import check_wholes
 
+Positions = int | Sequence[int]
+
 
 class Block(nn.Module):
     """One built enhancer: (B, C, H, W) to (B, out_channels, H, W).
@@ -42,7 +44,7 @@ class Enhancer(ABC):
         UsageError: positions are missing, repeated or not whole numbers from 1.
     """
 
-    def __init__(self, positions: int | Sequence[int] = (1,)) -> None:
+    def __init__(self, positions: Positions = (1,)) -> None:
         several = [positions] if isinstance(positions, int) else positions
         check_wholes("positions", several, distinct=True)
         self.positions = tuple(several)

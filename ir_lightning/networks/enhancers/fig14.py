@@ -1,7 +1,5 @@
 """The deraining modules that the paper compares InfoAccum with (Fig. 14), as in their authors'
-code.
-
-Layers that make an image are left off, because an encoder takes features; so the input does not
+code, but for layers that make an image, because an encoder takes features; so the input does not
 survive, except in Attention. No norm is the default where the authors have none.
 """
 
@@ -12,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole, check_wholes
-from ir_lightning.networks.enhancers.base import Block, Enhancer
+from ir_lightning.networks.enhancers.base import Block, Enhancer, Positions
 from ir_lightning.networks.layers import Norm, norm_named
 
 
@@ -30,8 +28,7 @@ class ResidualUnit(nn.Module):
         self.layers = nn.Sequential(*layer(width, width, norm), *layer(width, width, norm))
 
     def forward(self, features: Tensor) -> Tensor:
-        change: Tensor = self.layers(features)
-        return features + change
+        return features + self.layers(features)
 
 
 class Residual(Enhancer):
@@ -53,11 +50,7 @@ class Residual(Enhancer):
     """
 
     def __init__(
-        self,
-        blocks: int = 12,
-        width: int = 16,
-        positions: int | Sequence[int] = (1,),
-        norm: str = "instance",
+        self, blocks: int = 12, width: int = 16, positions: Positions = (1,), norm: str = "instance"
     ) -> None:
         super().__init__(positions)
         self.blocks = check_whole("blocks", blocks, 1)
@@ -121,11 +114,7 @@ class Attention(Enhancer):
     """
 
     def __init__(
-        self,
-        steps: int = 4,
-        blocks: int = 5,
-        width: int = 32,
-        positions: int | Sequence[int] = (1,),
+        self, steps: int = 4, blocks: int = 5, width: int = 32, positions: Positions = (1,)
     ) -> None:
         super().__init__(positions)
         self.steps = check_whole("steps", steps, 1)
@@ -174,7 +163,7 @@ class ContextDilated(Enhancer):
         blocks: int = 9,
         width: int = 64,
         dilations: Sequence[int] = (1, 2, 3),
-        positions: int | Sequence[int] = (1,),
+        positions: Positions = (1,),
         norm: str = "none",
     ) -> None:
         super().__init__(positions)
@@ -232,11 +221,7 @@ class Recursive(Enhancer):
     """
 
     def __init__(
-        self,
-        recursions: int = 5,
-        width: int = 16,
-        positions: int | Sequence[int] = (1,),
-        norm: str = "none",
+        self, recursions: int = 5, width: int = 16, positions: Positions = (1,), norm: str = "none"
     ) -> None:
         super().__init__(positions)
         self.recursions = check_whole("recursions", recursions, 1)
@@ -301,7 +286,7 @@ class Scan(Enhancer):
         width: int = 24,
         dilations: Sequence[int] = (1, 1, 2, 4, 8, 1),
         reduction: int = 4,
-        positions: int | Sequence[int] = (1,),
+        positions: Positions = (1,),
     ) -> None:
         super().__init__(positions)
         self.width = check_whole("width", width, 1)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole, check_wholes
-from ir_lightning.networks.enhancers.base import Block, Enhancer
+from ir_lightning.networks.enhancers.base import Block, Enhancer, Positions
 from ir_lightning.networks.layers import Norm, norm_named
 
 
@@ -70,7 +70,7 @@ class InfoAccum(Enhancer):
         layers: int = 15,
         growth: int = 8,
         dilations: Sequence[int] = (1, 3, 5),
-        positions: int | Sequence[int] = (1,),
+        positions: Positions = (1,),
         norm: str = "instance",
     ) -> None:
         super().__init__(positions)
@@ -94,7 +94,7 @@ class Dense(InfoAccum):
         layers: int = 15,
         growth: int = 24,
         dilations: Sequence[int] = (1,),
-        positions: int | Sequence[int] = (1,),
+        positions: Positions = (1,),
         norm: str = "instance",
     ) -> None:
         super().__init__(layers, growth, dilations, positions, norm)

@@ -67,11 +67,7 @@ class EncoderDecoderBase(nn.Module, ABC):
         initialise(self)
 
     def check_crop(self, crop: int) -> None:
-        """Refuse training crops that would be little else than padding.
-
-        Raises:
-            UsageError: ``crop``, their side in pixels, is below 2^depth.
-        """
+        """Refuse training crops whose side in pixels is below 2^depth, with a UsageError."""
         if crop < smallest_crop(self.depth):
             raise UsageError(
                 f"depth={self.depth} halves the image {self.depth} times, which crop={crop} cannot "

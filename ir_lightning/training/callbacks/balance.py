@@ -75,11 +75,9 @@ class Balance(Callback):
 
 
 def measured(system: Any, pairs: Iterator[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """The numbers of :class:`Balance`.
+    """The numbers of :class:`Balance`, of an :class:`.AdversarialSystem`.
 
-    Args:
-        system: an :class:`.AdversarialSystem`.
-        pairs: degraded and clean, each (1, 3, h, w) in [0, 1], all of one size.
+    ``pairs`` are degraded and clean images, each (1, 3, h, w) in [0, 1], all of one size.
     """
     real, fake, sums = [], [], []
     for degraded, clean in pairs:
