@@ -1,7 +1,4 @@
-"""Checks of what a constructor is given.
-
-A refusal begins with ``name=value: ``; :func:`ir_lightning.build.build` makes the name a key.
-"""
+"""Checks of what a constructor is given; a refusal begins with ``name=value: ``."""
 
 import math
 from collections.abc import Collection, Sequence

@@ -1,9 +1,4 @@
-"""From configuration to objects, and whom a configuration may name.
-
-Hydra builds whatever a ``_target_`` says, so a file with ``_target_: os.system`` is a program. Run
-directories and weights are passed around; before anything of theirs is built, every target must be
-a class of the kinds that networks, or trainings, are made of.
-"""
+"""From configuration to objects, and whom a configuration may name."""
 
 import inspect
 import os
@@ -112,7 +107,9 @@ HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that o
 
 @dataclass(frozen=True)
 class Trusted:
-    """What may be built."""
+    """What may be built: Hydra would build whatever a file that is passed around says, a program
+    too.
+    """
 
     what: str  # it is for, in messages
     # Modules, and the name of the base that a class which is defined in or below them must have.

@@ -9,9 +9,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class UsageError(Exception):
-    """The request cannot work as asked, said before any training (exit code 2).
-
-    The message names the key or file and says what to do.
+    """The request cannot work as asked: the message names the key and says what to do (exit code
+    2).
     """
 
 

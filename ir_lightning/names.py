@@ -1,8 +1,4 @@
-"""Short, stable names: ``ir_lightning.networks.UNet``, in whichever file of the folder it lies.
-
-Configurations, weights and records on disk name parts by them, so a file can be moved or split
-without a trace there, and a new part is found without being listed anywhere.
-"""
+"""Short, stable names: ``ir_lightning.networks.UNet``, in whichever file of the folder it lies."""
 
 import re
 import sys
@@ -16,8 +12,8 @@ from typing import Any
 def by_name(package: str) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package (PEP 562): its classes and functions by their names.
 
-    A file is imported when something in it is asked for, and not before, so that to read a source
-    of images costs no import of torch. A name that no file defines is an AttributeError.
+    So a file can be moved or split, and a new part is listed nowhere. A file is imported when
+    something in it is asked for: to read a source of images costs no import of torch.
     """
 
     @cache

@@ -1,6 +1,4 @@
-"""The game between generator and discriminator: each loss has a side for both, a plain mean over
-logits of any shape, which are high where they judge real.
-"""
+"""The game between generator and discriminator: each loss has a side for both, a mean of logits."""
 
 from abc import ABC, abstractmethod
 

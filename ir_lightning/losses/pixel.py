@@ -1,8 +1,4 @@
-"""Losses that compare pixels, as plain means.
-
-The system converts images to [-1, 1], the range in which pix2pix's weight of 100 is meant, and
-multiplies the loss by ``weight``.
-"""
+"""Losses that compare pixels, as plain means; the system multiplies them by ``weight``."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,8 +1,4 @@
-"""PSNR and SSIM: exact on every device, the same in any batch, with small intermediate results.
-
-Sums of shifted slices in float64 replace convolutions. In float32 those run as TF32 on recent
-GPUs, with 10 bits of mantissa; in float64 they are six times slower on a CPU than the slices.
-"""
+"""PSNR and SSIM: exact on every device, the same in any batch, with small intermediate results."""
 
 import math
 from collections.abc import Iterator
@@ -100,6 +96,8 @@ def _ssim_map(x: Tensor, y: Tensor) -> Tensor:
 
 def _blur(maps: Tensor) -> Tensor:
     """Weighted means under the 11 x 11 Gaussian window, where the window fits."""
+    # Shifted slices in float64: convolutions run as TF32 on recent GPUs in float32, and are six
+    # times slower on a CPU in float64.
     for axis in (-2, -1):
         length = maps.shape[axis] - MARGIN
         blurred = torch.zeros_like(maps.narrow(axis, 0, length))

@@ -80,9 +80,8 @@ class Evaluation:
         return {name: values.item() for name, values in scores.items()}
 
     def test(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Scores:
-        """Score one test image before and after restoration, by every protocol and metric.
-
-        All are (1, 3, H, W) in [0, 1].
+        """Score one test image, (1, 3, H, W) in [0, 1], by every protocol, before and after
+        restoration.
         """
         scores: Scores = {}
         for protocol in self._protocols:

@@ -20,12 +20,10 @@ Batch = dict[str, Any]
 """``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]. When images are
 evaluated, B = 1, and there are strings ``scene``."""
 
-SMALLEST_SCALE = 2.0**-24
-"""Of the losses in ``16-mixed``, which begins at 2^16: there float16 has no smaller number."""
+SMALLEST_SCALE = 2.0**-24  # of the losses in 16-mixed: float16 has no smaller number
 
 Row = dict[str, Any]
-"""One image: ``image``, ``scene`` and ``scores``, which are
-:data:`~ir_lightning.systems.evaluation.Scores` in a test, by metric in a validation."""
+"""One image: ``image``, ``scene`` and ``scores``: by metric in a validation, ``Scores`` in a test."""
 
 
 class RestorationSystem(LightningModule):

@@ -55,9 +55,8 @@ class Checkpoints(Callback):
         self.saved_iteration = 0
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
-        checkpoint["iteration"] = pl_module.iteration
-        checkpoint["best"] = self.best
-        checkpoint["random"] = random_states()
+        own = {"iteration": pl_module.iteration, "best": self.best, "random": random_states()}
+        checkpoint.update(own)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
         self.saved_iteration = checkpoint["iteration"]
@@ -132,7 +131,7 @@ NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)  # how pickle and to
 
 
 def to_bytes(state: Mapping[str, Any]) -> memoryview:
-    """A checkpoint as it is written; raises ``NOT_PLAIN`` if :func:`load_state` could not read it."""
+    """A checkpoint as it is written; ``NOT_PLAIN`` if :func:`load_state` could not read it."""
     whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
     torch.save(state, whole)
     whole.seek(0)

@@ -1,7 +1,4 @@
-"""What the process imports from which every training of a sweep is forked.
-
-It must not die of a scheduler's signal before its trainings, which catch the signals themselves.
-"""
+"""What the process imports from which every training of a sweep is forked."""
 
 import signal
 

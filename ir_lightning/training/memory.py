@@ -1,10 +1,4 @@
-"""How much memory a training needs, and whether its device has that: known before it starts.
-
-The system's own training step, with its own optimizers and in its own precision, is run once in
-torch's ``FakeTensorMode``, whose tensors have a shape and no data, and what is alive is counted
-after every operation. (torch's ``MemTracker`` counts the same bytes in twice the time, and
-refuses a step in which one network is called twice, as a discriminator is.)
-"""
+"""How much memory a training needs, and whether its device has that: known before it starts."""
 
 import weakref
 from contextlib import nullcontext
@@ -61,8 +55,7 @@ class Unknown:
 def estimate(config: dict[str, Any]) -> Estimate | Unknown:
     """What one training needs on its device, in a fraction of a second.
 
-    Or why that is not known, if a part cannot be built or cannot run without data. Nothing is
-    raised: a part that is wrong fails, with a better message, in the training.
+    Or why that is not known: a part cannot be built or run without data. Nothing is raised.
     """
     try:
         with torch.random.fork_rng(devices=[]):  # the training must draw the same numbers
@@ -72,6 +65,9 @@ def estimate(config: dict[str, Any]) -> Estimate | Unknown:
 
 
 def _estimate(config: dict[str, Any]) -> Estimate:
+    """Run the system's own step on ``FakeTensorMode``'s shapes, and count what is alive after each
+    operation. (torch's ``MemTracker`` takes twice the time, and refuses a network called twice.)
+    """
     stored, computed = _precision(str(config["trainer"].get("precision", "32-true")))
     crop, batch = config["budget"]["crop"], config["budget"]["batch"]
     alive = Alive()

@@ -1,7 +1,5 @@
-"""A restorer on disk: one safetensors file with the generator's weights and its configuration.
-
-Such files are passed around: weights are loaded without pickle, and a configuration may name
-nothing but network classes.
+"""A restorer on disk: one safetensors file with weights and configuration, read without running
+code.
 """
 
 import json
@@ -48,9 +46,8 @@ def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -
 
 
 def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
-    """Give a generator the ``best`` or the ``last`` weights of a finished run.
-
-    One of them lies in ``generator.safetensors``, the other one in a checkpoint.
+    """Give a generator the ``best`` or the ``last`` weights of a finished run: one of them lies in
+    ``generator.safetensors``, the other one in a checkpoint.
 
     Raises:
         UsageError: there is no such file, or its weights are another network's.

@@ -1,9 +1,4 @@
-"""What every detail-enhancing module has in common. The smallest is one class::
-
-class Widen(Enhancer):
-    def build(self, channels: int) -> Block:
-        return Block(2 * channels, nn.Conv2d(channels, 2 * channels, 3, padding=1))
-"""
+"""What every detail-enhancing module has in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""The deraining modules that the paper compares InfoAccum with (Fig. 14), as in their authors'
-code, but for layers that make an image, because an encoder takes features; so the input does not
-survive, except in Attention. No norm is the default where the authors have none.
-"""
+"""The deraining modules of the paper's Fig. 14, but for their layers that make an image."""
 
 from collections.abc import Sequence
 
@@ -178,11 +175,7 @@ class ContextDilated(Enhancer):
 
 
 class RecursiveBlock(Block):
-    """H_0 = sigma(W_0 * x), H_t = sigma(W_3 * sigma(W_2 * sigma(W_1 * H_{t-1}))) + H_0.
-
-    The recursions share W_1 (3x3), W_2 (1x1) and W_3 (3x3); a norm is not shared, because the batch
-    statistics of one recursion say nothing about the next.
-    """
+    """H_0 = sigma(W_0 * x), H_t = sigma(W_3 * sigma(W_2 * sigma(W_1 * H_{t-1}))) + H_0."""
 
     def __init__(self, channels: int, recursions: int, width: int, norm: Norm) -> None:
         super().__init__(out_channels=width)
@@ -191,6 +184,7 @@ class RecursiveBlock(Block):
             nn.Conv2d(width, width, kernel, padding=kernel // 2) for kernel in (3, 1, 3)
         )
         self.recursions = recursions
+        # Not shared: the batch statistics of one recursion say nothing about the next.
         self.norms = nn.ModuleList(norm(width) for _ in range(3 * recursions))
 
     def forward(self, features: Tensor) -> Tensor:

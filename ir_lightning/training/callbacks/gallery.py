@@ -93,10 +93,7 @@ def scores_of(row: dict[str, Any], protocol: str) -> Means:
 
 
 class ImageGrid(Callback):
-    """Draws ``rows`` test images, spread evenly over the set, at their own pixels, into a PNG.
-
-    Each is cut to at most ``side`` x ``side`` pixels around its centre.
-    """
+    """Draws ``rows`` test images, spread evenly over the set, cut to ``side`` x ``side`` pixels."""
 
     def __init__(self, path: Path, rows: int = 4, side: int = 256) -> None:
         self.path = path

@@ -1,10 +1,4 @@
-"""Runs on W&B: one for each config hash, offline by default, and never what a training fails by.
-
-wandb's own limits bound what a server costs that does not answer: ``patience`` seconds when a
-run begins, as many when it ends, and about three more for wandb's service. They do not bound
-trouble on this machine: while the service is stopped (SIGSTOP) or its disk hangs, so does the
-training, and of a full disk W&B says nothing.
-"""
+"""Runs on W&B: one for each config hash, offline by default, and never what a training fails by."""
 
 import os
 import warnings
@@ -27,6 +21,10 @@ STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is 
 
 class Wandb(WandbLogger):
     """Lightning's logger, of a run that has begun; what goes wrong is a warning, and no error.
+
+    A server that does not answer costs ``patience`` seconds when a run begins, as many when it
+    ends, and about three more for wandb's service. Trouble on this machine is not bounded: while
+    the service is stopped (SIGSTOP) or its disk hangs, so does the training.
 
     Args:
         begin: arguments of ``wandb.init``, with ``dir``, ``id`` and ``project``.
