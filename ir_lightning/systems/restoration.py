@@ -23,7 +23,7 @@ evaluated, B = 1, and there are strings ``scene``."""
 SMALLEST_SCALE = 2.0**-24  # of the losses in 16-mixed: float16 has no smaller number
 
 Row = dict[str, Any]
-"""One image: ``image``, ``scene`` and ``scores``: by metric in a validation, ``Scores`` in a test."""
+"""One image: ``image``, ``scene`` and ``scores``, by metric in validations, ``Scores`` in tests."""
 
 
 class RestorationSystem(LightningModule):
