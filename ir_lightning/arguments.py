@@ -36,9 +36,7 @@ def check_number(
 
 
 def check_wholes(name: str, values: T, distinct: bool = False) -> T:
-    """Refuse anything but a list of one or more (``distinct``) whole numbers from 1, and return
-    it.
-    """
+    """Refuse anything but a list of one or more (``distinct``) whole numbers from 1."""
     given = list(values) if isinstance(values, Sequence) else []
     whole = all(type(value) is int and value > 0 for value in given)
     if not (given and whole) or (distinct and len(set(given)) < len(given)):

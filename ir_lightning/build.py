@@ -107,9 +107,7 @@ HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that o
 
 @dataclass(frozen=True)
 class Trusted:
-    """What may be built: Hydra would build whatever a file that is passed around says, a program
-    too.
-    """
+    """What may be built; Hydra would build whatever a file says, a program too."""
 
     what: str  # it is for, in messages
     # Modules, and the name of the base that a class which is defined in or below them must have.

@@ -9,9 +9,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class UsageError(Exception):
-    """The request cannot work as asked: the message names the key and says what to do (exit code
-    2).
-    """
+    """The request cannot work as asked (exit code 2); the message says what to do."""
 
 
 class RunError(Exception):

@@ -77,9 +77,7 @@ def _structural_similarity(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _bands(height: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of each band: its own, and those that its windows see; the last one owns all that is
-    left.
-    """
+    """Rows of each band: its own (the last has all that is left), and those its windows see."""
     for first in range(0, max(1, height - MARGIN), BAND_ROWS):
         last = min(first + BAND_ROWS + MARGIN, height)
         yield slice(first, height if last == height else first + BAND_ROWS), slice(first, last)

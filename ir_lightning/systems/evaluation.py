@@ -17,8 +17,8 @@ from ir_lightning.networks.tiling import check_tiles
 Scores = dict[tuple[str, str, str], float]
 """One image's: protocol, kind (``degraded`` or ``restored``) and metric, to its value."""
 
+# The metrics of a configuration that names none.
 USUAL = {"psnr": PSNR(), "ssim": SSIM(), "undegraded_psnr": UndegradedPSNR()}
-"""The metrics of a configuration that names none."""
 
 
 @dataclass
@@ -46,13 +46,7 @@ class Evaluation:
     """
 
     protocols: list[str]
-    metrics: Mapping[str, Any] = field(
-        default_factory=lambda: {
-            "psnr": PSNR(),
-            "ssim": SSIM(),
-            "undegraded_psnr": UndegradedPSNR(),
-        }
-    )
+    metrics: Mapping[str, Any] = field(default_factory=lambda: {**USUAL})
     choose_by: str = "psnr"
     validation_protocol: str = "rgb8"
     validation_metrics: Sequence[str] = ("psnr", "ssim")
@@ -80,9 +74,7 @@ class Evaluation:
         return {name: values.item() for name, values in scores.items()}
 
     def test(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Scores:
-        """Score one test image, (1, 3, H, W) in [0, 1], by every protocol, before and after
-        restoration.
-        """
+        """Score one test image, (1, 3, H, W) in [0, 1], before and after restoration."""
         scores: Scores = {}
         for protocol in self._protocols:
             before = score_images(degraded, clean, protocol, self.metrics)

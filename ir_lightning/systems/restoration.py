@@ -76,9 +76,7 @@ class RestorationSystem(LightningModule):
         return restore_tiled(self, degraded, self.evaluation.tile, self.evaluation.overlap)
 
     def pixel_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
-        """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1], where lambda is
-        100.
-        """
+        """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1]."""
         restored, clean = to_float32(restored) * 2 - 1, to_float32(clean) * 2 - 1
         return {n: t(restored, clean) for n, t in self.terms.items() if n != "adversarial"}
 
@@ -185,9 +183,7 @@ class RestorationSystem(LightningModule):
         self.tiled_images = 0
 
     def test_step(self, batch: Batch, index: int) -> Tensor:
-        """Score one image before and after restoration; returns the latter, (1, 3, H, W) in [0,
-        1].
-        """
+        """Score one image; returns it restored, (1, 3, H, W) in [0, 1]."""
         restored = to_float32(self.restore(batch["degraded"]))
         scores = self.evaluation.test(restored, batch["degraded"], batch["clean"])
         self._keep(index, batch, scores)

@@ -90,10 +90,8 @@ def _estimate(config: dict[str, Any]) -> Estimate:
             for optimizer in optimizers:
                 optimizer.step()
             moments = alive.now - weights - gradients
-            images = {
-                kind: torch.empty((batch, 3, crop, crop), dtype=stored)
-                for kind in ("degraded", "clean")
-            }
+            shape = (batch, 3, crop, crop)
+            images = {k: torch.empty(shape, dtype=stored) for k in ("degraded", "clean")}
             alive.peak = alive.busiest = alive.now
             with torch.autocast("cpu", computed) if computed else nullcontext():
                 system.training_step({"name": [""] * batch, **images}, 0)

@@ -1,6 +1,4 @@
-"""A restorer on disk: one safetensors file with weights and configuration, read without running
-code.
-"""
+"""Weights and configuration of a generator in one file, read without running code."""
 
 import json
 import os

@@ -101,14 +101,13 @@ class EncoderDecoderBase(nn.Module, ABC):
         self.enhancers = nn.ModuleList(nn.Identity() for _ in inputs)
         if enhancer is None:
             return inputs
-        deepest = max(enhancer.positions)
+        deepest, outputs = max(enhancer.positions), list(inputs)
         if deepest > self.depth:
             raise UsageError(
                 f"enhancer.positions={list(enhancer.positions)}: there is no encoder layer "
                 f"{deepest} at depth={self.depth}; use positions up to {self.depth} or a larger "
                 "depth."
             )
-        outputs = list(inputs)
         for position in enhancer.positions:
             block = enhancer.build(inputs[position - 1])
             self.enhancers[position - 1] = block
