@@ -22,6 +22,7 @@ from ir_lightning.training.loggers.local import CurveLogger
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
+Guard = Callable[[], None]
 State = dict[str, Any]
 """Lightning's checkpoint, no loops, and ``iteration``; ``best``: metric, value and iteration
 of the best generator; ``random``: all random states."""
@@ -40,12 +41,7 @@ class Checkpoints(Callback):
     """
 
     def __init__(
-        self,
-        directory: Path,
-        curve: CurveLogger,
-        guard: Callable[[], None],
-        validate_every: int,
-        seconds: float,
+        self, directory: Path, curve: CurveLogger, guard: Guard, validate_every: int, seconds: float
     ) -> None:
         self.directory, self.curve, self.guard = directory, curve, guard
         self.validate_every, self.seconds = validate_every, seconds

@@ -26,12 +26,18 @@ from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.processes import Preemption, RankConsistency, StopRequest
-from ir_lightning.training.checkpoint import BEST, Checkpoints, load_latest, load_state, resume
+from ir_lightning.training.checkpoint import (
+    BEST,
+    Checkpoints,
+    Guard,
+    load_latest,
+    load_state,
+    resume,
+)
 from ir_lightning.training.loggers.local import CurveLogger, close, publish
 from ir_lightning.training.weights import begin_with, load_kept, save_network
 
 Config = dict[str, Any]
-Guard = Callable[[], None]
 CHECKPOINTS = "checkpoints"
 SEVERAL = ("num_nodes", "strategy", "sync_batchnorm")  # the trainer's, about several devices
 

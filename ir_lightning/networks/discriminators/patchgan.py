@@ -80,10 +80,7 @@ class MultiScale(PatchGAN):
       activation stand behind each pooling, to as many channels as the patches in all.
 
     Args:
-        layers: 4x4 convolutions before the pooling, of stride 2 but for the last two; at least 2.
-        width: channels w after the first; then 2w, 4w, 8w, 8w, ..., and w after the last.
-        norm: ``instance``, ``batch`` or ``none``, behind all but the first and the last.
-        channels: of each of the two images.
+        layers, width, norm, channels: see :class:`PatchGAN`; the last convolution has w channels.
         scales: cells to a side of each grid; different whole numbers from 1.
 
     Raises:

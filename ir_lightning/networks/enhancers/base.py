@@ -36,7 +36,8 @@ class Enhancer(ABC):
             layer only: the skip connection stays the unenhanced feature.
 
     Raises:
-        UsageError: positions are missing, repeated or not whole numbers from 1.
+        UsageError: positions are missing, repeated or not whole numbers from 1; in a subclass also
+            if another number is out of range or the norm unknown.
     """
 
     def __init__(self, positions: Positions = (1,)) -> None:

@@ -39,11 +39,7 @@ class Residual(Enhancer):
     Args:
         blocks: units of two convolutions.
         width: features.
-        positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, behind every convolution.
-
-    Raises:
-        UsageError: a number is out of range or the norm unknown.
     """
 
     def __init__(
@@ -104,10 +100,6 @@ class Attention(Enhancer):
         steps: N; they share their weights, but not statistics, hence no norm.
         blocks: residual units in a step.
         width: features.
-        positions: see :class:`Enhancer`.
-
-    Raises:
-        UsageError: a number is out of range.
     """
 
     def __init__(
@@ -148,11 +140,7 @@ class ContextDilated(Enhancer):
         blocks: how often the paths are added ("recurrences" there).
         width: features.
         dilations: one path for each.
-        positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, behind the convolutions of the paths.
-
-    Raises:
-        UsageError: a number is out of range or the norm unknown.
     """
 
     def __init__(
@@ -207,11 +195,7 @@ class Recursive(Enhancer):
     Args:
         recursions: T.
         width: features; 16 are those of the finest pyramid level.
-        positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, behind every convolution.
-
-    Raises:
-        UsageError: a number is out of range or the norm unknown.
     """
 
     def __init__(
@@ -269,10 +253,6 @@ class Scan(Enhancer):
         width: features.
         dilations: one layer for each.
         reduction: the gate squeezes to width / reduction channels, at least one.
-        positions: see :class:`Enhancer`.
-
-    Raises:
-        UsageError: a number is out of range.
     """
 
     def __init__(

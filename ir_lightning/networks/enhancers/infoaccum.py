@@ -58,11 +58,7 @@ class InfoAccum(Enhancer):
         layers: L; 0 changes nothing (the start of a sweep over L).
         growth: new channels of each branch in each layer.
         dilations: one branch for each.
-        positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, on the new features.
-
-    Raises:
-        UsageError: a number is out of range or the norm unknown.
     """
 
     def __init__(

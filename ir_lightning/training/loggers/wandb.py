@@ -48,7 +48,7 @@ class Wandb(WandbLogger):
             summary = {f"test/{name}": value for name, value in final_scores(result).items()}
             self.experiment.summary.update(summary)
             self.log_image("test/grid", [grid])
-            self.log_table("test/images", list(scores), scores.to_numpy(object).tolist())
+            self.log_table("test/images", scores.columns.tolist(), scores.to_numpy(object).tolist())
 
     def log_page(self, name: str, page: Path) -> None:
         """Log a self-contained HTML page."""
