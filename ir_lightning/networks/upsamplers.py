@@ -63,8 +63,11 @@ class SubPixelShuffle(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        split = features.unflatten(1, (self.scale, self.scale, -1))  # w mod r, h mod r, c
-        return split.permute(0, 3, 4, 2, 5, 1).flatten(4).flatten(2, 3)
+        batch, _, height, width = features.shape
+        scale = self.scale
+        split = features.reshape(batch, scale, scale, -1, height, width)  # w mod r, h mod r, c
+        shuffled = split.permute(0, 3, 4, 2, 5, 1)
+        return shuffled.reshape(batch, -1, height * scale, width * scale)
 
 
 class SubPixel(Upsampler):

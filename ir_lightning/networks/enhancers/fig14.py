@@ -25,7 +25,8 @@ class ResidualUnit(nn.Module):
         self.layers = nn.Sequential(*layer(width, width, norm), *layer(width, width, norm))
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.layers(features)
+        change: Tensor = self.layers(features)
+        return features + change
 
 
 class Residual(Enhancer):

@@ -1,6 +1,7 @@
 """InfoAccum, the paper's detail-enhancing module, and Dense: features that accumulate."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class AccumulationBlock(Block):
         pieces = [features]
         later: list[Tensor] = []  # per dilation: pre-activations of the layers still to come
         for branches, norm in zip(self.spread, self.norms, strict=True):
-            sums = [convolution(pieces[-1]) for convolution in branches]
+            sums = [convolution(pieces[-1]) for convolution in cast(nn.ModuleList, branches)]
             if later:
                 sums = [fresh.add_(so_far) for fresh, so_far in zip(sums, later, strict=True)]
             now = [total[:, : self.growth] for total in sums]

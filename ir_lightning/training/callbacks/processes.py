@@ -37,7 +37,7 @@ class Preemption(Callback):
     def on_train_start(self, *_: Any) -> None:
         self.signals.install()  # Lightning has put its own handlers in between
 
-    on_validation_start = on_test_start = on_train_start
+    on_validation_start = on_test_start = on_train_start  # type: ignore[assignment]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self._stop_if_signalled(trainer, pl_module, self.checkpoints)
@@ -45,7 +45,7 @@ class Preemption(Callback):
     def on_validation_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self._stop_if_signalled(trainer, pl_module)
 
-    on_test_batch_end = on_validation_batch_end
+    on_test_batch_end = on_validation_batch_end  # type: ignore[assignment]
 
     def _stop_if_signalled(
         self, trainer: Trainer, system: Any, checkpoints: Checkpoints | None = None
