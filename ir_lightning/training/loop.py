@@ -30,6 +30,7 @@ from ir_lightning.training.checkpoint import (
     BEST,
     Checkpoints,
     Guard,
+    State,
     load_latest,
     load_state,
     resume,
@@ -86,12 +87,7 @@ def train(
     prepare(config)
     system: RestorationSystem = build(config["system"], "system")
     data: RestorationData = build(config["data"], "data")
-    state = load_latest(run_dir / CHECKPOINTS)
-    if state:
-        system.iteration = data.start = state["iteration"]
-    else:
-        for kind in config["pretrain"].get("sources", {}):
-            begin_with(getattr(system, kind), kind, config["pretrain"][kind])
+    state = begin(system, data, config, run_dir)
     curve = CurveLogger(run_dir / "metrics.csv", data.start)
     every, seconds = config["budget"]["checkpoint_every"], config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(run_dir / CHECKPOINTS, curve, guard, every, seconds)
@@ -111,12 +107,7 @@ def train(
             del state  # Lightning lets go of it, too
         loaders = Loaders(data)
         trainer.fit(system, loaders)
-        trainer.strategy.barrier("rank 0 has written the last checkpoint")
-        if system.evaluation.weights == "best":
-            best = load_state(run_dir / CHECKPOINTS / BEST)
-            system.generator.load_state_dict(best["generator"])
-        trainer.test(system, loaders, verbose=False)
-        scores = score_table(system.test_rows, config["dataset"]["name"])
+        scores = test(trainer, system, loaders, run_dir, config["dataset"]["name"])
         measured = measure(system, saver.best, scores)
         if trainer.is_global_zero:
             guard()
@@ -135,6 +126,31 @@ def train(
     return measured
 
 
+def begin(
+    system: RestorationSystem, data: RestorationData, config: Config, run_dir: Path
+) -> State | None:
+    """The checkpoint that the run goes on from; without one, networks begin with others' weights."""
+    state = load_latest(run_dir / CHECKPOINTS)
+    if state:
+        system.iteration = data.start = state["iteration"]
+    else:
+        for kind in config["pretrain"].get("sources", {}):
+            begin_with(getattr(system, kind), kind, config["pretrain"][kind])
+    return state
+
+
+def test(
+    trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path, dataset: str
+) -> pd.DataFrame:
+    """Score the test images with the weights that ``evaluation.weights`` chooses."""
+    trainer.strategy.barrier("rank 0 has written the last checkpoint")
+    if system.evaluation.weights == "best":
+        best = load_state(run_dir / CHECKPOINTS / BEST)
+        system.generator.load_state_dict(best["generator"])
+    trainer.test(system, loaders, verbose=False)
+    return score_table(system.test_rows, dataset)
+
+
 def evaluate(
     config: Config, run_dir: Path, folder: Path, guard: Guard, signals: StopRequest
 ) -> dict[str, Any]:
@@ -148,8 +164,8 @@ def evaluate(
     """
     prepare(config)
     system: RestorationSystem = build(config["system"], "system")
-    test = config["data"]["test"]  # the other images may not be here
-    alone = {**config["data"], "train": test, "validation": test, "small_images": "pad"}
+    images = config["data"]["test"]  # the others may not be here
+    alone = {**config["data"], "train": images, "validation": images, "small_images": "pad"}
     data: RestorationData = build(alone, "data")
     system.iteration = data.iterations  # it is trained
     one_device = {k: v for k, v in config["trainer"].items() if k not in SEVERAL} | {"devices": 1}
