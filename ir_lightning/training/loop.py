@@ -129,7 +129,7 @@ def train(
 def begin(
     system: RestorationSystem, data: RestorationData, config: Config, run_dir: Path
 ) -> State | None:
-    """The checkpoint that the run goes on from; without one, networks begin with others' weights."""
+    """The checkpoint that the run goes on from; without one, networks begin with kept weights."""
     state = load_latest(run_dir / CHECKPOINTS)
     if state:
         system.iteration = data.start = state["iteration"]
