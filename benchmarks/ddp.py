@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ir_lightning.losses.adversarial import LeastSquares
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import UNet
 
 CROP, ROUNDS = 128, 5
 

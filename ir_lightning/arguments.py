@@ -1,8 +1,4 @@
-"""Checks of what a constructor is given.
-
-A refusal begins with ``name=value: `` and goes on with what to give. Whoever builds from a
-configuration puts the whole key in the name's place (:func:`ir_lightning.build.build`).
-"""
+"""Checks of what a constructor is given; a refusal begins with ``name=value: ``."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -18,11 +14,7 @@ def check_whole(
 ) -> T:
     """Refuse anything but a whole number from ``low`` to ``high``, and return that.
 
-    Args:
-        name: of the argument.
-        value: as it was given.
-        low, high: the limits, both included; None is no limit.
-        optional: None is allowed.
+    Both limits are included; None is no limit. If ``optional``, ``value`` may be None.
 
     Raises:
         UsageError: names the argument, its value and the limits.
@@ -44,16 +36,7 @@ def check_number(
 
 
 def check_wholes(name: str, values: T, distinct: bool = False) -> T:
-    """Refuse anything but a list of one or more whole numbers from 1, and return that.
-
-    Args:
-        name: of the argument.
-        values: as they were given.
-        distinct: none of them may be there twice.
-
-    Raises:
-        UsageError: names the argument and its value.
-    """
+    """Refuse anything but a list of one or more (``distinct``) whole numbers from 1."""
     given = list(values) if isinstance(values, Sequence) else []
     whole = all(type(value) is int and value > 0 for value in given)
     if not (given and whole) or (distinct and len(set(given)) < len(given)):
@@ -63,11 +46,7 @@ def check_wholes(name: str, values: T, distinct: bool = False) -> T:
 
 
 def check_choice(name: str, value: T, options: Collection[str]) -> T:
-    """Refuse anything but one of the options, and return that.
-
-    Raises:
-        UsageError: names the argument, its value and the options.
-    """
+    """Refuse anything but one of the options with a UsageError, and return that."""
     if not (isinstance(value, str) and value in options):
         raise UsageError(f"{name}={written(value)}: choose {' or '.join(options)}.")
     return value

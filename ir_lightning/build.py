@@ -1,9 +1,4 @@
-"""From configuration to objects, and whom a configuration may name.
-
-Hydra builds whatever a ``_target_`` says, so a file with ``_target_: os.system`` is a program. Run
-directories and weights are passed around; before anything of theirs is built, every target must be
-a class of the kinds that networks, or trainings, are made of.
-"""
+"""From configuration to objects, and whom a configuration may name."""
 
 import inspect
 import os
@@ -24,14 +19,11 @@ from ir_lightning.names import current_name
 def build(node: Mapping[str, Any], key: str) -> Any:
     """Instantiate the ``_target_`` of a node, and those inside it.
 
-    Args:
-        node: plain, resolved configuration.
-        key: where the node stands in the configuration, for messages.
+    ``key`` is where the node, plain and resolved, stands in the configuration.
 
     Raises:
-        UsageError, DataError: as raised by a constructor, freed from Hydra's wrapping; the names of
-            its arguments are made into configuration keys.
-        UsageError: when a target does not exist or refuses its arguments.
+        UsageError, DataError: as raised by a constructor, with configuration keys for the names of
+            its arguments; or when a target does not exist or refuses its arguments.
     """
     try:
         return instantiate(current(node), _convert_="all")
@@ -50,9 +42,7 @@ def build(node: Mapping[str, Any], key: str) -> Any:
 def refusals(key: str, node: Any) -> Iterator[None]:
     """Say by their keys what a part refuses: ``depth=9: ...`` becomes ``generator.depth=9: ...``.
 
-    Args:
-        key: where the part stands in the configuration.
-        node: its plain configuration.
+    ``key`` is where the part stands in the configuration, and ``node`` its plain configuration.
 
     Raises:
         UsageError: for a TypeError, ValueError or ImportError, and what Hydra cannot instantiate.
@@ -61,12 +51,15 @@ def refusals(key: str, node: Any) -> Iterator[None]:
     try:
         yield
     except (UsageError, DataError) as error:
-        error.args = (with_keys(str(error), lambda name: _key(name, key, arguments)),)
+        known = arguments.keys()
+        error.args = (
+            with_keys(str(error), lambda n: f"{key}.{n}" if n.partition(".")[0] in known else n),
+        )
         raise error from None
     except (TypeError, ValueError, ImportError, InstantiationException) as error:
         values = [f"{k}={v}" for k, v in arguments.items() if k[:1] != "_" and _is_plain(v)]
         given = f" ({', '.join(values)})" if values else ""
-        raise UsageError(f"{key}{given}: {' '.join(str(error).split())[:LONGEST]}") from error
+        raise UsageError(f"{key}{given}: {' '.join(str(error).split())[:300]}") from error
 
 
 def with_keys(sentence: str, key_of: Callable[[str], str]) -> str:
@@ -76,13 +69,6 @@ def with_keys(sentence: str, key_of: Callable[[str], str]) -> str:
     'generator.depth=9: give a whole number from 1 to 8.'
     """
     return re.sub(r"(?<![\w./-])([a-z][\w.]*)(?==)", lambda name: key_of(name[1]), sentence)
-
-
-LONGEST = 300  # characters of what another library says
-
-
-def _key(name: str, key: str, arguments: Mapping[str, Any]) -> str:
-    return f"{key}.{name}" if name.partition(".")[0] in arguments else name
 
 
 def _inside(node: Any, key: str, path: str) -> tuple[str, Any]:
@@ -115,30 +101,23 @@ def current(node: Any) -> Any:
 
 ANY = "builtins.object"
 MODULE = "torch.nn.modules.module.Module"
+METRIC = "torchmetrics.metric.Metric"
 HARMLESS = frozenset({"_target_", "_args_", "_convert_"})  # Hydra's keys that only pass values on
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """What may be built.
+    """What may be built; Hydra would build whatever a file says, a program too."""
 
-    Attributes:
-        what: it is for, in messages.
-        classes: modules, and the base that a class which is defined in or below them must have.
-            Bases are names, so that none of the libraries is imported before it is asked for.
-        functions: the paths of those that make something out of values only.
-        keys: of Hydra's, those that may occur.
-    """
-
-    what: str
+    what: str  # it is for, in messages
+    # Modules, and the name of the base that a class which is defined in or below them must have.
     classes: Mapping[str, str]
-    functions: frozenset[str] = frozenset()
-    keys: frozenset[str] = HARMLESS
+    functions: frozenset[str] = frozenset()  # paths of those that make something out of values only
+    keys: frozenset[str] = HARMLESS  # of Hydra's, those that may occur
 
     def plus(self, packages: Iterable[str]) -> "Trusted":
         """The same and whatever is in these packages, which the caller trusts."""
-        more = dict.fromkeys(packages, ANY)
-        return replace(self, classes={**self.classes, **more})
+        return replace(self, classes={**self.classes, **dict.fromkeys(packages, ANY)})
 
     def allows(self, target: Any) -> bool:
         """Whether a ``_target_`` may be built. Imports nothing but trusted modules to find out."""
@@ -162,16 +141,15 @@ class Trusted:
         if not inspect.isclass(found):
             return False
         bases = {f"{base.__module__}.{base.__qualname__}" for base in found.__mro__}
-        return any(
-            _below(found.__module__, known) and base in bases
-            for known, base in self.classes.items()
-        )
+        pairs = self.classes.items()
+        return any(_below(found.__module__, known) and base in bases for known, base in pairs)
 
 
-NETWORKS = Trusted(
-    "networks",
-    {"ir_lightning.networks": ANY, "torch.nn": MODULE},
-)
+NETWORKS = Trusted("networks", {"ir_lightning.networks": ANY, "torch.nn": MODULE})
+OURS = ("losses", "metrics", "systems", "data", "training.callbacks")
+FUNCTIONS = ("data.scenes", "training.wandb_logger", "training.tensorboard_logger")
+TORCHMETRICS = ("image", "regression", "aggregation")
+KORNIA = ("augmentation", "color", "enhance", "filters", "geometry", "losses", "morphology")
 # Where a library does more than a training needs, only a part of it stands here. Left out are:
 # Lightning's LightningCLI (builds what a string says) and its loggers for servers, and this
 # package's W&B process (the configuration could say whom to send the user's key to); torchmetrics
@@ -180,11 +158,7 @@ TRAININGS = Trusted(
     "trainings",
     {
         **NETWORKS.classes,
-        "ir_lightning.losses": ANY,
-        "ir_lightning.metrics": ANY,
-        "ir_lightning.systems": ANY,
-        "ir_lightning.data": ANY,
-        "ir_lightning.training.callbacks": ANY,
+        **dict.fromkeys((f"ir_lightning.{folder}" for folder in OURS), ANY),
         "torch.optim": "torch.optim.optimizer.Optimizer",
         "torch.optim.lr_scheduler": "torch.optim.lr_scheduler.LRScheduler",
         "lightning.pytorch.trainer": "lightning.pytorch.trainer.trainer.Trainer",
@@ -193,24 +167,10 @@ TRAININGS = Trusted(
         "lightning.pytorch.loggers.csv_logs": "lightning.pytorch.loggers.logger.Logger",
         "lightning.pytorch.loggers.tensorboard": "lightning.pytorch.loggers.logger.Logger",
         "albumentations": "albumentations.core.serialization.Serializable",
-        "torchmetrics.image": "torchmetrics.metric.Metric",
-        "torchmetrics.regression": "torchmetrics.metric.Metric",
-        "torchmetrics.aggregation": "torchmetrics.metric.Metric",
-        "kornia.augmentation": MODULE,
-        "kornia.color": MODULE,
-        "kornia.enhance": MODULE,
-        "kornia.filters": MODULE,
-        "kornia.geometry": MODULE,
-        "kornia.losses": MODULE,
-        "kornia.morphology": MODULE,
+        **dict.fromkeys((f"torchmetrics.{part}" for part in TORCHMETRICS), METRIC),
+        **dict.fromkeys((f"kornia.{part}" for part in KORNIA), MODULE),
     },
-    frozenset(
-        {
-            "ir_lightning.data.scenes",
-            "ir_lightning.training.wandb_logger",
-            "ir_lightning.training.tensorboard_logger",
-        }
-    ),
+    frozenset(f"ir_lightning.{name}" for name in FUNCTIONS),
     HARMLESS | {"_partial_"},
 )
 
@@ -220,12 +180,7 @@ def refuse_untrusted(node: Any, where: str | os.PathLike[str], trusted: Trusted 
 
     Every ``_target_``, however deep, must be a class of a trusted kind. A path that only passes
     through a trusted module (``ir_lightning.networks.x.os.system``) leads elsewhere. References
-    (``${...}``) could read the environment.
-
-    Args:
-        node: configuration as parsed from YAML or JSON.
-        where: the file, for messages.
-        trusted: what may be built.
+    (``${...}``) could read the environment. ``where`` is the file, for messages.
 
     Raises:
         UsageError: names what was refused.

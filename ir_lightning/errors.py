@@ -1,7 +1,4 @@
-"""The ways to end that can be said in a sentence.
-
-None of them is a bug in the program, so none is shown with a traceback.
-"""
+"""The ways to end that can be said in a sentence: no bugs, so shown without a traceback."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -12,10 +9,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class UsageError(Exception):
-    """The request cannot work as asked: a key, a path or a combination of options (exit code 2).
-
-    The message names the key or file and says what to do. Raised before any training.
-    """
+    """The request cannot work as asked (exit code 2); the message says what to do."""
 
 
 class RunError(Exception):
@@ -23,11 +17,7 @@ class RunError(Exception):
 
 
 class DataError(RunError):
-    """A file turned out to be broken while it was being used.
-
-    The message names the file. Before training, the check reports the same problem as a
-    :class:`UsageError`.
-    """
+    """A file turned out to be broken while it was being used; the message names the file."""
 
 
 class DivergedError(RunError):
@@ -41,20 +31,14 @@ class StorageError(RunError):
 class Stopped(SystemExit):
     """A signal asked the run to stop, and it has saved its work (exit code 128 + signal).
 
-    A ``SystemExit``, so that neither Hydra nor a launcher counts it as a failure of this run and
-    goes on with the next.
-
-    Args:
-        signum: the signal.
-        where: what was saved, for the person at the keyboard.
+    A ``SystemExit``, so that neither Hydra nor a launcher goes on with the next run. ``where`` says
+    what was saved.
     """
 
     def __init__(self, signum: int, where: str) -> None:
         super().__init__(128 + signum)
-        self.signum = signum
-        self.where = where
-        self.answer: Callable[[], None] = lambda: None
-        """What the scheduler is owed once everything is on the disk."""
+        self.signum, self.where = signum, where
+        self.answer: Callable[[], None] = lambda: None  # to the scheduler, once all is on the disk
 
     def __str__(self) -> str:
         return f"Stopped by {signal.Signals(self.signum).name} {self.where}"

@@ -13,8 +13,7 @@ from typing import IO, Any
 TEMPORARY = re.compile(r"\..+\.(ckpt|csv|json|png|safetensors|yaml|log)\.[a-z0-9_]{8}")
 UMASK = os.umask(0)  # it can only be read by being set
 os.umask(UMASK)
-# As the user's umask says, but never writable for everybody.
-FILE_MODE = 0o666 & ~UMASK & ~0o002
+FILE_MODE = 0o666 & ~UMASK & ~0o002  # as the user's umask says, but never writable for everybody
 DIRECTORY_MODE = 0o777 & ~UMASK & ~0o002
 
 
@@ -46,7 +45,12 @@ def atomic_write(path: Path, mode: str = "w", keep: Path | None = None) -> Itera
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)  # a failed write does not say of which file
         raise
-    _sync_names(path.parent)
+    with suppress(OSError):  # the renaming itself, where the system can
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def temporaries(directory: Path) -> list[Path]:
@@ -58,16 +62,6 @@ def remove_temporaries(directory: Path) -> None:
     """Remove them; only for a folder to which nobody else writes at the time."""
     for path in temporaries(directory):
         path.unlink(missing_ok=True)
-
-
-def _sync_names(directory: Path) -> None:
-    """Bring the renaming itself to the disk, where the system can."""
-    with suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

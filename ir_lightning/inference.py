@@ -1,9 +1,4 @@
-"""Trained generators for use from Python: arrays in, arrays of the same kind out; and scores.
-
-restorer = ir_lightning.load("runs/my-run")
-restored = restorer(degraded)
-scores = ir_lightning.score(restored, clean)
-"""
+"""Trained generators for use from Python: arrays in, arrays of the same kind out; and scores."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.scoring import score_images
+from ir_lightning.metrics.scoring import Metric, score_images
 from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.networks.tiling import check_tiles, restore_tiled
 from ir_lightning.training.weights import load_generator
@@ -66,22 +60,15 @@ class Restorer:
     ) -> None:
         if tile is not None:
             check_tiles(tile, overlap)
-        self.generator = generator
-        self.device = device
-        self.tile = tile
-        self.overlap = overlap
+        self.generator, self.device = generator, device
+        self.tile, self.overlap = tile, overlap
 
     def __call__(self, degraded: Array) -> Array:
-        """Restore one image of any size.
-
-        A grey image is restored as three equal channels, whose mean is returned; alpha is returned
-        as it came.
+        """Restore one image of any size; returns an array of the same shape and type.
 
         Args:
-            degraded: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, or floats in [0, 1].
-
-        Returns:
-            An array of the same shape and type.
+            degraded: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, or floats in [0, 1]. A grey
+                image is restored as three equal channels and averaged; alpha stays as it is.
 
         Raises:
             UsageError: another shape, type or range of values, or too little memory on the device.
@@ -130,10 +117,7 @@ def score(
     Args:
         restored, clean: (H, W) or (H, W, 3) of one size; uint8, or floats in [0, 1].
         protocol: ``rgb8`` or ``y-matlab``.
-        metrics: by name; PSNR in dB and SSIM if None.
-
-    Returns:
-        The value of each metric that can be computed under the protocol.
+        metrics: by name; PSNR in dB and SSIM if None. One that the protocol rules out is left out.
 
     Raises:
         UsageError: the arrays are no images, their sizes differ, or there is no such protocol.
@@ -147,11 +131,7 @@ def score(
 
 
 def torch_device(name: str) -> torch.device:
-    """``auto`` or a device of torch.
-
-    Raises:
-        UsageError: the machine has no such device.
-    """
+    """``auto`` or a device of torch; a UsageError if the machine has no such device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -1,8 +1,4 @@
-"""Short, stable names: ``ir_lightning.networks.UNet``, in whichever file of the folder it lies.
-
-Configurations, weights and records on disk name parts by them, so a file can be moved or split
-without a trace there, and a new part is found without being listed anywhere.
-"""
+"""Short, stable names: ``ir_lightning.networks.UNet``, in whichever file of the folder it lies."""
 
 import re
 import sys
@@ -16,14 +12,8 @@ from typing import Any
 def by_name(package: str) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package (PEP 562): its classes and functions by their names.
 
-    A file is imported when something in it is asked for, and not before, so that to read a source
-    of images costs no import of torch.
-
-    Args:
-        package: the dotted name, ``__name__`` of the package's ``__init__.py``.
-
-    Returns:
-        A function of a name, which raises AttributeError where no file defines it.
+    So a file can be moved or split, and a new part is listed nowhere. A file is imported when
+    something in it is asked for: to read a source of images costs no import of torch.
     """
 
     @cache
@@ -32,11 +22,10 @@ def by_name(package: str) -> Callable[[str], Any]:
         if name.startswith("_") or (folder / f"{name}.py").exists():
             return None
         defined = re.compile(rf"^(class|def) {re.escape(name)}\b", re.MULTILINE)
-        files = (
-            path for path in sorted(folder.rglob("*.py")) if defined.search(path.read_text("utf-8"))
-        )
-        parts = next((path.relative_to(folder).with_suffix("").parts for path in files), None)
-        return ".".join((package, *parts)) if parts else None
+        for path in sorted(folder.rglob("*.py")):
+            if defined.search(path.read_text("utf-8")):
+                return ".".join((package, *path.relative_to(folder).with_suffix("").parts))
+        return None
 
     def find(name: str) -> Any:
         if (module := module_of(name)) is None:
@@ -49,7 +38,7 @@ def by_name(package: str) -> Callable[[str], Any]:
 def stable_name(cls: type) -> str:
     """The name by which a class is known on disk: wherever it lies in this package, or its path.
 
-    >>> from ir_lightning.networks.generators.unet import UNet
+    >>> from ir_lightning.networks.generators.encoder_decoder import UNet
     >>> stable_name(UNet)
     'ir_lightning.networks.UNet'
     """
@@ -68,14 +57,13 @@ RENAMED = {
 }
 """Former names of parts, and what they are called now."""
 
-FOLDERS = {"callbacks": "training", "runs": "training"}
-"""Former folders of parts, and where they are now."""
+FOLDERS = {"callbacks": "training", "runs": "training"}  # where the parts of former ones are now
 
 
 def current_name(target: str) -> str:
     """The short name of a part that a configuration, or weights, may have by a former one.
 
-    >>> current_name("ir_lightning.networks.generators.unet.UNet")
+    >>> current_name("ir_lightning.networks.generators.encoder_decoder.UNet")
     'ir_lightning.networks.UNet'
     >>> current_name("ir_lightning.data.subset.Part")
     'ir_lightning.data.SceneSplit'

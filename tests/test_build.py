@@ -59,7 +59,7 @@ def test_what_trainings_are_made_of_is_allowed(target: str) -> None:
         "ir_lightning.runs.claim.Claim",
         "ir_lightning.training.Wandb",  # would send the W&B key where it is told
         "ir_lightning.training.loggers.wandb.warnings.warn",
-        "ir_lightning.networks.generators.unet.torch.load",
+        "ir_lightning.networks.generators.encoder_decoder.torch.load",
         "lightning.pytorch.cli.LightningCLI",  # builds what a string says
         "lightning.pytorch.loggers.WandbLogger",
         "lightning.pytorch.LightningModule",

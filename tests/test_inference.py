@@ -21,7 +21,7 @@ import ir_lightning
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.inference import Restorer, load, score, torch_device
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.networks.tiling import restore_tiled
 from ir_lightning.networks.upsamplers import SubPixel
 from ir_lightning.training.weights import load_generator, save_network

@@ -22,7 +22,7 @@ from torch import nn
 
 from ir_lightning.data.degradations.degradation import Degradation
 from ir_lightning.data.samples import Sample
-from ir_lightning.metrics.metric import Metric
+from ir_lightning.metrics.scoring import Metric
 
 
 class Mine(nn.Module):

@@ -25,7 +25,7 @@ from ir_lightning.metrics.protocols import PROTOCOLS, Protocol, protocol_named
 from ir_lightning.runs.record import mean, metric_label, score_text
 
 if TYPE_CHECKING:
-    from ir_lightning.metrics.metric import Metric
+    from ir_lightning.metrics.scoring import Metric
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -175,7 +175,7 @@ def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
 
 def _metrics(names: Sequence[str]) -> "dict[str, Metric]":
     """Build the metrics of these files of conf/metric/."""
-    from ir_lightning.metrics.scoring import as_metric
+    from ir_lightning.metrics.torch_metric import as_metric
 
     metrics = {}
     for chosen in names:

@@ -80,7 +80,7 @@ def run(
         console.print(f"Trained already; evaluating with {about}: {run_dir}", soft_wrap=True)
         return evaluate(plain, run_dir, overrides, ready.images["test"], in_sweep)
     if not in_sweep:  # a sweep has done so for all its runs
-        from ir_lightning.training.trial import refuse_unbuildable  # only Lightning can judge
+        from ir_lightning.training.loop import refuse_unbuildable  # only Lightning can judge
 
         refuse_unbuildable(plain)
     try:
@@ -211,8 +211,8 @@ def evaluate(
 def _score(
     plain: dict[str, Any], run_dir: Path, folder: Path, guard: Guard, signals: Signals
 ) -> Record:
-    """See :func:`ir_lightning.training.evaluation.evaluate`, which takes seconds to import."""
-    from ir_lightning.training.evaluation import evaluate
+    """See :func:`ir_lightning.training.loop.evaluate`, which takes seconds to import."""
+    from ir_lightning.training.loop import evaluate
 
     return evaluate(plain, run_dir, folder, guard, signals)
 

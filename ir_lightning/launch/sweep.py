@@ -172,11 +172,11 @@ def memory(
 
 
 def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
-    from ir_lightning.training.memory import GIB, Estimate, available, estimate, refuse_too_large
-    from ir_lightning.training.trial import refuse_unbuildable
+    from ir_lightning.training import memory
+    from ir_lightning.training.loop import refuse_unbuildable
 
-    there = available(wanted[0][1]["trainer"]["accelerator"])
-    needs: dict[str, Estimate | UsageError] = {}
+    there = memory.available(wanted[0][1]["trainer"]["accelerator"])
+    needs: dict[str, memory.Estimate | memory.Unknown | UsageError] = {}
     refused, largest = [], (0, "")
     for label, plain in wanted:
         # What differs in its seed or its images needs the same.
@@ -185,18 +185,22 @@ def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[s
         if key not in needs:
             try:
                 refuse_unbuildable(plain, here=here)
-                needs[key] = estimated = estimate(plain)
+                needs[key] = estimated = memory.estimate(plain)
                 if here:
-                    refuse_too_large(plain, estimated, there)
+                    memory.refuse_too_large(plain, estimated, there)
             except UsageError as error:
                 needs[key] = error
-        if isinstance(need := needs[key], UsageError):
+        need = needs[key]
+        if isinstance(need, UsageError):
             refused.append(f"{label}: {need}")
-        else:
+        elif isinstance(need, memory.Estimate):
             largest = max(largest, (need.total, label))
     size, label = largest
-    notice = f"Memory of a run: up to about {size / GIB:.2f} GiB ({label})"
-    return refused, f"{notice} of {there.bytes / GIB:.1f} ({there.device})." if here else notice
+    notice = f"Memory of a run: up to about {size / memory.GIB:.2f} GiB ({label})"
+    return (
+        refused,
+        f"{notice} of {there.bytes / memory.GIB:.1f} ({there.device})." if here else notice,
+    )
 
 
 def queue(plans: Sequence[Planned], master: DictConfig) -> None:

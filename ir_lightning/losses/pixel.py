@@ -1,8 +1,4 @@
-"""Losses that compare pixels.
-
-Every loss sees images in [-1, 1], the range in which pix2pix's weight of 100 is meant; the
-system converts. A loss returns its plain mean; the system multiplies it by ``weight``.
-"""
+"""Losses that compare pixels, as plain means; the system multiplies them by ``weight``."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,10 +7,7 @@ from ir_lightning.arguments import check_number
 
 
 class L1(nn.Module):
-    """Eq. 18 of arXiv 2212.02198: E|y - G(x)|, the mean over all values of the batch.
-
-    Two tensors (B, C, H, W) in [-1, 1] become one number in [0, 2].
-    """
+    """Eq. 18 of arXiv 2212.02198: E|y - G(x)|, of two (B, C, H, W) in [-1, 1]: 0 to 2."""
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -25,10 +18,7 @@ class L1(nn.Module):
 
 
 class MSE(nn.Module):
-    """E(y - G(x))^2, the loss of the reconstruction experiments (Table III of arXiv 2212.02198).
-
-    Two tensors (B, C, H, W) in [-1, 1] become one number in [0, 4].
-    """
+    """E(y - G(x))^2, of two (B, C, H, W) in [-1, 1]: 0 to 4 (Table III of arXiv 2212.02198)."""
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()

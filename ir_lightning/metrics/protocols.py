@@ -1,9 +1,4 @@
-"""The scoring protocols: which numbers of two images are compared.
-
-A score without its protocol means little: the same Rain100L outputs are worth 38.13 dB on luma and
-36.74 dB on RGB. This module is free of torch until an image is scored, so that a configuration can
-be checked at once.
-"""
+"""The scoring protocols: which numbers of two images are compared. Torch is not imported here."""
 
 from __future__ import annotations
 
@@ -34,20 +29,12 @@ class Protocol:
     def show(self, image: Tensor) -> Tensor:
         """The planes of images that are clamped and rounded to 8 bits, as if they had been saved.
 
-        Args:
-            image: (B, 3, H, W) in [0, 1], any floating-point type and device.
-
-        Returns:
-            (B, C, H, W), 0..255 in float64, so that scores are exact on every device; on the CPU
-            where Apple's GPUs have no float64.
+        (B, 3, H, W) in [0, 1], of any floating-point type and device, becomes (B, C, H, W), 0..255
+        in float64, so that scores are exact on every device; on the CPU where Apple's GPUs have
+        none.
         """
         exact = (image.cpu() if image.device.type == "mps" else image).double()
         return self.planes(exact.clamp(0, 1).mul_(255).round_())
-
-
-def rgb(image: Tensor) -> Tensor:
-    """The three colour planes themselves."""
-    return image
 
 
 def luma(image: Tensor) -> Tensor:
@@ -57,7 +44,7 @@ def luma(image: Tensor) -> Tensor:
     return 16 + weighted / 255
 
 
-RGB8 = Protocol("rgb8", rgb, colour=True)
+RGB8 = Protocol("rgb8", lambda image: image, colour=True)
 """The paper's: RGB, 8 bits."""
 
 Y_MATLAB = Protocol("y-matlab", luma, colour=False)
@@ -67,13 +54,8 @@ PROTOCOLS = (RGB8, Y_MATLAB)
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol of that name.
-
-    Raises:
-        UsageError: lists the names there are.
-    """
-    for protocol in PROTOCOLS:
-        if protocol.name == name:
-            return protocol
-    names = ", ".join(protocol.name for protocol in PROTOCOLS)
-    raise UsageError(f"'{name}' is no scoring protocol; choose one of: {names}.")
+    """The protocol of that name, or a UsageError that lists the names there are."""
+    named = {protocol.name: protocol for protocol in PROTOCOLS}
+    if name in named:
+        return named[name]
+    raise UsageError(f"'{name}' is no scoring protocol; choose one of: {', '.join(named)}.")

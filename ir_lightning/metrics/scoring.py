@@ -1,13 +1,45 @@
-"""How images are scored: a protocol shows them, metrics compare them."""
+"""A metric scores a restored image by the clean one; a protocol shows it both."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import Protocol
+
+
+class Metric(ABC):
+    """A score of restored images, each by itself.
+
+    A metric of your own is a subclass, in any package, and a yaml under ``conf/metric/`` whose key
+    is its name. Classes of torchmetrics need no subclass
+    (:class:`~ir_lightning.metrics.torch_metric.TorchMetric`).
+
+    Attributes:
+        unit: ``dB``, or empty.
+        higher_is_better: the direction in which it chooses the best weights.
+        colour: it needs three planes, so it is left out under a protocol that shows one.
+        needs_degraded: it also takes the image before restoration, as the keyword ``degraded``, and
+            scores restored images alone.
+    """
+
+    unit: str = ""
+    higher_is_better: bool = True
+    colour: bool = False
+    needs_degraded: bool = False
+
+    def compares(self, protocol: Protocol) -> bool:
+        """Whether the protocol shows what the metric needs."""
+        return protocol.colour or not self.colour
+
+    @abstractmethod
+    def __call__(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Score every image: (B,), NaN where the metric is not defined for one.
+
+        ``restored`` and ``clean``: (B, C, H, W) as the protocol shows them: float64, 0..255.
+        """
 
 
 def score_images(
@@ -19,9 +51,8 @@ def score_images(
 ) -> dict[str, Tensor]:
     """Score every image by every metric, outside autocast and without gradients.
 
-    A metric that cannot be computed is left out: one that needs colours, under a protocol of one
-    plane; one that needs the degraded images, without them. A restoration that is not finite gets
-    the worst score there is.
+    A metric that needs what is not there, colours under the protocol or degraded images, is left
+    out. A restoration that is not finite gets the worst score there is.
 
     Args:
         restored, clean, degraded: (B, 3, H, W) in [0, 1], any floating-point type and device.
@@ -34,7 +65,11 @@ def score_images(
     Raises:
         UsageError: the shapes differ, or a metric needs larger images.
     """
-    _refuse_unscorable(restored, clean)
+    if restored.shape != clean.shape or clean.dim() != 4 or clean.shape[1] != 3 or not len(clean):
+        raise UsageError(
+            f"Cannot score {tuple(restored.shape)} against {tuple(clean.shape)}: both must be "
+            "(images, 3, height, width) of one size."
+        )
     broken = ~restored.isfinite().flatten(1).all(dim=1)
     scores = {}
     with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):
@@ -47,31 +82,3 @@ def score_images(
             worst = -torch.inf if metric.higher_is_better else torch.inf
             scores[name] = values.where(~broken.to(values.device), worst)
     return scores
-
-
-def as_metric(name: str, built: object) -> Metric:
-    """What a configuration has built, as a metric.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if isinstance(built, Metric):
-        return built
-    import torchmetrics  # takes seconds, for which a run that scores without it need not wait
-
-    from ir_lightning.metrics.torch_metric import TorchMetric
-
-    if isinstance(built, torchmetrics.Metric):
-        return TorchMetric(built)
-    raise UsageError(
-        f"evaluation.metrics.{name} is a {type(built).__name__} and no metric: name a class of "
-        "torchmetrics, or a subclass of ir_lightning.metrics.Metric."
-    )
-
-
-def _refuse_unscorable(restored: Tensor, clean: Tensor) -> None:
-    if restored.shape != clean.shape or clean.dim() != 4 or clean.shape[1] != 3 or not len(clean):
-        raise UsageError(
-            f"Cannot score {tuple(restored.shape)} against {tuple(clean.shape)}: both must be "
-            "(images, 3, height, width) of one size."
-        )

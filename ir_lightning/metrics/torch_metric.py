@@ -1,17 +1,33 @@
 """Metrics of torchmetrics, one image at a time."""
 
 import warnings
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torchmetrics
 from torch import Tensor
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
+from ir_lightning.metrics.scoring import Metric
 
-PROBE = 192
-"""Pixels: the side of the image that shows whether a metric can score one pair of images."""
+if TYPE_CHECKING:
+    import torchmetrics
+
+PROBE = 192  # pixels: the side of the image that a metric is tried with
+
+
+def as_metric(name: str, built: object) -> Metric:
+    """What a configuration has built, as a metric, or a UsageError if it is none."""
+    if isinstance(built, Metric):
+        return built
+    import torchmetrics  # takes seconds, for which a run that scores without it need not wait
+
+    if isinstance(built, torchmetrics.Metric):
+        return TorchMetric(built)
+    raise UsageError(
+        f"evaluation.metrics.{name} is a {type(built).__name__} and no metric: name a class of "
+        "torchmetrics, or a subclass of ir_lightning.metrics.Metric."
+    )
 
 
 class TorchMetric(Metric):
@@ -32,7 +48,7 @@ class TorchMetric(Metric):
 
     def __init__(
         self,
-        metric: torchmetrics.Metric,
+        metric: "torchmetrics.Metric",
         unit: str = "",
         higher_is_better: bool | None = None,
         colour: bool = False,
@@ -61,14 +77,13 @@ class TorchMetric(Metric):
         """As every metric; NaN, with a warning, for an image that it refuses (too small, say)."""
         self.metric.to(clean.device)
         values = []
-        for pair in zip((restored / 255).float(), (clean / 255).float(), strict=True):
-            x, y = (image[None] for image in pair)
+        for x, y in zip((restored / 255).float(), (clean / 255).float(), strict=True):
             try:
-                values.append(self._one(x, y))
+                values.append(self._one(x[None], y[None]))
             except ValueError as error:
-                height, width = clean.shape[-2:]
-                reason = f"{self.name} is not defined for an image of {width} x {height} pixels"
-                warnings.warn(f"{reason}: {error}", stacklevel=2)
+                size = f"{clean.shape[-1]} x {clean.shape[-2]} pixels"
+                reason = f"{self.name} is not defined for an image of {size}: {error}"
+                warnings.warn(reason, stacklevel=2)
                 values.append(torch.tensor(torch.nan, device=clean.device))
         return torch.stack(values)
 
@@ -77,3 +92,43 @@ class TorchMetric(Metric):
         value: Tensor = self.metric(restored, clean)
         self.metric.reset()
         return value.reshape(())
+
+
+WEIGHTS = {
+    "alex": "alexnet-owt-7be5be79.pth",
+    "vgg": "vgg16-397923af.pth",
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+}
+"""Files of torchvision's networks, as they are called at https://download.pytorch.org/models/."""
+
+
+class LPIPS(TorchMetric):
+    """Learned perceptual distance of Zhang et al. (2018), by torchmetrics; 0 for equal images.
+
+    Nothing is downloaded: the weights of ``network`` (``alex``, ``vgg`` or ``squeeze``) are read
+    from ``~/.cache/torch/hub/checkpoints``, unless ``TORCH_HOME`` names another folder.
+
+    Raises:
+        UsageError: there is no such network, torchvision is missing, or the weights are.
+    """
+
+    def __init__(self, network: str = "alex") -> None:
+        if network not in WEIGHTS:
+            raise UsageError(f"LPIPS has no network {network}: choose {', '.join(WEIGHTS)}.")
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        if not (folder / WEIGHTS[network]).exists():
+            raise UsageError(
+                f"LPIPS needs the weights {folder / WEIGHTS[network]}: put the file from "
+                f"https://download.pytorch.org/models/{WEIGHTS[network]} there."
+            )
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+        try:
+            # Layers draw random weights before they are loaded: the run's own must not change.
+            with torch.random.fork_rng(devices=[]):
+                lpips = LearnedPerceptualImagePatchSimilarity(network, normalize=True)  # type: ignore[arg-type]
+        except ModuleNotFoundError:
+            raise UsageError(
+                "LPIPS needs torchvision: pip install -c constraints.txt 'ir-lightning[lpips]'."
+            ) from None
+        super().__init__(lpips, colour=True)

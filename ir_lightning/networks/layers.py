@@ -7,40 +7,32 @@ from torch.nn import functional as F
 
 from ir_lightning.arguments import check_choice
 
-Norm = Callable[[int], nn.Module]
-"""Builds the layer for a number of channels."""
-
-
-def is_point(features: Tensor) -> bool:
-    """Whether the map is 1x1: its statistics say nothing, and torch refuses them at batch 1."""
-    return features.shape[-2:] == (1, 1)
+Norm = Callable[[int], nn.Module]  # builds the layer for a number of channels
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance norm, no running statistics, no scale and shift; lets a 1x1 map pass unchanged."""
+    """Instance norm, no running statistics, no scale and shift; lets a 1x1 map pass unchanged.
+
+    The statistics of one point say nothing, and torch refuses them at batch 1.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
-        return features if is_point(features) else super().forward(features)
+        return features if features.shape[-2:] == (1, 1) else super().forward(features)
 
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm that lets a 1x1 map pass unchanged, in training and in evaluation."""
 
     def forward(self, features: Tensor) -> Tensor:
-        return features if is_point(features) else super().forward(features)
+        return features if features.shape[-2:] == (1, 1) else super().forward(features)
 
 
 NORMS: dict[str, Norm] = {"instance": InstanceNorm, "batch": BatchNorm, "none": nn.Identity}
 
 
 def norm_named(name: str) -> Norm:
-    """The norm that the argument ``norm`` of a network names.
-
-    Raises:
-        UsageError: if there is no such norm.
-    """
-    check_choice("norm", name, NORMS)
-    return NORMS[name]
+    """The norm that the argument ``norm`` of a network names, or a UsageError."""
+    return NORMS[check_choice("norm", name, NORMS)]
 
 
 def initialise(network: nn.Module) -> None:
@@ -60,9 +52,6 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """(B, C, H, W) continued right and below until both edges are a multiple of ``multiple``.
 
     The border pixels are repeated: a reflection would need an image larger than its padding.
-    An image that already fits is returned itself, without a copy.
     """
     below, right = (-edge % multiple for edge in image.shape[-2:])
-    if below == right == 0:
-        return image
-    return F.pad(image, (0, right, 0, below), mode="replicate")
+    return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image

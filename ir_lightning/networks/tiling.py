@@ -12,19 +12,15 @@ from ir_lightning.errors import UsageError
 def restore_tiled(
     restore: Callable[[Tensor], Tensor], degraded: Tensor, tile: int, overlap: int
 ) -> Tensor:
-    """Restore an image tile by tile; only one tile at a time passes through ``restore``.
+    """Restore (B, 3, H, W) tile by tile, on its device and in its type.
 
-    Neighbouring tiles share at least ``overlap`` pixels, in which one fades into the other. An
-    image that fits into one tile is restored by one plain call.
+    Only one tile at a time passes through ``restore``; neighbours fade into each other.
 
     Args:
         restore: (B, 3, h, w) to the same size, for h, w <= tile.
         degraded: (B, 3, H, W).
         tile: largest height and width that ``restore`` gets, in pixels.
         overlap: shared pixels of neighbouring tiles, 0 <= overlap < tile.
-
-    Returns:
-        (B, 3, H, W), on the device and in the type of ``degraded``.
 
     Raises:
         UsageError: tile or overlap is out of range.
@@ -42,11 +38,7 @@ def restore_tiled(
 
 
 def check_tiles(tile: int, overlap: int) -> None:
-    """Refuse tiles that cannot cover an image.
-
-    Raises:
-        UsageError: names the value.
-    """
+    """Refuse tiles that cannot cover an image, with a UsageError."""
     check_whole("tile", tile, 1)
     check_whole("overlap", overlap, 0)
     if overlap >= tile:

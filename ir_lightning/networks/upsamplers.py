@@ -15,12 +15,11 @@ class Upsampler(ABC):
             full resolution. The others then keep the generator's native way.
 
     Raises:
-        UsageError: for any other ``levels``.
+        UsageError: any other ``levels``.
     """
 
     def __init__(self, levels: str = "all") -> None:
-        check_choice("levels", levels, ("top", "all"))
-        self.levels = levels
+        self.levels = check_choice("levels", levels, ("top", "all"))
 
     @abstractmethod
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
@@ -38,23 +37,19 @@ class Nearest(Upsampler):
     """Every pixel four times, then a 3x3 convolution."""
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
-        )
+        doubled = nn.Upsample(scale_factor=2, mode="nearest")
+        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
 class Bilinear(Upsampler):
     """Bilinear interpolation with pixels as areas (corners not aligned), then a 3x3 convolution."""
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
-        )
+        doubled = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
-def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
+class SubPixelShuffle(nn.Module):
     """(B, C r^2, H, W) rearranged to (B, C, rH, rW), r = ``scale``; eq. 15 of arXiv 2212.02198:
 
     PS(T)[h, w, c] = T[h div r, w div r, C r (w mod r) + C (h mod r) + c].
@@ -62,29 +57,25 @@ def sub_pixel_shuffle(features: Tensor, scale: int) -> Tensor:
     Not ``torch.pixel_shuffle``: there the colour is the slowest part of the channel index, here
     it is the fastest, and the column comes before the row.
     """
-    batch, channels, height, width = features.shape
-    colours = channels // scale**2
-    split = features.reshape(batch, scale, scale, colours, height, width)  # w mod r, h mod r, c
-    return split.permute(0, 3, 4, 2, 5, 1).reshape(batch, colours, height * scale, width * scale)
 
-
-class SubPixelShuffle(nn.Module):
-    """Eq. 15 as a layer, r = 2."""
+    def __init__(self, scale: int = 2) -> None:
+        super().__init__()
+        self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        return sub_pixel_shuffle(features, 2)
+        batch, _, height, width = features.shape
+        scale = self.scale
+        split = features.reshape(batch, scale, scale, -1, height, width)  # w mod r, h mod r, c
+        shuffled = split.permute(0, 3, 4, 2, 5, 1)
+        return shuffled.reshape(batch, -1, height * scale, width * scale)
 
 
 class SubPixel(Upsampler):
-    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15.
-
-    The paper replaces only the ``top`` up-sampling, hence the other default of ``levels``.
-    """
+    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15."""
 
     def __init__(self, levels: str = "top") -> None:
         super().__init__(levels)
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1), SubPixelShuffle()
-        )
+        convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1)
+        return nn.Sequential(convolution, SubPixelShuffle())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +18,11 @@ class AdversarialSystem(RestorationSystem):
     """Eq. 16-18: one forward pass of G, then a step of D, then a step of G.
 
     Args:
-        generator: (B, 3, H, W) in [0, 1] to the same.
+        generator, optimization, evaluation: see :class:`RestorationSystem`.
         discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
             have a ``begin``, called with the iteration and their number at the top of each step,
             and a ``boundary`` other than 0 between logits of real and of restored images.
-        optimization: optimizer, schedule and budget.
-        evaluation: protocols, and how large images are restored.
         saturated_accuracy, saturated_iterations: D is saturated once its accuracy has exceeded
             this for so many iterations on end. This is recorded, and nothing is done about it.
 
@@ -58,10 +56,10 @@ class AdversarialSystem(RestorationSystem):
         return [self.optimization.optimizer(network.parameters()) for network in networks]
 
     def training_step(self, batch: Batch, _: int) -> None:
-        self.begin_iteration()
+        if begin := getattr(self.adversarial, "begin", None):  # only the two sides are required
+            begin(self.iteration, self.optimization.iterations)
         degraded, clean = batch["degraded"], batch["clean"]
-        optimizers: Any = self.optimizers()
-        generator_optimizer, discriminator_optimizer = optimizers
+        generator_optimizer, discriminator_optimizer = cast(list[Any], self.optimizers())
         restored = self.generator(degraded)
 
         real = to_float32(self.discriminator(degraded, clean))
@@ -77,27 +75,13 @@ class AdversarialSystem(RestorationSystem):
         generator_loss = self.weighted(losses)
         self.step_optimizer(generator_optimizer, generator_loss)
 
-        self.finish_iteration(
-            {
-                "generator": generator_loss,
-                "discriminator": discriminator_loss,
-                **losses,
-                "discriminator_accuracy": accuracy,
-            }
-        )
-
-    def begin_iteration(self) -> None:
-        """Pass the iteration to an adversarial loss that changes with it."""
-        begin = getattr(self.adversarial, "begin", None)  # only the two sides are required
-        if begin is not None:
-            begin(self.iteration, self.optimization.iterations)
+        both = {"generator": generator_loss, "discriminator": discriminator_loss}
+        self.finish_iteration({**both, **losses, "discriminator_accuracy": accuracy})
 
     def discriminator_accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
         """The share of patches that D classifies correctly, in [0, 1]; keeps count of saturation.
 
-        ``d_saturated_at`` is the iteration at which the accuracy had first exceeded
-        ``saturated_accuracy`` for ``saturated_iterations`` iterations on end (the imbalance of
-        section VI.3), or 0.
+        ``d_saturated_at`` is the iteration at which D became saturated (section VI.3), or 0.
         """
         boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2

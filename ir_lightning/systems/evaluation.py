@@ -8,20 +8,17 @@ from torch import Tensor
 
 from ir_lightning.arguments import check_choice, check_whole, written
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import protocol_named
-from ir_lightning.metrics.scoring import as_metric, score_images
-from ir_lightning.metrics.similarity import PSNR, SSIM
-from ir_lightning.metrics.undegraded import UndegradedPSNR
+from ir_lightning.metrics.scoring import Metric, score_images
+from ir_lightning.metrics.similarity import PSNR, SSIM, UndegradedPSNR
+from ir_lightning.metrics.torch_metric import as_metric
 from ir_lightning.networks.tiling import check_tiles
 
 Scores = dict[tuple[str, str, str], float]
 """One image's: protocol, kind (``degraded`` or ``restored``) and metric, to its value."""
 
-
-def usual_metrics() -> dict[str, Metric]:
-    """The metrics of a configuration that names none."""
-    return {"psnr": PSNR(), "ssim": SSIM(), "undegraded_psnr": UndegradedPSNR()}
+# The metrics of a configuration that names none.
+USUAL = {"psnr": PSNR(), "ssim": SSIM(), "undegraded_psnr": UndegradedPSNR()}
 
 
 @dataclass
@@ -32,8 +29,8 @@ class Evaluation:
         protocols: names of the scoring protocols of the test images; the first is the run's.
         metrics: by name; of this package or of torchmetrics.
         choose_by: the metric whose mean over the validation images chooses the best weights.
-        validation_protocol: the protocol by which validation images are scored. It is a key of
-            its own, so that a trained run may be tested by other protocols.
+        validation_protocol: the protocol by which validation images are scored, so that a trained
+            run may be tested by others.
         validation_metrics: those that the training curve shows beside ``choose_by``.
         weights: which ones are tested: ``best`` (of the validations) or ``last``.
         whole_pixels: larger images are restored in overlapping tiles, which bounds the memory;
@@ -49,7 +46,7 @@ class Evaluation:
     """
 
     protocols: list[str]
-    metrics: Mapping[str, Any] = field(default_factory=usual_metrics)
+    metrics: Mapping[str, Any] = field(default_factory=lambda: {**USUAL})
     choose_by: str = "psnr"
     validation_protocol: str = "rgb8"
     validation_metrics: Sequence[str] = ("psnr", "ssim")
@@ -72,27 +69,18 @@ class Evaluation:
         self.main_metric = self._main_metric()
 
     def validate(self, restored: Tensor, clean: Tensor) -> dict[str, float]:
-        """Score one restored validation image: metric to value.
-
-        Args:
-            restored, clean: (1, 3, H, W) in [0, 1].
-        """
+        """Score one restored validation image, (1, 3, H, W) in [0, 1]: metric to value."""
         scores = score_images(restored, clean, self._validation, self._validated)
         return {name: values.item() for name, values in scores.items()}
 
     def test(self, restored: Tensor, degraded: Tensor, clean: Tensor) -> Scores:
-        """Score one test image before and after restoration, by every protocol and metric.
-
-        Args:
-            restored, degraded, clean: (1, 3, H, W) in [0, 1].
-        """
+        """Score one test image, (1, 3, H, W) in [0, 1], before and after restoration."""
         scores: Scores = {}
         for protocol in self._protocols:
             before = score_images(degraded, clean, protocol, self.metrics)
             after = score_images(restored, clean, protocol, self.metrics, degraded)
             for kind, values in (("degraded", before), ("restored", after)):
-                of_kind = {(protocol.name, kind, name): v.item() for name, v in values.items()}
-                scores |= of_kind
+                scores |= {(protocol.name, kind, n): v.item() for n, v in values.items()}
         return scores
 
     def better(self, value: float, than: float) -> bool:
@@ -119,10 +107,9 @@ class Evaluation:
 
     def _main_metric(self) -> str:
         """The metric that test images are ranked by: the choosing one, where their protocol can."""
-        first, metrics = self._protocols[0], {self.choose_by: None, **self.metrics}
-        for name in metrics:
-            metric = self.metrics[name]
-            if metric.compares(first) and not metric.needs_degraded:
+        first = self._protocols[0]
+        for name in (self.choose_by, *self.metrics):
+            if self.metrics[name].compares(first) and not self.metrics[name].needs_degraded:
                 return name
         raise UsageError(
             f"evaluation.protocols={self.protocols}: no metric of this run scores images by "

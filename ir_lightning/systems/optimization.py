@@ -37,15 +37,10 @@ class Optimization:
 
 
 class ConstantThenLinear:
-    """pix2pix's schedule: the full rate, then a straight line down to zero.
-
-    A pure function of progress, so a checkpoint has nothing to store.
-
-    Args:
-        constant: share of the run at the full rate, in [0, 1].
+    """pix2pix's schedule: the full rate for a share ``constant`` of the run, then linearly to 0.
 
     Raises:
-        UsageError: if ``constant`` is outside [0, 1].
+        UsageError: ``constant`` is outside [0, 1].
     """
 
     def __init__(self, constant: float = 0.5) -> None:

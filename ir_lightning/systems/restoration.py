@@ -1,8 +1,8 @@
-"""What every restorer does, however it is trained: restore, validate, test."""
+"""What every restorer does, however it is trained; and the one that learns from pixels alone."""
 
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,12 +20,10 @@ Batch = dict[str, Any]
 """``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W), float32 in [0, 1]. When images are
 evaluated, B = 1, and there are strings ``scene``."""
 
-SMALLEST_SCALE = 2.0**-24
-"""Of the losses in ``16-mixed``, which begins at 2^16: there float16 has no smaller number."""
+SMALLEST_SCALE = 2.0**-24  # of the losses in 16-mixed: float16 has no smaller number
 
 Row = dict[str, Any]
-"""One image: ``image``, ``scene`` and ``scores``, which are
-:data:`~ir_lightning.systems.evaluation.Scores` in a test, by metric in a validation."""
+"""One image: ``image``, ``scene`` and ``scores``, by metric in validations, ``Scores`` in tests."""
 
 
 class RestorationSystem(LightningModule):
@@ -53,7 +51,7 @@ class RestorationSystem(LightningModule):
         self.generator = generator
         self.terms = {name: term for name, term in loss.items() if term is not None}
         # A term with weights of its own (a perceptual network, say) follows to the device.
-        modules = [term for term in self.terms.values() if isinstance(term, nn.Module)]
+        modules = (term for term in self.terms.values() if isinstance(term, nn.Module))
         self.term_modules = nn.ModuleList(modules)
         self.optimization = optimization
         self.evaluation = evaluation
@@ -67,23 +65,18 @@ class RestorationSystem(LightningModule):
 
     def forward(self, degraded: Tensor) -> Tensor:
         """Restore: (B, 3, H, W) in [0, 1] to the same."""
-        restored: Tensor = self.generator(degraded)
-        return restored
+        return cast(Tensor, self.generator(degraded))
 
     def restore(self, degraded: Tensor) -> Tensor:
         """Restore one evaluation image, in tiles if it is too large to be restored whole."""
         whole = self.evaluation.whole_pixels
         if whole is None or degraded.shape[-1] * degraded.shape[-2] <= whole:
-            restored: Tensor = self(degraded)
-            return restored
+            return self.forward(degraded)
         self.tiled_images += 1
         return restore_tiled(self, degraded, self.evaluation.tile, self.evaluation.overlap)
 
     def pixel_losses(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
-        """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1].
-
-        In that range lambda = 100 means what it means there: on [0, 1] it would count half.
-        """
+        """The unweighted pixel terms, in float32 and in pix2pix's range [-1, 1]."""
         restored, clean = to_float32(restored) * 2 - 1, to_float32(clean) * 2 - 1
         return {n: t(restored, clean) for n, t in self.terms.items() if n != "adversarial"}
 
@@ -102,9 +95,8 @@ class RestorationSystem(LightningModule):
         optimizer.step()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradients to ``optimization.gradient_clip``, without the scale of ``16-mixed``.
-
-        Lightning has removed that scale, unless the optimizer would do so itself (a fused one).
+        """Clip the gradients to ``optimization.gradient_clip``, without the scale of ``16-mixed``,
+        which Lightning has removed unless the optimizer would do so itself (a fused one).
         """
         if self.optimization.gradient_clip is None:
             return
@@ -123,12 +115,9 @@ class RestorationSystem(LightningModule):
         self.iteration += 1
         bad = ~torch.stack([loss.detach().float() for loss in losses.values()]).isfinite().all()
         self.bad_at = torch.where(bad & (self.bad_at == 0), self.iteration, self.bad_at)
-        if (
-            self.iteration % self.optimization.log_every == 0
-            or self.iteration == self.optimization.iterations
-        ):
-            logged = means(self, losses)
-            self.write({f"train/{name}": loss for name, loss in logged.items()})
+        last = self.iteration == self.optimization.iterations
+        if last or self.iteration % self.optimization.log_every == 0:
+            self.write({f"train/{name}": loss for name, loss in means(self, losses).items()})
             if any_process(self, bool(self.bad_at > 0)):
                 self._diverge()
 
@@ -190,19 +179,14 @@ class RestorationSystem(LightningModule):
         self.write({f"val/{name}": value for name, value in means.items()})
 
     def on_test_epoch_start(self) -> None:
-        self.rows = {}
-        self.test_rows = []
+        self.rows, self.test_rows = {}, []
         self.tiled_images = 0
 
     def test_step(self, batch: Batch, index: int) -> Tensor:
-        """Score one whole image before and after restoration.
-
-        Returns:
-            The restored image, (1, 3, H, W) in [0, 1].
-        """
-        degraded, clean = batch["degraded"], batch["clean"]
-        restored = to_float32(self.restore(degraded))
-        self._keep(index, batch, self.evaluation.test(restored, degraded, clean))
+        """Score one image; returns it restored, (1, 3, H, W) in [0, 1]."""
+        restored = to_float32(self.restore(batch["degraded"]))
+        scores = self.evaluation.test(restored, batch["degraded"], batch["clean"])
+        self._keep(index, batch, scores)
         return restored
 
     def on_test_epoch_end(self) -> None:
@@ -213,13 +197,23 @@ class RestorationSystem(LightningModule):
     def _keep(self, index: int, batch: Batch, scores: dict[Any, float]) -> None:
         """Keep the scores of this process's ``index``-th image, by its place among those of all."""
         place = index * self.trainer.world_size + self.trainer.global_rank
-        self.rows[place] = {
-            "image": batch["name"][0],
-            "scene": batch["scene"][0],
-            "scores": scores,
-        }
+        image, scene = batch["name"][0], batch["scene"][0]
+        self.rows[place] = {"image": image, "scene": scene, "scores": scores}
 
 
 def to_float32(image: Tensor) -> Tensor:
     """In float32, or in float64 where the training is."""
     return image if image.dtype == torch.float64 else image.float()
+
+
+class RegressionSystem(RestorationSystem):
+    """Minimise the weighted sum of the pixel terms, e.g. MSE for the autoencoders of Table III."""
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [self.optimization.optimizer(self.generator.parameters())]
+
+    def training_step(self, batch: Batch, _: int) -> None:
+        losses = self.pixel_losses(self.generator(batch["degraded"]), batch["clean"])
+        total = self.weighted(losses)
+        self.step_optimizer(self.optimizers(), total)
+        self.finish_iteration({"generator": total.detach(), **losses})

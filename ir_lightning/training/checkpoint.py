@@ -18,14 +18,14 @@ from lightning.pytorch import Callback, Trainer
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.legacy import current_system_state
-from ir_lightning.training.loggers.curve import CurveLogger
+from ir_lightning.training.loggers.local import CurveLogger
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
+Guard = Callable[[], None]
 State = dict[str, Any]
-"""Lightning's checkpoint (weights, optimizers, precision, every callback) without its loops, and
-``iteration``; ``best``: metric, value and iteration of the best generator so far; ``random``: all
-random states."""
+"""Lightning's checkpoint, no loops, and ``iteration``; ``best``: metric, value and iteration
+of the best generator; ``random``: all random states."""
 
 
 class Checkpoints(Callback):
@@ -33,40 +33,26 @@ class Checkpoints(Callback):
     validation that is the best so far: the generator in ``best.ckpt``.
 
     A resumed run begins with the validation that follows its checkpoint, if any. So nothing is
-    saved within one, where callbacks count and weights may be replaced by their average.
+    saved within one, where callbacks count and weights may be replaced by their average. It stands
+    behind the callbacks whose states it saves: they have seen the iteration, too.
 
-    It stands behind the callbacks whose states it saves: they have seen the iteration, too.
-
-    Args:
-        directory: ``checkpoints/`` of the run.
-        curve: the training curve, brought up to date before each checkpoint.
-        guard: raises when the run must not be written to any more.
-        validate_every: iterations between validations.
-        seconds: the most that a power cut may cost.
+    The ``curve`` is brought up to date before each checkpoint; ``guard`` raises when the run must
+    not be written to any more; ``seconds`` is the most that a power cut may cost.
     """
 
     def __init__(
-        self,
-        directory: Path,
-        curve: CurveLogger,
-        guard: Callable[[], None],
-        validate_every: int,
-        seconds: float,
+        self, directory: Path, curve: CurveLogger, guard: Guard, validate_every: int, seconds: float
     ) -> None:
-        self.directory = directory
-        self.curve = curve
-        self.guard = guard
-        self.validate_every = validate_every
-        self.seconds = seconds
+        self.directory, self.curve, self.guard = directory, curve, guard
+        self.validate_every, self.seconds = validate_every, seconds
         self.best: dict[str, Any] | None = None
         self.random: dict[str, Any] | None = None
         self.saved_at = time.monotonic()
         self.saved_iteration = 0
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
-        checkpoint["iteration"] = pl_module.iteration
-        checkpoint["best"] = self.best
-        checkpoint["random"] = random_states()
+        own = {"iteration": pl_module.iteration, "best": self.best, "random": random_states()}
+        checkpoint.update(own)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: State) -> None:
         self.saved_iteration = checkpoint["iteration"]
@@ -80,8 +66,7 @@ class Checkpoints(Callback):
         self._validate_at_the_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._validate_at_the_end(trainer, pl_module)
-        last = pl_module.iteration == pl_module.optimization.iterations
+        last = self._validate_at_the_end(trainer, pl_module)
         validated = last or pl_module.iteration % self.validate_every == 0
         if validated:
             pl_module.require_finite()  # in all processes, which would wait for each other
@@ -94,8 +79,8 @@ class Checkpoints(Callback):
         value = trainer.callback_metrics[f"val/{evaluation.choose_by}"].item()
         if self.best is not None and not evaluation.better(value, self.best["value"]):
             return
-        best = {"metric": evaluation.choose_by, "value": value}
-        self.best = {**best, "iteration": pl_module.iteration}
+        iteration = pl_module.iteration
+        self.best = {"metric": evaluation.choose_by, "value": value, "iteration": iteration}
         if trainer.is_global_zero:
             generator = pl_module.generator.state_dict()
             self._write(to_bytes({"generator": generator, **self.best}), BEST)
@@ -125,10 +110,12 @@ class Checkpoints(Callback):
         self.saved_at = time.monotonic()
         self.saved_iteration = system.iteration
 
-    def _validate_at_the_end(self, trainer: Trainer, system: Any) -> None:
-        """Let Lightning validate after the last iteration, whatever its number."""
-        if system.iteration == system.optimization.iterations:
+    def _validate_at_the_end(self, trainer: Trainer, system: Any) -> bool:
+        """Let Lightning validate after the last iteration, whatever its number; is it that?"""
+        last: bool = system.iteration == system.optimization.iterations
+        if last:
             trainer.val_check_batch = 1
+        return last
 
     def _write(self, whole: memoryview, name: str, keep: Path | None = None) -> None:
         self.guard()
@@ -136,16 +123,11 @@ class Checkpoints(Callback):
             file.write(whole)
 
 
-NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)
-"""How pickle and torch refuse an object, when it is written or when it is read."""
+NOT_PLAIN = (AttributeError, TypeError, pickle.PickleError)  # how pickle and torch refuse an object
 
 
 def to_bytes(state: Mapping[str, Any]) -> memoryview:
-    """A checkpoint as it is written, which :func:`load_state` can read.
-
-    Raises:
-        AttributeError, TypeError, pickle.PickleError: it holds more than tensors and plain values.
-    """
+    """A checkpoint as it is written; ``NOT_PLAIN`` if :func:`load_state` could not read it."""
     whole = io.BytesIO()  # torch turns a full disk into an error that does not say so
     torch.save(state, whole)
     whole.seek(0)
@@ -154,10 +136,7 @@ def to_bytes(state: Mapping[str, Any]) -> memoryview:
 
 
 def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse callbacks whose states could not be read without running code.
-
-    Args:
-        states: ``state_dict`` of each callback by its ``state_key``.
+    """Refuse callbacks whose states (``state_dict`` by ``state_key``) only code could read.
 
     Raises:
         UsageError: names the callback.
@@ -193,10 +172,9 @@ def resume(trainer: Trainer, state: State) -> None:
 def random_states() -> dict[str, Any]:
     """Every random state of this process, as plain values and tensors."""
     name, keys, *rest = np.random.get_state(legacy=True)
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "cpu": torch.get_rng_state(),
-        "cuda": cuda,
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "numpy": [name, torch.from_numpy(np.asarray(keys).copy()), *rest],
         "python": random.getstate(),
     }
@@ -213,11 +191,7 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> State:
-    """Read a checkpoint: tensors and plain values only, never code.
-
-    Raises:
-        DataError: it is damaged, or holds something else.
-    """
+    """Read a checkpoint: tensors and plain values only, never code; else a DataError."""
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -259,9 +233,8 @@ def load_latest(directory: Path) -> State | None:
     Raises:
         DataError: there are some, but none can be read.
     """
-    present = [directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()]
-    problems = []
-    for path in present:
+    problems: list[str] = []
+    for path in (directory / name for name in (LAST, PREVIOUS) if (directory / name).exists()):
         try:
             state = load_state(path)
         except DataError as error:

@@ -1,8 +1,4 @@
-"""What the process imports from which every training of a sweep is forked.
-
-A scheduler that wants a node back signals every process on it. This one has nothing to save, and
-must not die before the trainings that it has forked; each of those catches the signals itself.
-"""
+"""What the process imports from which every training of a sweep is forked."""
 
 import signal
 

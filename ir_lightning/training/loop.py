@@ -4,8 +4,9 @@ import logging
 import signal
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -13,40 +14,59 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch import nn
+from torch.utils.data import DataLoader
 
-from ir_lightning.build import build
+from ir_lightning.build import build, refusals
 from ir_lightning.data.module import RestorationData
+from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.cost import count
+from ir_lightning.networks.meta import count, on_meta
 from ir_lightning.runs.record import NETWORKS
 from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset, write_scores
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
-from ir_lightning.training.callbacks.preemption import Preemption, StopRequest
-from ir_lightning.training.callbacks.rank_consistency import RankConsistency
+from ir_lightning.training.callbacks.processes import Preemption, RankConsistency, StopRequest
 from ir_lightning.training.checkpoint import (
     BEST,
     Checkpoints,
+    Guard,
     State,
     load_latest,
     load_state,
     resume,
 )
-from ir_lightning.training.loaders import Loaders
-from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.result import close, publish
-from ir_lightning.training.weights import begin_with, save_network
+from ir_lightning.training.loggers.local import CurveLogger, close, publish
+from ir_lightning.training.weights import begin_with, load_kept, save_network
 
+Config = dict[str, Any]
 CHECKPOINTS = "checkpoints"
+SEVERAL = ("num_nodes", "strategy", "sync_batchnorm")  # the trainer's, about several devices
+
+
+class Loaders(pl.LightningDataModule):
+    """The loaders of this process: its share of the run's data."""
+
+    def __init__(self, data: RestorationData) -> None:
+        super().__init__()
+        self.data = data
+        self.validation_pairs, self.test_pairs = data.validation_pairs, data.test_pairs
+
+    def train_dataloader(self) -> DataLoader[Pair]:
+        return self.data.train_dataloader(*self._process())
+
+    def val_dataloader(self) -> DataLoader[Pair]:
+        return self.data.val_dataloader(*self._process())
+
+    def test_dataloader(self) -> DataLoader[Pair]:
+        return self.data.test_dataloader(*self._process())
+
+    def _process(self) -> tuple[int, int]:
+        """Rank of this process, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 def train(
-    config: dict[str, Any],
-    run_dir: Path,
-    config_hash: str,
-    guard: Callable[[], None],
-    signals: StopRequest,
+    config: Config, run_dir: Path, config_hash: str, guard: Guard, signals: StopRequest
 ) -> dict[str, Any]:
     """Train, choose the weights, test, and leave everything but the result record in ``run_dir``.
 
@@ -72,16 +92,15 @@ def train(
     every, seconds = config["budget"]["checkpoint_every"], config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(run_dir / CHECKPOINTS, curve, guard, every, seconds)
     grid = ImageGrid(run_dir / "images" / "grid.png")
+    after = [grid, Gallery(run_dir), saver, Preemption(signals, saver)]
     loggers: list[Logger] = [curve]
     status, trainer = "failed", None
     try:
-        trainer = new_trainer(
-            config,
-            [grid, Gallery(run_dir), saver, Preemption(signals, saver)],
-            before=[RankConsistency(config_hash, data.seed)],
-        )
-        if trainer.is_global_zero:
-            add_loggers(loggers, config, run_dir, config_hash)
+        trainer = new_trainer(config, after, before=[RankConsistency(config_hash, data.seed)])
+        # One by one: each logger that is there will be closed.
+        for name, node in config["logger"].items() if trainer.is_global_zero else ():
+            make = build(node, f"logger.{name}")
+            loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
         trainer.loggers = loggers if trainer.is_global_zero else []
         if state:
             resume(trainer, state)
@@ -89,36 +108,28 @@ def train(
         loaders = Loaders(data)
         trainer.fit(system, loaders)
         scores = test(trainer, system, loaders, run_dir, config["dataset"]["name"])
-        measured = measure(system, saver, scores)
+        measured = measure(system, saver.best, scores)
         if trainer.is_global_zero:
             guard()
-            save_networks(system, config, run_dir)
-            leave_scores(run_dir, scores, measured, loggers, grid)
+            for kind, network in networks_of(system).items():
+                save_network(run_dir, kind, network, config[kind])
+            write_scores(run_dir, scores)
+            publish(loggers, measured, scores, grid.draw())
         status = "finished"
     except Exception:
-        end_processes(trainer)
+        launcher = trainer.strategy.launcher if trainer else None
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGKILL)  # the other processes, which would wait for this one
         raise
     finally:
         close(loggers, status)
     return measured
 
 
-def prepare(config: dict[str, Any]) -> None:
-    """Set what holds for the whole process: warnings, threads and seeds."""
-    quiet()
-    if config["threads"] is not None:
-        torch.set_num_threads(config["threads"])
-    pl.seed_everything(config["data"]["seed"], verbose=False)
-
-
 def begin(
-    system: RestorationSystem, data: RestorationData, config: dict[str, Any], run_dir: Path
+    system: RestorationSystem, data: RestorationData, config: Config, run_dir: Path
 ) -> State | None:
-    """The checkpoint that the run goes on from; without one, networks begin with others' weights.
-
-    Raises:
-        DataError: there are checkpoints, but none can be read.
-    """
+    """The checkpoint that the run goes on from; without one, networks begin with kept weights."""
     state = load_latest(run_dir / CHECKPOINTS)
     if state:
         system.iteration = data.start = state["iteration"]
@@ -128,23 +139,10 @@ def begin(
     return state
 
 
-def add_loggers(
-    loggers: list[Logger], config: dict[str, Any], run_dir: Path, config_hash: str
-) -> None:
-    """Build the loggers of the configuration, one by one: each that is there will be closed."""
-    for name, node in config["logger"].items():
-        make = build(node, f"logger.{name}")
-        loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
-
-
 def test(
     trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path, dataset: str
 ) -> pd.DataFrame:
-    """Score the test images with the weights that ``evaluation.weights`` chooses.
-
-    Returns:
-        The scores (:func:`ir_lightning.runs.scores.score_table`).
-    """
+    """Score the test images with the weights that ``evaluation.weights`` chooses."""
     trainer.strategy.barrier("rank 0 has written the last checkpoint")
     if system.evaluation.weights == "best":
         best = load_state(run_dir / CHECKPOINTS / BEST)
@@ -153,41 +151,90 @@ def test(
     return score_table(system.test_rows, dataset)
 
 
-def leave_scores(
-    run_dir: Path,
-    scores: pd.DataFrame,
-    measured: dict[str, Any],
-    loggers: list[Logger],
-    grid: ImageGrid,
-) -> None:
-    """Write the scores into the run directory, and send them to the loggers."""
-    write_scores(run_dir, scores)
-    rows = cast(list[dict[str, Any]], scores.to_dict("records"))
-    publish(loggers, measured, rows, grid.draw())
+def evaluate(
+    config: Config, run_dir: Path, folder: Path, guard: Guard, signals: StopRequest
+) -> dict[str, Any]:
+    """Test a trained run on one device, and leave the scores and pictures in ``folder``.
+
+    The arguments are those of :func:`train`; ``config`` has the evaluation that is wanted.
+
+    Raises:
+        RunError: the weights or an image cannot be read.
+        Stopped: a signal came.
+    """
+    prepare(config)
+    system: RestorationSystem = build(config["system"], "system")
+    images = config["data"]["test"]  # the others may not be here
+    alone = {**config["data"], "train": images, "validation": images, "small_images": "pad"}
+    data: RestorationData = build(alone, "data")
+    system.iteration = data.iterations  # it is trained
+    one_device = {k: v for k, v in config["trainer"].items() if k not in SEVERAL} | {"devices": 1}
+    bar = {name: node for name, node in config["callbacks"].items() if name == "progress"}
+    pictures = [ImageGrid(folder / "images" / "grid.png"), Gallery(folder)]
+    changed = {**config, "trainer": one_device, "callbacks": bar}
+    trainer = new_trainer(changed, [Preemption(signals), *pictures])
+    trainer.strategy.precision_plugin.convert_module(system)  # first: weights keep their digits
+    load_kept(system.generator, run_dir, system.evaluation.weights)
+    trainer.test(system, Loaders(data), verbose=False)
+    scores = score_table(system.test_rows, config["dataset"]["name"])
+    guard()
+    write_scores(folder, scores)
+    return measure_test(system, scores)
 
 
-def save_networks(system: RestorationSystem, config: dict[str, Any], run_dir: Path) -> None:
-    """Write the trained networks, and how to build them."""
-    networks = dict(system.named_children())
-    for kind in (kind for kind in NETWORKS if kind in networks):
-        save_network(run_dir, kind, networks[kind], config[kind])
+def refuse_unbuildable(config: Config, here: bool = True) -> None:
+    """The rest of the preflight: build the system, the callbacks and the trainer, without weights.
+
+    A UsageError names what is refused. ``here``: the devices of this machine count.
+    """
+    quiet()
+    try:
+        # The preflight has built the evaluation: its metrics try a score, which takes data.
+        plain_evaluation = {"_target_": "ir_lightning.systems.Evaluation", "protocols": ["rgb8"]}
+        with on_meta():
+            build({**config["system"], "evaluation": plain_evaluation}, "system")
+    except UsageError:
+        raise
+    except Exception:
+        pass  # a part that cannot be built without data is left to the training
+    try:
+        if here:
+            with refusals("trainer", config["trainer"]):
+                new_trainer(config, [])
+        else:
+            build(config["callbacks"], "callbacks")
+    except MisconfigurationException as error:
+        raise UsageError(f"trainer: {' '.join(str(error).split())}") from None
 
 
-def end_processes(trainer: pl.Trainer | None) -> None:
-    """Kill the processes that Lightning started for this run: they would wait for this one."""
-    launcher = trainer.strategy.launcher if trainer else None
-    if isinstance(launcher, _SubprocessScriptLauncher):
-        launcher.kill(signal.SIGKILL)
+def prepare(config: Config) -> None:
+    """Set what holds for the whole process: warnings, threads and seeds."""
+    quiet()
+    if config["threads"] is not None:
+        torch.set_num_threads(config["threads"])
+    pl.seed_everything(config["data"]["seed"], verbose=False)
+
+
+def quiet() -> None:
+    """Silence advice that does not apply; warnings about the run itself still show."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # these batches cost little; data.workers is there
+        ".*your dataloader is not resumable.*",  # it delivers what is left of the run
+        ".*smaller than the logging interval.*",  # the systems write their own curve
+        ".*LeafSpec.*",  # Lightning's own business with torch
+        ".*sync_dist=True.*",  # scores are gathered from all processes before they are logged
+        ".*srun. command is available.*",  # on a cluster, hydra/launcher=slurm is there
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def new_trainer(
-    config: dict[str, Any], after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
+    config: Config, after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
 ) -> pl.Trainer:
-    """Lightning's trainer with this run's callbacks and rhythm of validation.
-
-    Args:
-        config: plain, resolved configuration.
-        after, before: callbacks that come after and before those of the configuration.
+    """Lightning's trainer with this run's rhythm of validation, and callbacks ``before`` and
+    ``after`` those of the configuration.
 
     Raises:
         UsageError: Lightning refuses its arguments, the batch cannot be shared by the processes, or
@@ -225,48 +272,27 @@ def new_trainer(
     return trainer
 
 
-def quiet() -> None:
-    """Silence advice that does not apply; warnings about the run itself still show."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # these batches cost little; data.workers is there
-        ".*your dataloader is not resumable.*",  # it delivers what is left of the run
-        ".*smaller than the logging interval.*",  # the systems write their own curve
-        ".*LeafSpec.*",  # Lightning's own business with torch
-        ".*sync_dist=True.*",  # scores are gathered from all processes before they are logged
-        ".*srun. command is available.*",  # on a cluster, hydra/launcher=slurm is there
-    ):
-        warnings.filterwarnings("ignore", message=message)
+def networks_of(system: RestorationSystem) -> dict[str, Any]:
+    """The networks that a system trains, by kind."""
+    parts = dict(system.named_children())
+    return {kind: parts[kind] for kind in NETWORKS if kind in parts}
 
 
-def multiply_adds(generator: nn.Module) -> int | None:
-    """Of one 256 x 256 image; None if a network of one's own cannot be run without data."""
-    try:
-        return count(generator).multiply_adds
-    except Exception:
-        return None
-
-
-def measure(system: RestorationSystem, saver: Checkpoints, scores: pd.DataFrame) -> dict[str, Any]:
-    """Counts and scores of a finished run.
-
-    Args:
-        system: trained and tested.
-        saver: knows the best validation.
-        scores: of the test images (:func:`ir_lightning.runs.scores.score_table`).
-    """
-    networks = dict(system.named_children())
-    d_saturated_at = getattr(system, "d_saturated_at", None)
+def measure(
+    system: RestorationSystem, best: dict[str, Any] | None, scores: pd.DataFrame
+) -> dict[str, Any]:
+    """Counts and scores of a finished run, with its ``best`` validation."""
+    trained = networks_of(system).items()
+    sizes = {kind: sum(p.numel() for p in network.parameters()) for kind, network in trained}
+    multiply_adds = None  # of one 256 x 256 image
+    with suppress(Exception):  # a network of one's own that cannot be run without data
+        multiply_adds = count(system.generator).multiply_adds
     return {
         "iterations": system.iteration,
-        "parameters": {
-            name: sum(p.numel() for p in networks[name].parameters()) if name in networks else 0
-            for name in NETWORKS
-        },
-        "multiply_adds": multiply_adds(system.generator),
-        "d_saturated_at": int(d_saturated_at) or None if d_saturated_at is not None else None,
-        "best_validation": saver.best,
+        "parameters": dict.fromkeys(NETWORKS, 0) | sizes,
+        "multiply_adds": multiply_adds,
+        "d_saturated_at": int(getattr(system, "d_saturated_at", 0)) or None,
+        "best_validation": best,
         **measure_test(system, scores),
     }
 

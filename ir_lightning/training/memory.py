@@ -1,15 +1,7 @@
-"""How much memory a training needs, and whether its device has that: known before it starts.
-
-The system's own training step, with its own optimizers and in its own precision, is run once in
-torch's ``FakeTensorMode``, whose tensors have a shape and no data, and what is alive is counted
-after every operation. So a new network, loss or system is counted without anything being written
-here. (torch's ``MemTracker`` counts the same bytes in twice the time, and refuses a step in which
-one network is called twice, as a discriminator is.)
-"""
+"""How much memory a training needs, and whether its device has that: known before it starts."""
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -36,19 +28,11 @@ class Estimate:
     loader, and what an allocator cannot reuse. What seems just to fit may not.
     """
 
-    weights: int
-    """Parameters and buffers of the networks and losses."""
-    gradients: int
-    """Of all parameters that are trained."""
-    optimizer: int
-    """What the optimizers remember: for Adam two moments of each parameter."""
-    activations: int
-    """The rest: images, features kept for the backward pass, and what it is working on."""
-    workspace: int
-    """Room for convolutions to rearrange what they read and write, where that makes the peak.
-
-    A model, measured on CPUs in float32. Others need less, and do without what they cannot get.
-    """
+    weights: int  # parameters and buffers of the networks and losses
+    gradients: int  # of all parameters that are trained
+    optimizer: int  # what the optimizers remember: for Adam two moments of each parameter
+    activations: int  # images, features kept for the backward pass, and what it is working on
+    workspace: int  # room for convolutions to rearrange; a model, and they can do without
 
     @property
     def certain(self) -> int:
@@ -71,28 +55,29 @@ class Unknown:
 def estimate(config: dict[str, Any]) -> Estimate | Unknown:
     """What one training needs on its device, in a fraction of a second.
 
-    Args:
-        config: plain, resolved configuration.
-
-    Returns:
-        The estimate; or why there is none, if a part cannot be built or cannot run without data.
-        Nothing is raised: a part that is wrong fails, with a better message, in the training.
+    Or why that is not known: a part cannot be built or run without data. Nothing is raised.
     """
     try:
-        # Asking must not change the numbers that the training will draw.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # the training must draw the same numbers
             return _estimate(config)
     except Exception as error:  # anything: the parts may be anybody's code
         return Unknown(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
 def _estimate(config: dict[str, Any]) -> Estimate:
+    """Run the system's own step on ``FakeTensorMode``'s shapes, and count what is alive after each
+    operation. (torch's ``MemTracker`` takes twice the time, and refuses a network called twice.)
+    """
     stored, computed = _precision(str(config["trainer"].get("precision", "32-true")))
     crop, batch = config["budget"]["crop"], config["budget"]["batch"]
     alive = Alive()
     with FakeTensorMode(allow_non_fake_inputs=True):
-        with _stored_as(stored):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(stored)  # as Lightning has it while networks are built
+        try:
             system: RestorationSystem = build(config["system"], "system")
+        finally:
+            torch.set_default_dtype(before)
         optimizers = _without_trainer(system)
         trained = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         with alive:
@@ -106,24 +91,12 @@ def _estimate(config: dict[str, Any]) -> Estimate:
                 optimizer.step()
             moments = alive.now - weights - gradients
             shape = (batch, 3, crop, crop)
-            degraded, clean = (torch.empty(shape, dtype=stored) for _ in range(2))
+            images = {k: torch.empty(shape, dtype=stored) for k in ("degraded", "clean")}
             alive.peak = alive.busiest = alive.now
             with torch.autocast("cpu", computed) if computed else nullcontext():
-                names = [""] * batch
-                system.training_step({"name": names, "degraded": degraded, "clean": clean}, 0)
+                system.training_step({"name": [""] * batch, **images}, 0)
     activations = alive.peak - weights - gradients - moments
     return Estimate(weights, gradients, moments, activations, alive.busiest - alive.peak)
-
-
-@contextmanager
-def _stored_as(dtype: torch.dtype) -> Iterator[None]:
-    """Networks that are built in this context have weights of this type, as Lightning has them."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def _precision(name: str) -> tuple[torch.dtype, torch.dtype | None]:
@@ -147,9 +120,7 @@ def _without_trainer(system: RestorationSystem) -> list[Optimizer]:
 
 
 class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all storages that operations make, while they live.
-
-    Views share their tensor's storage, and a storage is counted once.
+    """Counts the bytes of all storages that operations make, while they live, each once.
 
     Attributes:
         now: bytes that are alive.
@@ -161,9 +132,7 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.now = 0
-        self.peak = 0
-        self.busiest = 0
+        self.now = self.peak = self.busiest = 0
         self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def watch(self, tensor: Tensor) -> None:
@@ -196,18 +165,16 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Memory(NamedTuple):
-    """What there is."""
+    """What there is, and the ``device``, by a name for people."""
 
     bytes: int
     device: str
-    """A name for people."""
 
 
 def available(accelerator: str) -> Memory:
     """All the memory of the device that Lightning would train on: the GPU's or the computer's.
 
-    Args:
-        accelerator: ``trainer.accelerator``. If a GPU is meant, CUDA is started.
+    ``accelerator`` is ``trainer.accelerator``. If a GPU is meant, CUDA is started.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
@@ -216,16 +183,7 @@ def available(accelerator: str) -> Memory:
 
 
 def refuse_too_large(config: dict[str, Any], need: Estimate | Unknown, there: Memory) -> None:
-    """Refuse a training that cannot fit; one that nothing is known about may try.
-
-    Args:
-        config: plain, resolved configuration, the one that was estimated.
-        need: what :func:`.memory.estimate` said.
-        there: what :func:`available` said.
-
-    Raises:
-        UsageError: one sentence with what is needed, what there is, and the keys to lower.
-    """
+    """Refuse a training that cannot fit, with a UsageError that says what to lower."""
     if isinstance(need, Unknown) or need.certain <= there.bytes:
         return
     sizes = [f"budget.{key}={config['budget'][key]}" for key in ("crop", "batch")]

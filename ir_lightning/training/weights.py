@@ -1,8 +1,4 @@
-"""A restorer on disk: one safetensors file with the generator's weights and its configuration.
-
-Such files are passed around, so reading one must not run what a stranger wrote into it: weights are
-loaded without pickle, and a configuration may name nothing but network classes.
-"""
+"""Weights and configuration of a generator in one file, read without running code."""
 
 import json
 import os
@@ -22,19 +18,15 @@ from ir_lightning.files import atomic_write
 
 GENERATOR_FILE = "generator.safetensors"
 CONFIG_FILE = "config.yaml"
+UNREADABLE = (OSError, ValueError, yaml.YAMLError, KeyError, TypeError)  # a file, or a key in it
 IN_SYSTEM = "generator."  # what the names of its weights begin with in the state of a system
 
 
 def save_network(
     run_dir: str | os.PathLike[str], kind: str, network: nn.Module, config: Mapping[str, Any]
 ) -> None:
-    """Write ``KIND.safetensors``: weights and what rebuilds the network, complete or not at all.
-
-    Args:
-        run_dir: the run's directory.
-        kind: ``generator`` or ``discriminator``.
-        network: its parameters and buffers are stored in their own types.
-        config: plain, resolved values with a ``_target_``.
+    """Write ``KIND.safetensors``, complete or not at all: weights, in their own types, and
+    ``config``, plain values with a ``_target_`` that rebuild the network.
     """
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
     state = network.state_dict().items()
@@ -44,38 +36,23 @@ def save_network(
 
 
 def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
-    """Give a network the weights that a finished run has kept: of its best generator.
-
-    They lie in ``KIND.safetensors``, or in ``checkpoints/best.ckpt`` where the former holds the
-    last ones, with which the run was tested.
-
-    Raises:
-        UsageError: there is no such file, or its weights are another network's.
-        DataError: the file is damaged.
-    """
+    """Give a network the weights of the best validation of a run, as :func:`load_kept` does."""
     if kind == "generator":
         load_kept(network, Path(run_dir), "best")
         return
-    path = Path(run_dir) / f"{kind}.safetensors"
-    if not path.is_file():
-        raise UsageError(f"pretrain.{kind}: {path} is not there; train that run again.")
-    _load(network, _read(path)[1], path)
+    _load_file(network, Path(run_dir) / f"{kind}.safetensors", f"pretrain.{kind}: ")
 
 
 def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
-    """Give a generator the ``best`` or the ``last`` weights of a finished run.
-
-    One of them lies in ``generator.safetensors``, the other one in a checkpoint.
+    """Give a generator the ``best`` or the ``last`` weights of a finished run: one of them lies in
+    ``generator.safetensors``, the other one in a checkpoint.
 
     Raises:
         UsageError: there is no such file, or its weights are another network's.
         DataError: the file is damaged.
     """
     if weights == ("last" if _tested_last(run_dir) else "best"):
-        path = run_dir / GENERATOR_FILE
-        if not path.is_file():
-            raise UsageError(f"{path} is not there; train that run again.")
-        _load(generator, _read(path)[1], path)
+        _load_file(generator, run_dir / GENERATOR_FILE)
         return
     from ir_lightning.training.checkpoint import BEST, LAST, load_state  # imports Lightning
 
@@ -94,33 +71,32 @@ def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
 def _tested_last(run_dir: Path) -> bool:
     """Whether a run was tested with its last weights, and not with the best ones."""
     try:
-        config = yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))
-        return bool(config["evaluation"]["weights"] == "last")
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return bool(_config(run_dir)["evaluation"]["weights"] == "last")
+    except UNREADABLE:
         return False
 
 
 def load_generator(
-    run_or_weights: str | os.PathLike[str],
-    device: torch.device | str,
-    trust: Sequence[str] = (),
+    run_or_weights: str | os.PathLike[str], device: torch.device | str, trust: Sequence[str] = ()
 ) -> nn.Module:
-    """Build the generator of a run directory or weights file and load its weights.
+    """Build the generator of a run directory or weights file, load its weights, and freeze it.
 
-    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it.
-
-    Returns:
-        The network on ``device``, in evaluation mode, its parameters frozen.
+    The configuration stands in the file's metadata or else in the ``config.yaml`` beside it. The
+    network is on ``device``, in evaluation mode.
 
     Raises:
         UsageError: nothing to load there, a configuration that names anything but network classes,
             or weights of another network.
         DataError: the file is damaged.
     """
-    path = generator_file(run_or_weights)
+    path = Path(run_or_weights).expanduser()
+    path = path / GENERATOR_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give a run directory that holds {GENERATOR_FILE}.")
+    if path.suffix != ".safetensors":
+        raise UsageError(f"{path}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
     config, weights = _read(path)
-    if config is None:
-        config = _config_beside(path)
+    config = _config_beside(path) if config is None else config
     refuse_untrusted(config, path, NETWORKS.plus(trust))
     generator = build(config, f"{path}: generator") if isinstance(config, dict) else None
     if not isinstance(generator, nn.Module):
@@ -129,27 +105,18 @@ def load_generator(
     return generator.to(device).eval().requires_grad_(False)
 
 
+def _load_file(network: nn.Module, path: Path, key: str = "") -> None:
+    if not path.is_file():
+        raise UsageError(f"{key}{path} is not there; train that run again.")
+    _load(network, _read(path)[1], path)
+
+
 def _load(network: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: the weights do not fit the configuration: {reason}") from None
-
-
-def generator_file(run_or_weights: str | os.PathLike[str]) -> Path:
-    """The weights file that a run directory or a path to the file itself stands for.
-
-    Raises:
-        UsageError: there is none.
-    """
-    path = Path(run_or_weights).expanduser()
-    file = path / GENERATOR_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file; give a run directory that holds {GENERATOR_FILE}.")
-    if file.suffix != ".safetensors":
-        raise UsageError(f"{file}: not a .safetensors file; give the run's {GENERATOR_FILE}.")
-    return file
 
 
 def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
@@ -164,10 +131,13 @@ def _read(path: Path) -> tuple[Any, dict[str, torch.Tensor]]:
 
 def _config_beside(path: Path) -> Any:
     try:
-        config = yaml.safe_load((path.parent / CONFIG_FILE).read_text("utf-8"))
-        return config["generator"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return _config(path.parent)["generator"]
+    except UNREADABLE:
         raise UsageError(
             f"{path} does not say which network it belongs to, and no {CONFIG_FILE} with a "
             "'generator' stands beside it; give the run directory."
         ) from None
+
+
+def _config(run_dir: Path) -> Any:
+    return yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))

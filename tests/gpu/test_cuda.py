@@ -13,7 +13,7 @@ from ir_lightning.data.pair_maker import to_pixels
 from ir_lightning.losses.adversarial import LeastSquares
 from ir_lightning.losses.pixel import L1
 from ir_lightning.networks.discriminators.patchgan import PatchGAN
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import ConstantThenLinear, Optimization

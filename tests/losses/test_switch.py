@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import check
 from ir_lightning.launch.run import run
-from ir_lightning.losses.adversarial import Adversarial, LeastSquares, Vanilla
-from ir_lightning.losses.switch import Switch
+from ir_lightning.losses.adversarial import Adversarial, LeastSquares, Switch, Vanilla
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import ConstantThenLinear, Optimization
@@ -227,10 +226,9 @@ def test_the_step_of_the_switch_is_the_second_loss_for_both_networks() -> None:
 def test_the_accuracy_is_judged_by_the_loss_in_force() -> None:
     built = system(switch(at=0.5), 2)
     quarter = torch.full((1, 1, 2, 2), 0.25)  # real for cross-entropy, fake for least squares
-    built.begin_iteration()
+    built.adversarial.begin(0, 2)
     assert built.discriminator_accuracy(quarter, -quarter) == 1
-    built.iteration = 1
-    built.begin_iteration()
+    built.adversarial.begin(1, 2)
     assert built.discriminator_accuracy(quarter, -quarter) == 0.5
 
 

@@ -16,11 +16,9 @@ from torchmetrics.image import (
 )
 
 from ir_lightning.errors import UsageError
-from ir_lightning.metrics.metric import Metric
-from ir_lightning.metrics.perceptual import LPIPS, WEIGHTS
 from ir_lightning.metrics.protocols import PROTOCOLS, RGB8, Y_MATLAB, Protocol
-from ir_lightning.metrics.scoring import as_metric, score_images
-from ir_lightning.metrics.torch_metric import TorchMetric
+from ir_lightning.metrics.scoring import Metric, score_images
+from ir_lightning.metrics.torch_metric import LPIPS, WEIGHTS, TorchMetric, as_metric
 
 
 def pair(height: int = 180, width: int = 190, batch: int = 1) -> tuple[Tensor, Tensor]:

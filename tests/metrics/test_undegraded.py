@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from ir_lightning.errors import UsageError
 from ir_lightning.metrics.protocols import RGB8, Y_MATLAB
 from ir_lightning.metrics.scoring import score_images
-from ir_lightning.metrics.undegraded import UndegradedPSNR
+from ir_lightning.metrics.similarity import UndegradedPSNR
 
 METRICS = {"undegraded_psnr": UndegradedPSNR()}
 

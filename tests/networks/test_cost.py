@@ -4,11 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ir_lightning.networks.cost import Cost, count
-from ir_lightning.networks.enhancers.dense import Dense
-from ir_lightning.networks.enhancers.infoaccum import InfoAccum
-from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.enhancers.infoaccum import Dense, InfoAccum
+from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder, UNet
+from ir_lightning.networks.meta import Cost, count
 from ir_lightning.networks.upsamplers import SubPixel
 
 

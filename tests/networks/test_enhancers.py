@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Block, Enhancer
-from ir_lightning.networks.enhancers.dense import Dense
-from ir_lightning.networks.enhancers.infoaccum import InfoAccum
+from ir_lightning.networks.enhancers.infoaccum import Dense, InfoAccum
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "infoaccum.py"
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.generators.base import EncoderDecoderBase
-from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import (
+    EncoderDecoder,
+    EncoderDecoderBase,
+    UNet,
+)
 from ir_lightning.training.weights import load_generator, save_network
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"

@@ -12,14 +12,19 @@ from torch.nn import functional as F
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.cost import count
-from ir_lightning.networks.enhancers.attention import Attention, AttentionBlock
-from ir_lightning.networks.enhancers.context_dilated import ContextDilated, ContextUnit
+from ir_lightning.networks.enhancers.fig14 import (
+    Attention,
+    AttentionBlock,
+    ContextDilated,
+    ContextLayer,
+    ContextUnit,
+    Recursive,
+    Residual,
+    Scan,
+)
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
-from ir_lightning.networks.enhancers.recursive import Recursive
-from ir_lightning.networks.enhancers.residual import Residual
-from ir_lightning.networks.enhancers.scan import ContextLayer, Scan
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import UNet
+from ir_lightning.networks.meta import count
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 KINDS: dict[str, type[Any]] = {

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Block, Enhancer
-from ir_lightning.networks.enhancers.dense import Dense
-from ir_lightning.networks.enhancers.infoaccum import InfoAccum
-from ir_lightning.networks.generators.base import EncoderDecoderBase
-from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.enhancers.infoaccum import Dense, InfoAccum
+from ir_lightning.networks.generators.encoder_decoder import (
+    EncoderDecoder,
+    EncoderDecoderBase,
+    UNet,
+)
 from ir_lightning.networks.upsamplers import Bilinear, Deconv, Nearest, SubPixel, Upsampler
 
 GENERATORS = [UNet, EncoderDecoder]

@@ -8,8 +8,7 @@ from torch import nn
 
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import check
-from ir_lightning.networks.discriminators.multi_scale import MultiScale, Pyramid
-from ir_lightning.networks.discriminators.patchgan import PatchGAN
+from ir_lightning.networks.discriminators.patchgan import MultiScale, PatchGAN, Pyramid
 from ir_lightning.networks.shapes import receptive_field, smallest_image
 from tests.conftest import SMALL, Compose
 

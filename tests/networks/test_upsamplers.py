@@ -14,8 +14,8 @@ from ir_lightning.networks.upsamplers import (
     Deconv,
     Nearest,
     SubPixel,
+    SubPixelShuffle,
     Upsampler,
-    sub_pixel_shuffle,
 )
 
 KINDS: list[Callable[..., Upsampler]] = [Deconv, Nearest, Bilinear, SubPixel]
@@ -32,7 +32,7 @@ def test_height_and_width_double(kind: Callable[..., Upsampler], edges: tuple[in
 def test_pixel_shuffle_is_equation_15(scale: int) -> None:
     colours, height, width = 3, 4, 5
     t = torch.randn(2, colours * scale**2, height, width)
-    shuffled = sub_pixel_shuffle(t, scale)
+    shuffled = SubPixelShuffle(scale)(t)
     assert shuffled.shape == (2, colours, scale * height, scale * width)
     for h in range(scale * height):
         for w in range(scale * width):
@@ -45,7 +45,8 @@ def test_pixel_shuffle_is_equation_15(scale: int) -> None:
 def test_pixel_shuffle_sends_each_gradient_back_to_its_place() -> None:
     t = torch.randn(1, 12, 3, 4, requires_grad=True)
     numbers = torch.arange(t.numel(), dtype=torch.float32).reshape(t.shape)
-    (sub_pixel_shuffle(t, 2) * sub_pixel_shuffle(numbers, 2)).sum().backward()
+    shuffle = SubPixelShuffle(2)
+    (shuffle(t) * shuffle(numbers)).sum().backward()
     assert t.grad is not None
     assert t.grad.equal(numbers)
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.data.degradations.models import Rain
 from ir_lightning.launch.config import load_config
-from ir_lightning.networks.generators.unet import UNet
+from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.runs.identity import directory_of, evaluation_hash, name_of, training_hash
 from tests.conftest import CONF, Compose
 
@@ -187,7 +187,7 @@ def test_a_new_argument_with_its_default_is_the_same_run(
 ) -> None:
     before = composed()
     known = training_hash(before), evaluation_hash(before)
-    monkeypatch.setattr("ir_lightning.networks.generators.unet.UNet", Moved)
+    monkeypatch.setattr("ir_lightning.networks.generators.encoder_decoder.UNet", Moved)
     monkeypatch.setattr("ir_lightning.data.degradations.models.Rain", MovedRain)
     assert (training_hash(before), evaluation_hash(before)) == known
     new = composed("+generator.gain=1", "+dataset.composition.wind=0.0")

@@ -10,13 +10,12 @@ from torch.utils.data import DataLoader
 
 from ir_lightning.errors import RunError, UsageError
 from ir_lightning.losses.pixel import L1
-from ir_lightning.metrics.metric import Metric
 from ir_lightning.metrics.protocols import RGB8, Y_MATLAB
-from ir_lightning.metrics.similarity import PSNR, SSIM
-from ir_lightning.metrics.undegraded import UndegradedPSNR
+from ir_lightning.metrics.scoring import Metric
+from ir_lightning.metrics.similarity import PSNR, SSIM, UndegradedPSNR
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import ConstantThenLinear, Optimization
-from ir_lightning.systems.regression import RegressionSystem
+from ir_lightning.systems.restoration import RegressionSystem
 from tests.conftest import quiet_trainer
 
 

@@ -16,7 +16,7 @@ from ir_lightning.losses.pixel import L1, MSE
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import ConstantThenLinear, Optimization
-from ir_lightning.systems.regression import RegressionSystem
+from ir_lightning.systems.restoration import RegressionSystem
 from tests.conftest import quiet_trainer
 
 ITERATIONS = 6

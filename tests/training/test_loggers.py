@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
@@ -19,9 +20,7 @@ import wandb.sdk.launch  # noqa: F401  (which is not what the tests measure)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ir_lightning.errors import UsageError
-from ir_lightning.training.loggers.curve import CurveLogger
-from ir_lightning.training.loggers.result import close, publish
-from ir_lightning.training.loggers.tensorboard import tensorboard_logger
+from ir_lightning.training.loggers.local import CurveLogger, close, publish, tensorboard_logger
 from ir_lightning.training.loggers.wandb import Wandb, wandb_logger
 from tests.conftest import ROOT
 from tests.helpers.wandb_servers import Answering, silent, upload
@@ -30,6 +29,7 @@ ID = "0123456789"
 PATIENCE = 4.0  # seconds
 SLACK = 8.0  # seconds that wandb's service may take to start and to end on a busy machine
 RESULT = {"iterations": 9, "degraded": {"psnr": 20.0}, "restored": {"psnr": 25.0, "vif": 0.5}}
+SCORES = pd.DataFrame({"name": ["a"], "psnr": [25.0]})
 Make = Callable[..., Wandb]
 
 
@@ -63,7 +63,7 @@ def log(logger: Wandb, *iterations: int) -> None:
 def end(logger: Wandb) -> float:
     """Publish and close as at the end of a training; the seconds that it took."""
     before = time.monotonic()
-    publish([logger], RESULT, [{"name": "a", "psnr": 25.0}], np.zeros((8, 8, 3), np.uint8))
+    publish([logger], RESULT, SCORES, np.zeros((8, 8, 3), np.uint8))
     close([logger], "finished")
     return time.monotonic() - before
 
@@ -304,7 +304,7 @@ def test_tensorboard_shows_curve_scores_of_any_metric_and_images(tmp_path: Path)
     logger = tensorboard_logger(tmp_path, ID, {})
     logger.log_metrics({"train/l1": 0.5}, step=3)
     logger.finalize("success")  # as Lightning does after the training, and before the test
-    publish([logger], RESULT, [], np.zeros((8, 8, 3), np.uint8))
+    publish([logger], RESULT, pd.DataFrame(), np.zeros((8, 8, 3), np.uint8))
     close([logger], "finished")
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()

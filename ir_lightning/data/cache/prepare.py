@@ -198,7 +198,7 @@ class Shard:
 
         def spoiled(image: Sequence[Any]) -> bool:
             pixels.seek(HEADER + image[0])
-            return _digest(pixels.read(_end(image) - image[0]), image[1]) != image[3]
+            return bool(_digest(pixels.read(_end(image) - image[0]), image[1]) != image[3])
 
         journal.seek(0)
         good = 0

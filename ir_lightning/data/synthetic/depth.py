@@ -37,7 +37,7 @@ def filled(disparity: Disparity) -> Disparity:
     rows = np.arange(disparity.shape[0])[:, None]
     farther = np.minimum(padded[rows, left + 1], padded[rows, right + 1])
     everywhere = np.where(np.isfinite(farther), farther, disparity[known].min())
-    return everywhere.astype(np.float32)
+    return np.asarray(everywhere, np.float32)
 
 
 def right_view(disparity: Disparity) -> Disparity:

@@ -1,9 +1,13 @@
-"""The PatchGAN discriminator of pix2pix."""
+"""The PatchGAN discriminator of pix2pix, and its multi-scale variant after ID-CGAN."""
+
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ir_lightning.arguments import check_whole
+from ir_lightning.arguments import check_whole, check_wholes
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.layers import initialise, norm_named
 from ir_lightning.networks.shapes import KERNEL, level_widths, patch_strides, smallest_image
@@ -22,8 +26,8 @@ class PatchGAN(nn.Module):
         channels: of each of the two images.
 
     Raises:
-        UsageError: if a number is out of range or the norm unknown, and from ``forward`` if the
-            image is smaller than :func:`smallest_image`.
+        UsageError: a number is out of range, the norm unknown, or an image of ``forward`` smaller
+            than :func:`smallest_image`.
     """
 
     def __init__(
@@ -31,28 +35,23 @@ class PatchGAN(nn.Module):
     ) -> None:
         super().__init__()
         check_whole("width", width, 1)
-        check_whole("channels", channels, 1)
-        strides = patch_strides(layers)
+        inputs = 2 * check_whole("channels", channels, 1)
         self.count = layers
+        *strides, last = patch_strides(layers)
         norm_class = norm_named(norm)
         self.smallest = smallest_image(layers)
         self.layers = nn.Sequential()
-        inputs = 2 * channels
-        for layer, outputs in enumerate(level_widths(layers - 1, width)):
-            self.layers.append(nn.Conv2d(inputs, outputs, KERNEL, strides[layer], padding=1))
-            if layer > 0:
+        for outputs, stride in zip(level_widths(layers - 1, width), strides, strict=True):
+            self.layers.append(nn.Conv2d(inputs, outputs, KERNEL, stride, padding=1))
+            if len(self.layers) > 1:
                 self.layers.append(norm_class(outputs))
             self.layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
-        self.layers.append(nn.Conv2d(inputs, 1, KERNEL, strides[-1], padding=1))
+        self.layers.append(nn.Conv2d(inputs, 1, KERNEL, last, padding=1))
         initialise(self)
 
     def check_crop(self, crop: int) -> None:
-        """Refuse crops out of which no logit is made.
-
-        Raises:
-            UsageError: ``crop``, their side in pixels, is below :func:`smallest_image`.
-        """
+        """Refuse crops whose side in pixels is below :func:`smallest_image`, with a UsageError."""
         if crop < self.smallest:
             raise UsageError(
                 f"layers={self.count} needs crops of at least {self.smallest} pixels, but "
@@ -61,5 +60,66 @@ class PatchGAN(nn.Module):
 
     def forward(self, degraded: Tensor, image: Tensor) -> Tensor:
         self.check_crop(min(image.shape[-2:]))
-        logits: Tensor = self.layers(torch.cat([degraded, image], dim=1) * 2 - 1)
-        return logits
+        return cast(Tensor, self.layers(torch.cat([degraded, image], dim=1) * 2 - 1))
+
+
+class MultiScale(PatchGAN):
+    """D(x, y) that judges every patch by what is around it too, up to the whole image.
+
+    Zhang, Sindagi and Patel, "Image De-raining Using a Conditional GAN" (arXiv 1701.05957): plain
+    convolutions, then a module that pools their features at several scales, up-samples (nearest)
+    and concatenates them, and a verdict. Two images (B, channels, H, W) in [0, 1] become logits
+    (B, 1, h, w), as many as those of a PatchGAN with the same ``layers``. What the description
+    leaves open is decided here, so that the two compare in the scales and in little else:
+
+    - Patches and smallest image are those of :class:`PatchGAN`, but the last convolution gives
+      ``width`` features instead of a logit: 3.3 million parameters for 2.8 million. No norm behind
+      it: instance norm would take away the averages that are pooled.
+    - The scales are grids of n x n cells over the image, so that they suit any crop and n = 1 is
+      all of it. As in PSPNet (arXiv 1612.01105) they are 1, 2, 3, 6, and a 1x1 convolution and an
+      activation stand behind each pooling, to as many channels as the patches in all.
+
+    Args:
+        layers, width, norm, channels: see :class:`PatchGAN`; the last convolution has w channels.
+        scales: cells to a side of each grid; different whole numbers from 1.
+
+    Raises:
+        UsageError: as :class:`PatchGAN`, or the scales are not such numbers.
+    """
+
+    def __init__(
+        self,
+        layers: int = 5,
+        width: int = 64,
+        norm: str = "instance",
+        channels: int = 3,
+        scales: Sequence[int] = (1, 2, 3, 6),
+    ) -> None:
+        super().__init__(layers, width, norm, channels)
+        patches = nn.Conv2d(level_widths(layers - 1, width)[-1], width, KERNEL, 1, padding=1)
+        pyramid = Pyramid(width, scales)
+        verdict = nn.Conv2d(pyramid.out_channels, 1, 1)
+        self.layers[-1] = nn.Sequential(patches, nn.LeakyReLU(0.2), pyramid, verdict)
+        initialise(self.layers[-1])
+
+
+class Pyramid(nn.Module):
+    """Puts beside the features of each position what the cells in which it lies are like.
+
+    (B, C, h, w) becomes (B, ``out_channels``, h, w): the C features as they were, then C over the
+    number of ``scales`` (at least one) for each of them.
+    """
+
+    def __init__(self, channels: int, scales: Sequence[int]) -> None:
+        super().__init__()
+        self.scales = tuple(check_wholes("scales", scales, distinct=True))
+        narrow = max(1, channels // len(self.scales))
+        self.levels = nn.ModuleList(nn.Conv2d(channels, narrow, 1) for _ in self.scales)
+        self.out_channels = channels + narrow * len(self.scales)
+
+    def forward(self, features: Tensor) -> Tensor:
+        known = [features]
+        for scale, level in zip(self.scales, self.levels, strict=True):
+            cells = F.leaky_relu(level(F.adaptive_avg_pool2d(features, scale)), 0.2)
+            known.append(F.interpolate(cells, features.shape[-2:], mode="nearest"))
+        return torch.cat(known, dim=1)

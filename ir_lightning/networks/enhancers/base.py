@@ -1,26 +1,20 @@
-"""What every detail-enhancing module has in common.
-
-The smallest enhancer is one class::
-
-    class Widen(Enhancer):
-        def build(self, channels: int) -> Block:
-            return Block(2 * channels, nn.Conv2d(channels, 2 * channels, 3, padding=1))
-"""
+"""What every detail-enhancing module has in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
 from ir_lightning.arguments import check_wholes
 
+Positions = int | Sequence[int]
+
 
 class Block(nn.Module):
     """One built enhancer: (B, C, H, W) to (B, out_channels, H, W).
 
-    Args:
-        out_channels: what the encoder layer behind it will receive.
-        layers: applied one after the other; a subclass may override ``forward`` instead.
+    ``layers`` are applied one after the other; a subclass may override ``forward`` instead.
     """
 
     def __init__(self, out_channels: int, *layers: nn.Module) -> None:
@@ -29,8 +23,7 @@ class Block(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        enhanced: Tensor = self.layers(features)
-        return enhanced
+        return cast(Tensor, self.layers(features))
 
 
 class Enhancer(ABC):
@@ -39,21 +32,19 @@ class Enhancer(ABC):
     Args:
         positions: before which encoder layers a block stands, counted from 1, one number or
             several (Fig. 13 of arXiv 2212.02198). The block at position 1 sees the degraded
-            image in [-1, 1], the block at position k the features of layer k - 1. It feeds
-            its encoder layer only: the skip connection stays the unenhanced feature.
+            image in [-1, 1], the block at k the features of layer k - 1. It feeds its encoder
+            layer only: the skip connection stays the unenhanced feature.
 
     Raises:
-        UsageError: if positions are missing, repeated or not whole numbers from 1.
+        UsageError: positions are missing, repeated or not whole numbers from 1; in a subclass also
+            if another number is out of range or the norm unknown.
     """
 
-    def __init__(self, positions: int | Sequence[int] = (1,)) -> None:
+    def __init__(self, positions: Positions = (1,)) -> None:
         several = [positions] if isinstance(positions, int) else positions
         check_wholes("positions", several, distinct=True)
         self.positions = tuple(several)
 
     @abstractmethod
     def build(self, channels: int) -> Block:
-        """A new block for (B, channels, H, W); called once for each position.
-
-        The generator draws the first weights of every ``nn.Conv2d`` in it.
-        """
+        """A new block for (B, channels, H, W), for each position; its ``nn.Conv2d`` are redrawn."""

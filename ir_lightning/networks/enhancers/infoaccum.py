@@ -1,11 +1,55 @@
-"""InfoAccum, the paper's detail-enhancing module."""
+"""InfoAccum, the paper's detail-enhancing module, and Dense: features that accumulate."""
 
 from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole, check_wholes
-from ir_lightning.networks.enhancers.accumulation import AccumulationBlock
-from ir_lightning.networks.enhancers.base import Block, Enhancer
-from ir_lightning.networks.layers import norm_named
+from ir_lightning.networks.enhancers.base import Block, Enhancer, Positions
+from ir_lightning.networks.layers import Norm, norm_named
+
+
+class AccumulationBlock(Block):
+    """Eq. 14 of arXiv 2212.02198: x_l = concat(x_{l-1}, F_l(x_{l-1}), G_l(x_{l-1}), H_l(x_{l-1})).
+
+    F, G, H: a 3x3 convolution, one for each dilation, then norm and LeakyReLU(0.2) on its
+    ``growth`` new features. (B, C, H, W) becomes (B, C + len(dilations) * growth * layers, H, W);
+    the first C channels are the input itself.
+
+    Computed the wide way. The pre-activation of layer l is a sum of what each earlier piece of
+    x_{l-1} contributes. As soon as a piece exists, one convolution per dilation carries it into
+    *all* later layers: few wide convolutions, and memory linear in the number of layers.
+    """
+
+    def __init__(
+        self, channels: int, layers: int, growth: int, dilations: Sequence[int], norm: Norm
+    ) -> None:
+        new = len(dilations) * growth
+        super().__init__(out_channels=channels + new * layers)
+        self.growth = growth
+        # spread[l] carries what layer l made (0: the input) into the layers l + 1 to L.
+        # A layer needs one bias, and the input is the piece that reaches every layer.
+        self.spread = nn.ModuleList()
+        for made in range(layers):
+            sizes = (new if made else channels), (layers - made) * growth
+            branches = (nn.Conv2d(*sizes, 3, 1, d, d, bias=not made) for d in dilations)
+            self.spread.append(nn.ModuleList(branches))
+        self.norms = nn.ModuleList(norm(new) for _ in range(layers))
+
+    def forward(self, features: Tensor) -> Tensor:
+        pieces = [features]
+        later: list[Tensor] = []  # per dilation: pre-activations of the layers still to come
+        for branches, norm in zip(self.spread, self.norms, strict=True):
+            sums = [convolution(pieces[-1]) for convolution in cast(nn.ModuleList, branches)]
+            if later:
+                sums = [fresh.add_(so_far) for fresh, so_far in zip(sums, later, strict=True)]
+            now = [total[:, : self.growth] for total in sums]
+            later = [total[:, self.growth :] for total in sums]
+            pieces.append(F.leaky_relu_(norm(torch.cat(now, dim=1)), 0.2))
+        return torch.cat(pieces, dim=1)
 
 
 class InfoAccum(Enhancer):
@@ -15,11 +59,7 @@ class InfoAccum(Enhancer):
         layers: L; 0 changes nothing (the start of a sweep over L).
         growth: new channels of each branch in each layer.
         dilations: one branch for each.
-        positions: see :class:`Enhancer`.
         norm: ``instance``, ``batch`` or ``none``, on the new features.
-
-    Raises:
-        UsageError: if a number is out of range or the norm unknown.
     """
 
     def __init__(
@@ -27,7 +67,7 @@ class InfoAccum(Enhancer):
         layers: int = 15,
         growth: int = 8,
         dilations: Sequence[int] = (1, 3, 5),
-        positions: int | Sequence[int] = (1,),
+        positions: Positions = (1,),
         norm: str = "instance",
     ) -> None:
         super().__init__(positions)
@@ -38,3 +78,20 @@ class InfoAccum(Enhancer):
 
     def build(self, channels: int) -> Block:
         return AccumulationBlock(channels, self.layers, self.growth, self.dilations, self.norm)
+
+
+class Dense(InfoAccum):
+    """Eq. 13 of arXiv 2212.02198: densely connected 3x3 convolutions, x_l = concat(x_{l-1}, F_l).
+
+    InfoAccum with one branch; 24 is the growth of its three branches of 8.
+    """
+
+    def __init__(
+        self,
+        layers: int = 15,
+        growth: int = 24,
+        dilations: Sequence[int] = (1,),
+        positions: Positions = (1,),
+        norm: str = "instance",
+    ) -> None:
+        super().__init__(layers, growth, dilations, positions, norm)

@@ -66,24 +66,18 @@ class Balance(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         if not self.pairs or not trainer.is_global_zero:
             return
+        device = pl_module.device
         with torch.enable_grad():
-            values = measured(pl_module, self._on(pl_module.device))
+            values = measured(pl_module, ((x.to(device), y.to(device)) for x, y in self.pairs))
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {f"balance/{name}": value for name, value in values.items()},
-                step=pl_module.iteration,
-            )
-
-    def _on(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        return ((degraded.to(device), clean.to(device)) for degraded, clean in self.pairs)
+            named = {f"balance/{name}": value for name, value in values.items()}
+            logger.log_metrics(named, step=pl_module.iteration)
 
 
 def measured(system: Any, pairs: Iterator[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """The numbers of :class:`Balance`.
+    """The numbers of :class:`Balance`, of an :class:`.AdversarialSystem`.
 
-    Args:
-        system: an :class:`.AdversarialSystem`.
-        pairs: degraded and clean, each (1, 3, h, w) in [0, 1], all of one size.
+    ``pairs`` are degraded and clean images, each (1, 3, h, w) in [0, 1], all of one size.
     """
     real, fake, sums = [], [], []
     for degraded, clean in pairs:
@@ -103,13 +97,8 @@ def measured(system: Any, pairs: Iterator[tuple[Tensor, Tensor]]) -> dict[str, f
         sums.append(torch.stack([g_adversarial.norm(), g_pixel.norm(), cosine, loss]))
     known = discrimination(torch.stack(real).cpu().numpy(), torch.stack(fake).cpu().numpy())
     names = ("g_adversarial", "g_pixel", "cosine", "loss")
-    means = torch.stack(sums).double().mean(dim=0).tolist()
-    return {
-        "bits": known.bits,
-        "low": known.low,
-        "auc": known.auc,
-        **dict(zip(names, means, strict=True)),
-    }
+    means = dict(zip(names, torch.stack(sums).double().mean(dim=0).tolist(), strict=True))
+    return {"bits": known.bits, "low": known.low, "auc": known.auc, **means}
 
 
 def _windows(pair: Pair, side: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -16,36 +16,27 @@ from ir_lightning.runs.gallery import GALLERY, INDEX, KINDS
 from ir_lightning.runs.record import score_text
 from ir_lightning.systems.across_ranks import from_all
 
+CAPTION, GAP = 18, 4  # pixels
 Means = dict[str, dict[str, float]]
 """An image's scores by the run's first protocol: kind, then metric, to value."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A test image to look at.
-
-    Attributes:
-        name: of the image.
-        scores: by the run's first protocol.
-        worth: its score by the evaluation's main metric, negative where less is better.
-        pixels: its three versions, each (H, W, 3).
-    """
+    """A test image to look at; ``worth`` is its main score, negative where less is better."""
 
     name: str
     scores: Means
     worth: float
-    pixels: dict[str, NDArray[np.uint8]]
+    pixels: dict[str, NDArray[np.uint8]]  # its three versions, each (H, W, 3)
 
 
 class Gallery(Callback):
     """Writes ``images/gallery/``: PNGs without loss, and ``gallery.json``, which describes them.
 
     The first image is the same one in all runs on a data set, so that methods can be compared on
-    it; worst and best are so by the metric that chooses the best weights, where it can.
-
-    Args:
-        run_dir: the run's directory.
-        keep: how many of the worst and of the best.
+    it; the ``keep`` worst and best are so by the metric that chooses the best weights, where it
+    can.
     """
 
     def __init__(self, run_dir: Path, keep: int = 2) -> None:
@@ -54,20 +45,13 @@ class Gallery(Callback):
         self.shown: dict[int, Shown] = {}
 
     def on_test_batch_end(
-        self,
-        trainer: Any,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         place = batch_idx * trainer.world_size + trainer.global_rank
         images = dict(zip(KINDS, (batch["degraded"], outputs, batch["clean"]), strict=True))
         pixels = {kind: to_pixels(image[0]) for kind, image in images.items()}
         row, evaluation = pl_module.rows[place], pl_module.evaluation
-        scores = scores_of(row, evaluation.protocols[0])
-        metric = evaluation.main_metric
+        scores, metric = scores_of(row, evaluation.protocols[0]), evaluation.main_metric
         value = scores["restored"][metric]
         worth = value if evaluation.metrics[metric].higher_is_better else -value
         self.shown[place] = Shown(row["image"], scores, worth, pixels)
@@ -81,12 +65,9 @@ class Gallery(Callback):
     def _chosen(self) -> dict[int, list[str]]:
         """Places of the images to keep, each with why."""
         ranked = sorted(self.shown, key=lambda place: self.shown[place].worth)
+        ends = {"worst": ranked[: self.keep], "best": ranked[::-1][: self.keep]}
         chosen: dict[int, list[str]] = {}
-        for why, places in (
-            ("first", [min(self.shown)]),
-            ("worst", ranked[: self.keep]),
-            ("best", ranked[::-1][: self.keep]),
-        ):
+        for why, places in {"first": [min(self.shown)], **ends}.items():
             for place in places:
                 chosen.setdefault(place, []).append(why)
         return chosen
@@ -98,8 +79,7 @@ class Gallery(Callback):
             files = {kind: f"{number}-{kind}.png" for kind in KINDS}
             for kind, name in files.items():
                 write_image(self.folder / name, shown.pixels[kind])
-            entry = {"name": shown.name, "why": why, "scores": shown.scores, "files": files}
-            entries.append(entry)
+            entries.append({"name": shown.name, "why": why, "scores": shown.scores, "files": files})
         return entries
 
 
@@ -112,18 +92,8 @@ def scores_of(row: dict[str, Any], protocol: str) -> Means:
     return scores
 
 
-CAPTION = 18  # pixels
-GAP = 4  # pixels
-
-
 class ImageGrid(Callback):
-    """Draws test images, spread evenly over the set, a row each, at their own pixels.
-
-    Args:
-        path: the PNG to write.
-        rows: how many images.
-        side: each is cut to at most ``side`` x ``side`` pixels around its centre.
-    """
+    """Draws ``rows`` test images, spread evenly over the set, cut to ``side`` x ``side`` pixels."""
 
     def __init__(self, path: Path, rows: int = 4, side: int = 256) -> None:
         self.path = path
@@ -132,36 +102,27 @@ class ImageGrid(Callback):
         self.rows: dict[int, tuple[list[NDArray[np.uint8]], list[str]]] = {}
 
     def on_test_batch_end(
-        self,
-        trainer: Any,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         # Of all images, also those that other processes test.
         place = batch_idx * trainer.world_size + trainer.global_rank
-        in_all = len(trainer.datamodule.test_pairs)
-        if place in np.linspace(0, in_all - 1, self.limit).round():
+        last = len(trainer.datamodule.test_pairs) - 1
+        if place in np.linspace(0, last, self.limit).round():
             whole = (batch["degraded"], outputs, batch["clean"])
             images = [to_pixels(centre(image[0], self.side)) for image in whole]
             row, evaluation = pl_module.rows[place], pl_module.evaluation
             metric = evaluation.main_metric
             unit = evaluation.metrics[metric].unit
             scores = scores_of(row, evaluation.protocols[0])
-            captions = [
-                " ".join((kind, score_text(scores[kind][metric], unit), unit or metric))
-                for kind in KINDS[:2]
-            ]
+            texts = {kind: score_text(scores[kind][metric], unit) for kind in KINDS[:2]}
+            captions = [f"{kind} {text} {unit or metric}" for kind, text in texts.items()]
             self.rows[place] = (images, [*captions, f"clean: {row['image']}"])
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.rows = from_all(pl_module, self.rows)
-        if not trainer.is_global_zero:
-            return
-        with atomic_write(self.path, "wb") as file:
-            Image.fromarray(self.draw()).save(file, format="PNG")
+        if trainer.is_global_zero:
+            with atomic_write(self.path, "wb") as file:
+                Image.fromarray(self.draw()).save(file, format="PNG")
 
     def draw(self) -> NDArray[np.uint8]:
         """The picture, (H, W, 3)."""

@@ -11,11 +11,7 @@ from ir_lightning.arguments import check_whole
 class IterationBar(TQDMProgressBar):
     """Lightning's bar, counting iterations instead of epochs.
 
-    Args:
-        refresh_rate: iterations between two updates; 0 shows no bar.
-
-    Raises:
-        UsageError: it is no such number.
+    ``refresh_rate``: iterations between two updates; 0 shows no bar.
     """
 
     def __init__(self, refresh_rate: int = 10) -> None:

@@ -1,10 +1,4 @@
-"""Runs on W&B: one for each config hash, offline by default, and never what a training fails by.
-
-wandb's own limits bound what a server costs that does not answer: ``patience`` seconds when a run
-begins, as many when it ends, and about three more for wandb's service to start and to end. They do
-not bound trouble on this machine: while the service is stopped (SIGSTOP) or its disk hangs, so does
-the training, and of a full disk W&B says nothing.
-"""
+"""Runs on W&B: one for each config hash, offline by default, and never what a training fails by."""
 
 import os
 import warnings
@@ -14,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from lightning.pytorch.loggers import WandbLogger
 from numpy.typing import NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.runs.record import read_result
-from ir_lightning.training.loggers.result import Rows, final_scores
+from ir_lightning.training.loggers.local import Record, final_scores
 
 STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is resumed
 
@@ -27,7 +22,9 @@ STEP = "iteration"  # the x axis; W&B's own step goes on counting when a run is 
 class Wandb(WandbLogger):
     """Lightning's logger, of a run that has begun; what goes wrong is a warning, and no error.
 
-    It belongs to the process of rank 0.
+    A server that does not answer costs ``patience`` seconds when a run begins, as many when it
+    ends, and about three more for wandb's service. Trouble on this machine is not bounded: while
+    the service is stopped (SIGSTOP) or its disk hangs, so does the training.
 
     Args:
         begin: arguments of ``wandb.init``, with ``dir``, ``id`` and ``project``.
@@ -37,23 +34,21 @@ class Wandb(WandbLogger):
 
     def __init__(self, begin: dict[str, Any], online: bool, patience: float) -> None:
         self.warned = False
-        run = _begin(begin, online, patience)
-        super().__init__(
-            save_dir=begin["dir"], version=begin["id"], project=begin["project"], experiment=run
-        )
+        names = {"save_dir": begin["dir"], "version": begin["id"], "project": begin["project"]}
+        super().__init__(**names, experiment=_begin(begin, online, patience))
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log values at iteration ``step``; logged a second time, they are another row there."""
         with self.harmless():
             self.experiment.log({**metrics} if step is None else {**metrics, STEP: step})
 
-    def log_result(self, result: Mapping[str, Any], rows: Rows, grid: NDArray[np.uint8]) -> None:
+    def log_result(self, result: Record, scores: pd.DataFrame, grid: NDArray[np.uint8]) -> None:
         """Set the run's final scores, log the image grid and the table of test images."""
         with self.harmless():
-            scores = {f"test/{name}": value for name, value in final_scores(result)}
-            self.experiment.summary.update(scores)
+            summary = {f"test/{name}": value for name, value in final_scores(result).items()}
+            self.experiment.summary.update(summary)
             self.log_image("test/grid", [grid])
-            self.log_table("test/images", list(rows[0]), [list(row.values()) for row in rows])
+            self.log_table("test/images", scores.columns.tolist(), scores.to_numpy(object).tolist())
 
     def log_page(self, name: str, page: Path) -> None:
         """Log a self-contained HTML page."""
@@ -93,17 +88,16 @@ def _begin(begin: dict[str, Any], online: bool, patience: float) -> Any:
     modes = [os.environ.get("WANDB_MODE", "online")] if online else []
     for mode in dict.fromkeys((*modes, "offline")):
         try:
-            wandb.setup(
-                wandb.Settings(
-                    silent=True,
-                    console="off",
-                    reinit="create_new",  # not the run that something else here has left open
-                    init_timeout=patience,
-                    finish_timeout=patience / 2,
-                    finish_timeout_raises=True,
-                    x_transaction_log_flush_interval=1.0,  # seconds that a killed run may lose
-                )
+            settings = wandb.Settings(
+                silent=True,
+                console="off",
+                reinit="create_new",  # not the run that something else here has left open
+                init_timeout=patience,
+                finish_timeout=patience / 2,
+                finish_timeout_raises=True,
+                x_transaction_log_flush_interval=1.0,  # seconds that a killed run may lose
             )
+            wandb.setup(settings)
             if mode == "online" and not wandb.login(prompt=False, verify=False):
                 raise ConnectionError("no API key is configured; `wandb login` does that")
             # Before a table is sent, the server is asked whether it knows the key.
@@ -115,10 +109,10 @@ def _begin(begin: dict[str, Any], online: bool, patience: float) -> Any:
             return run
         except Exception as error:
             _end_service()
-            then = "is off for it; the curve is in metrics.csv"
-            if mode != "offline":
-                parts = f"{begin['dir']}/wandb/offline-run-*"
-                then = f"logs it offline: `wandb sync {parts}` uploads it later"
+            parts = f"{begin['dir']}/wandb/offline-run-*"
+            then = f"logs it offline: `wandb sync {parts}` uploads it later"
+            if mode == "offline":
+                then = "is off for it; the curve is in metrics.csv"
             problem = f"W&B could not begin this run {mode} ({_reason(error)}), so it {then}."
             warnings.warn(problem, stacklevel=4)
     return wandb.init(mode="disabled")
@@ -151,14 +145,13 @@ def wandb_logger(
 
     Online, W&B appends the resumed part. Offline, each part lies in a folder of its own,
     ``wandb/offline-run-TIME-ID``, and ``wandb sync RUN/wandb/offline-run-*`` uploads them in order
-    of time as one run; parts that were uploaded before are skipped. It stops at a part that a power
-    cut has left incomplete; ``ls -d RUN/wandb/offline-run-* | xargs -n 1 wandb sync`` does not.
-    What had been logged before a crash and is logged again is there twice, at the same
-    ``iteration``.
+    of time as one run. It stops at a part that a power cut has left incomplete;
+    ``ls -d RUN/wandb/offline-run-* | xargs -n 1 wandb sync`` does not. What was logged before a
+    crash and again is there twice, at the same ``iteration``. A run of a sweep is called by what
+    varies in the sweep, any other one by its directory.
 
     Args:
-        run_dir: the run's directory. On the dashboard a run of a sweep is called by what varies in
-            the sweep, any other one by its directory.
+        run_dir: the run's directory.
         run_id: config hash.
         config: plain, resolved configuration.
         project, entity: where on W&B. The server and the key are the user's own settings.
