@@ -130,10 +130,16 @@ class AlongClaim(ScoreClaim):
     start: float | None = None  #: The lowest level that counts; None: all of them.
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
+        """The cells from the lowest level to the highest; UsageError for none."""
         start = -math.inf if self.start is None else self.start
-        groups = [g for g in results.where(self.within(self.where, place)) if self.over in g.cell]
+        part = self.within(self.where, place)
+        groups = [group for group in results.where(part) if self.over in group.cell]
         groups.sort(key=lambda group: group.number(self.over))
-        return [group for group in groups if group.number(self.over) >= start]
+        groups = [group for group in groups if group.number(self.over) >= start]
+        if not groups:
+            about = f"a claim is about {part or 'cells'} along {self.over}"
+            raise UsageError(f"{results.name}: {about}, and there are none.")
+        return groups
 
 
 @dataclass(frozen=True, kw_only=True)
