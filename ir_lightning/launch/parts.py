@@ -48,7 +48,7 @@ class Parts:
     def check_crops(self, crop: int, batch: int) -> None:
         """Refuse ``batch`` crops of ``crop`` pixels where a network cannot be trained on them.
 
-        A network refuses them itself by its ``check_crop``, or when it is given some.
+        A network refuses them by its ``check_crop``, where it has one, and when it is given some.
 
         Raises:
             UsageError: names the keys of the network and of the crop.
@@ -57,7 +57,7 @@ class Parts:
             with refusals(f"system.{name}", self.nodes[name]):
                 if hasattr(part, "check_crop"):
                     part.check_crop(crop)
-                elif isinstance(part, nn.Module) and name in IMAGES:
+                if isinstance(part, nn.Module) and name in IMAGES:
                     self._try(name, part, torch.empty(batch, 3, crop, crop, device="meta"))
 
     def check_optimizer(self) -> None:
@@ -86,7 +86,7 @@ class Parts:
         except UsageError:
             raise
         except Exception as error:
-            if re.search("size|shape|channels", str(error)) and not _lacks_data(error):
+            if re.search("size|shape|channel", str(error)) and not _lacks_data(error):
                 raise ValueError(f"it does not take such crops: {error}") from None
             self._pass(name, error)
 

@@ -122,6 +122,11 @@ def own(kind: type, *arguments: str) -> list[str]:
     return [*SMALL, "~generator", f"+generator={{{', '.join(words)}}}"]
 
 
+def test_a_network_for_other_images_is_refused_by_its_keys(composed: Compose) -> None:
+    with pytest.raises(UsageError, match=r"^generator.*channels=5.*such crops.*channel"):
+        check(composed(*SMALL, "generator.channels=5"))
+
+
 def test_a_generator_of_ones_own_needs_no_depth(composed: Compose) -> None:
     ready = check(composed(*own(Plain)))
     assert ready.config.budget.crop == 32
