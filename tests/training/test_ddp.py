@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from ir_lightning.launch.config import load_config
+from ir_lightning.launch.run import run
 from ir_lightning.runs.record import OUTCOME, read_result
 from ir_lightning.runs.scores import read_scores
 from ir_lightning.training.checkpoint import load_state
@@ -43,6 +45,12 @@ def train(number: int, *overrides: str) -> tuple[int, str]:
     return process.returncode, err
 
 
+def train_here(*overrides: str) -> None:
+    """The same in this process, and in it alone."""
+    given = [*SMALL, CPU, *overrides]
+    assert run(load_config(given), given)["status"] == "finished"
+
+
 def flat(tensors: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat([tensor.flatten() for tensor in tensors])
 
@@ -56,10 +64,9 @@ def assert_close(a: list[torch.Tensor], b: list[torch.Tensor]) -> None:
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
-    for number in (1, 2):
-        where = [f"run_dir={tmp_path}/{number}", "trainer.precision=64-true"]
-        code, err = train(number, *TEN, *where)
-        assert code == 0, err
+    train_here(*TEN, f"run_dir={tmp_path}/1", "trainer.precision=64-true")
+    code, err = train(2, *TEN, f"run_dir={tmp_path}/2", "trainer.precision=64-true")
+    assert code == 0, err
     one, two = (load_state(tmp_path / n / "checkpoints" / "last.ckpt") for n in ("1", "2"))
     for network in ("generator", "discriminator"):
         names = [name for name in one["state_dict"] if name.startswith(network)]
@@ -101,8 +108,7 @@ def test_every_image_counts_once_on_any_number_of_processes(tmp_path: Path) -> N
     trees.pairs(tmp_path / "test", 7)
     data = ["dataset=pairs", f"dataset.train_dir={tmp_path}/train"]
     data += [f"dataset.test_dir={tmp_path}/test", "budget.test_images=null", "budget.batch=6"]
-    code, err = train(1, *data, f"run_dir={tmp_path}/1")
-    assert code == 0, err
+    train_here(*data, f"run_dir={tmp_path}/1")
     rows = (tmp_path / "1" / "test_images.csv").read_bytes()
     assert len(set(read_scores(tmp_path / "1")["image"])) == 7
     for number in (2, 3):
