@@ -65,7 +65,7 @@ class Scene:
         return self.place(torch.tensor(picked)).T.reshape(-1, len(picked), 1, 1, 1)
 
     def normal(self, *shape: int) -> Tensor:
-        """(B, *shape): white Gaussian noise of unit variance."""
+        """White Gaussian noise of unit variance, of this shape for each image: (B, ...)."""
         return self.place(torch.stack([torch.randn(shape, generator=g) for g in self.generators]))
 
     def place(self, numbers: Tensor) -> Tensor:
