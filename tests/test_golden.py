@@ -11,6 +11,7 @@ again: it is what older code has left on people's disks.
 import contextlib
 import csv
 import importlib
+import io
 import json
 import math
 import os
@@ -27,6 +28,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ir_lightning.cli import main
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.run import run
 
@@ -360,7 +362,13 @@ def report_of(name: str, where: Path) -> dict[str, bytes]:
         else:  # one run has failed, and so its cell lacks a seed
             plant(run_dir, entry["cell"], entry["seed"], finished=number != 7)
     shutil.copy(BEFORE / "experiments" / f"{name}.json", folder / "experiment.json")
-    tool(where, "report", "report", "--wandb", "off")
+    with (
+        contextlib.chdir(where),
+        contextlib.redirect_stdout(io.StringIO()),
+        pytest.raises(SystemExit) as end,
+    ):
+        main(["report", "report", "--wandb", "off"])
+    assert end.value.code == 0
     return {path.name: path.read_bytes() for text in TEXTS for path in folder.glob(text)}
 
 

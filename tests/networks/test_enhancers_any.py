@@ -1,6 +1,6 @@
 """What every option under conf/enhancer promises, one's own included; globbing finds them."""
 
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
+from ir_lightning.launch.config import load_config
 from ir_lightning.networks.generators.encoder_decoder import (
     EncoderDecoder,
     EncoderDecoderBase,
@@ -22,22 +23,20 @@ CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "none")
 SMALL = {"width": 8, "layers": 2, "growth": 2, "blocks": 2}
 
-Configured = Callable[..., dict[str, Any]]
+
+@cache
+def composed(option: str) -> DictConfig:
+    return load_config([f"enhancer={option}"]).enhancer
 
 
-@pytest.fixture
-def configured(composed: Callable[..., DictConfig]) -> Configured:
-    """``configured("residual", width=4)``: the option as plain values, some of them changed."""
-
-    def make(option: str, **changed: Any) -> dict[str, Any]:
-        node: Any = OmegaConf.to_container(composed(f"enhancer={option}").enhancer, resolve=True)
-        return node | {key: value for key, value in changed.items() if key in node}
-
-    return make
+def configured(option: str, **changed: Any) -> dict[str, Any]:
+    """The option as plain values, some of them changed, where it has these keys."""
+    node: Any = OmegaConf.to_container(composed(option), resolve=True)
+    return node | {key: value for key, value in changed.items() if key in node}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_stands_before_every_encoder_layer(option: str, configured: Configured) -> None:
+def test_it_stands_before_every_encoder_layer(option: str) -> None:
     for position, channels in enumerate([3, 4, 8, 16], start=1):
         enhancer = build(configured(option, **SMALL, positions=position), "enhancer")
         for generator in (UNet(4, 4, enhancer=enhancer), EncoderDecoder(4, 4, enhancer=enhancer)):
@@ -52,7 +51,7 @@ def test_it_stands_before_every_encoder_layer(option: str, configured: Configure
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_the_norm_can_be_chosen(option: str, norm: str, configured: Configured) -> None:
+def test_the_norm_can_be_chosen(option: str, norm: str) -> None:
     node = configured(option, **SMALL, norm=norm)
     if "norm" not in node:
         pytest.skip("its paper has none")
@@ -63,7 +62,7 @@ def test_the_norm_can_be_chosen(option: str, norm: str, configured: Configured) 
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_the_gradient_reaches_every_parameter(option: str, configured: Configured) -> None:
+def test_the_gradient_reaches_every_parameter(option: str) -> None:
     torch.manual_seed(0)
     # Behind an instance norm a bias changes nothing.
     block = build(configured(option, **SMALL, norm="none"), "enhancer").build(3)
@@ -80,9 +79,7 @@ def test_the_gradient_reaches_every_parameter(option: str, configured: Configure
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_one_seed_is_one_result_in_training_and_evaluation(
-    option: str, configured: Configured
-) -> None:
+def test_one_seed_is_one_result_in_training_and_evaluation(option: str) -> None:
     def restored(training: bool) -> Tensor:
         torch.manual_seed(3)
         enhancer = build(configured(option, **SMALL), "enhancer")
@@ -100,7 +97,7 @@ def second_features(generator: EncoderDecoderBase) -> float:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_the_first_weights_let_the_image_through(option: str, configured: Configured) -> None:
+def test_the_first_weights_let_the_image_through(option: str) -> None:
     """What is far below a norm's epsilon of 1e-5 leaves the encoder blind for a long time."""
     torch.manual_seed(0)
     enhancer = build(configured(option), "enhancer")
@@ -108,7 +105,7 @@ def test_the_first_weights_let_the_image_through(option: str, configured: Config
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_weights_go_to_disk_and_back(option: str, tmp_path: Path, configured: Configured) -> None:
+def test_weights_go_to_disk_and_back(option: str, tmp_path: Path) -> None:
     target = "ir_lightning.networks.UNet"
     enhancer = configured(option, **SMALL, positions=[1, 2])
     config = {"_target_": target, "depth": 2, "width": 4, "enhancer": enhancer}
@@ -121,9 +118,7 @@ def test_weights_go_to_disk_and_back(option: str, tmp_path: Path, configured: Co
 
 @pytest.mark.parametrize(("key", "value"), [("positions", [0]), ("norm", "layer")])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_wrong_value_is_refused_by_its_key(
-    option: str, key: str, value: Any, configured: Configured
-) -> None:
+def test_a_wrong_value_is_refused_by_its_key(option: str, key: str, value: Any) -> None:
     node = configured(option, **{key: value})
     if key in node:
         with pytest.raises(UsageError, match=rf"enhancer\.{key}"):
