@@ -109,12 +109,14 @@ def test_a_run_directory_belongs_to_one_configuration(composed: Compose, tmp_pat
     assert load_state(tmp_path / "mine" / "checkpoints" / "last.ckpt")["iteration"] == 2
 
 
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
 def test_a_run_that_was_cut_off_continues_to_the_same_end(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ir_lightning.systems.adversarial import AdversarialSystem
 
     budget = ["budget.iterations=7", "budget.checkpoint_every=3", "seed=5"]
+    budget.append(f"trainer.precision={precision}")
     run(composed(*SMALL, *budget, f"run_dir={tmp_path}/whole"), [])
 
     step = AdversarialSystem.training_step
