@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import __version__ as lightning_version
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
@@ -151,13 +151,15 @@ def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
             ) from None
 
 
-def resume(trainer: Trainer, state: State) -> None:
+def resume(trainer: Trainer, system: LightningModule, state: State) -> None:
     """Let the following ``trainer.fit`` go on from a checkpoint.
 
     Lightning restores weights, callbacks, optimizers and precision. Its loops are set to the
     iteration, within the one epoch, and to a validation of which no image has been scored: where
     one is due there, the run begins with it. The data deliver what is left.
     """
+    # Lightning loads the weights before it does this, and in float64 they would lose digits.
+    trainer.strategy.precision_plugin.convert_module(system)
     trainer._checkpoint_connector._loaded_checkpoint = state
     fit = trainer.fit_loop
     fit.epoch_progress.increment_ready()

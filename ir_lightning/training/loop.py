@@ -103,7 +103,7 @@ def train(
             loggers.append(make(run_dir=run_dir, run_id=config_hash, config=config))
         trainer.loggers = loggers if trainer.is_global_zero else []
         if state:
-            resume(trainer, state)
+            resume(trainer, system, state)
             del state  # Lightning lets go of it, too
         loaders = Loaders(data)
         trainer.fit(system, loaders)
