@@ -44,6 +44,11 @@ def quiet_trainer(accelerator: str = "cpu", **given: Any) -> Trainer:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first, so that no process ends long after the others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def composed(tmp_path: Path) -> Compose:
     """``composed("depth=3", ...)``: conf/train.yaml with overrides, its runs in a fresh folder."""

@@ -31,6 +31,8 @@ from ir_lightning.runs.record import read_result, write_result
 from tests.conftest import CONF
 from tests.helpers.reports import part
 
+pytestmark = pytest.mark.slow
+
 NAMES = names()
 KNOWN: Known = {}
 

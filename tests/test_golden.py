@@ -32,6 +32,8 @@ from ir_lightning.cli import main
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.run import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 BEFORE = GOLDEN / "before"

@@ -203,6 +203,7 @@ def _forget(package: str) -> None:
         sys.modules.pop(name)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_package_of_ones_own_train(laboratory: Path) -> None:
     """All of extending.md at once, and then the generator, which has neither of the modules."""
     for command in [c for c in TRAINING if OWN in c]:

@@ -19,6 +19,8 @@ from ir_lightning.metrics.protocols import RGB8, protocol_named
 from ir_lightning.metrics.similarity import PSNR, SSIM
 from ir_lightning.training.weights import save_network
 
+pytestmark = pytest.mark.slow
+
 
 def call(*arguments: object) -> int:
     """Exit code of ``ir-lightning ARGUMENTS``."""

@@ -12,6 +12,8 @@ from ir_lightning.runs.record import write_result
 from ir_lightning.runs.state import State, state_of
 from tests.helpers.asking import FINISHED, Hold, runs
 
+pytestmark = pytest.mark.slow
+
 
 def aged(*paths: Path) -> None:
     """Written long ago."""

@@ -17,6 +17,8 @@ from ir_lightning.training.checkpoint import load_state
 from tests.conftest import SMALL, Compose
 from tests.helpers.asking import FINISHED, Hold, runs
 
+pytestmark = pytest.mark.slow
+
 
 def cut_off(composed: Compose, run_dir: Path, *overrides: str) -> dict[str, Any]:
     """A run that has a checkpoint of iteration 2 and failed at its third; its record."""

@@ -23,6 +23,8 @@ from ir_lightning.data.audit.duplicates import (
 from ir_lightning.data.audit.examine import examine
 from ir_lightning.data.samples import Sample
 
+pytestmark = pytest.mark.slow
+
 TRAIN, TEST = 6, 2
 
 

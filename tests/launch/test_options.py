@@ -9,6 +9,8 @@ import torch
 from ir_lightning.launch.run import run
 from tests.conftest import CONF, SMALL, Compose
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
     for path in CONF.glob("*/*.yaml")

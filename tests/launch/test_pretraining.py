@@ -16,6 +16,8 @@ from ir_lightning.runs.record import read_result
 from ir_lightning.training.weights import begin_with, save_network
 from tests.conftest import SMALL, Compose
 
+pytestmark = pytest.mark.slow
+
 STEP = (*SMALL, "depth=3", "budget.test_images=1")
 FROZEN = "optimizer.lr=0"  # what a run begins with is then what it ends with
 

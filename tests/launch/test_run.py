@@ -18,6 +18,8 @@ from ir_lightning.training.checkpoint import load_state
 from ir_lightning.training.weights import GENERATOR_FILE
 from tests.conftest import SMALL, Compose
 
+pytestmark = pytest.mark.slow
+
 
 def directory(tmp_path: Path) -> Path:
     (found,) = (tmp_path / "runs").iterdir()

@@ -16,6 +16,8 @@ from ir_lightning.runs.state import state_of
 from tests.conftest import ROOT
 from tests.helpers import trees
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["budget=smoke", "logger=csv", "callbacks=none", "threads=1"]
 
 

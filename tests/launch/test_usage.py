@@ -73,6 +73,7 @@ def test_a_typo_is_answered_without_torch(
     assert refuse(tmp_path, arguments, words) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -87,6 +88,7 @@ def test_a_wrong_value_is_answered_without_lightning(
     assert refuse(tmp_path, arguments, words) == ["torch"]
 
 
+@pytest.mark.slow
 def test_what_only_lightning_can_judge_is_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
@@ -94,6 +96,7 @@ def test_what_only_lightning_can_judge_is_refused_before_anything_is_written(
     assert "lightning" in refuse(tmp_path, wrong, ["system.saturated_accuracy=2", "from 0 to 1"])
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_shown_again_without_lightning(composed: Compose, tmp_path: Path) -> None:
     asked = [*SMALL, "depth=2", "budget.test_images=1"]
     run(composed(*asked), asked)
@@ -208,6 +211,7 @@ def test_a_refusal_is_exit_code_2(composed: Compose, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: depth=9: give a whole number from 1 to 8.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

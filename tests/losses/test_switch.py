@@ -237,6 +237,7 @@ def test_a_loss_of_ones_own_needs_the_two_sides_only() -> None:
     assert not torch.equal(after[0], after[1])
 
 
+@pytest.mark.slow
 def test_a_run_cut_before_and_after_the_switch_ends_as_the_undisturbed_one(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

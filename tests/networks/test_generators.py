@@ -36,6 +36,7 @@ def train_one_step(generator: EncoderDecoderBase, degraded: Tensor) -> None:
     assert all(parameter.isfinite().all() for parameter in generator.parameters())
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     kind=st.sampled_from(GENERATORS),

@@ -15,6 +15,8 @@ from ir_lightning.report.write import write_report
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import plant
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 3
 GAN, LSGAN = {"loss": "gan"}, {"loss": "lsgan"}
 REPORT = part(

@@ -18,6 +18,8 @@ from ir_lightning.report.kinds.inventory_table import COUNTS
 from tests.data.test_catalogue import TABLE_4 as PRINTED
 from tests.helpers.reports import content_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rain800(tmp_path: Path) -> Path:

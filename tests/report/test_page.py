@@ -24,6 +24,8 @@ from tests.helpers.planting import plant_curve, plant_experiment, plant_gallery
 from tests.helpers.reports import part
 from tests.report.test_report import REPORT, plant
 
+pytestmark = pytest.mark.slow
+
 
 class Page(HTMLParser):
     """The tags of a page with their attributes, and its words."""

@@ -20,9 +20,12 @@ from tests.report.test_report import REPORT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser is here (looked for {', '.join(BROWSERS)})"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None, reason=f"no browser is here (looked for {', '.join(BROWSERS)})"
+    ),
+]
 FRAME = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe src="report/report.html" style="border:0;width:{width}px;height:2000px"></iframe>
 <script>

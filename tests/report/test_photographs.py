@@ -31,6 +31,8 @@ from ir_lightning.runs.scores import read_scores
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import RECORD
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(5)
 SMALL = [
     *("budget=smoke", "dataset=rain", "generator=unet", "logger=csv", "callbacks=none"),

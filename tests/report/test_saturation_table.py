@@ -15,6 +15,8 @@ from ir_lightning.runs.record import write_result
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import plant
 
+pytestmark = pytest.mark.slow
+
 DEPTHS = (1, 2, 4, 8)
 CURVES = {  # mean PSNR by depth
     "noise": (25.0, 28.0, 28.0, 28.0),  # saturates at 2

@@ -19,7 +19,7 @@ from tests.helpers.reports import part
 from tests.helpers.wandb_servers import Answering, upload
 from tests.report.test_report import REPORT
 
-pytestmark = pytest.mark.usefixtures("account")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
 
 
 def planted(root: Path, settings: dict[str, Any] | None) -> Path:

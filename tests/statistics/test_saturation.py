@@ -13,6 +13,8 @@ import pytest
 from ir_lightning.errors import UsageError
 from ir_lightning.statistics.saturation import Saturation, holm, saturation
 
+pytestmark = pytest.mark.slow
+
 SWEEPS = 1500
 MARGIN = 0.2
 LIMIT = 0.05 + 3 * np.sqrt(0.05 * 0.95 / SWEEPS)  # 0.067

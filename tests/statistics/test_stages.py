@@ -7,6 +7,8 @@ from scipy.signal import lfilter
 from ir_lightning.statistics.decays import MODELS
 from ir_lightning.statistics.stages import Stages, over_seeds, stages
 
+pytestmark = pytest.mark.slow
+
 T = np.arange(1.0, 5001)
 SD = 0.02  # of AR(1) noise with phi = 0.8
 

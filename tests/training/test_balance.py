@@ -18,6 +18,8 @@ from ir_lightning.statistics.imbalance import auc
 from ir_lightning.training.callbacks.balance import Balance, measured
 from tests.conftest import SMALL, Compose
 
+pytestmark = pytest.mark.slow
+
 ASKED = [
     *(entry for entry in SMALL if not entry.startswith("callbacks")),
     "depth=2",

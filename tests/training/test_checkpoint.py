@@ -29,6 +29,8 @@ from ir_lightning.training.checkpoint import (
 )
 from tests.conftest import SMALL, Compose
 
+pytestmark = pytest.mark.slow
+
 BUDGET = [*SMALL, "budget.iterations=6", "budget.checkpoint_every=2", "depth=1"]
 
 

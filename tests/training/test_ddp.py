@@ -20,6 +20,8 @@ from ir_lightning.training.checkpoint import load_state
 from tests.conftest import ROOT
 from tests.helpers import trees
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["budget=smoke", "logger=csv", "callbacks=none", "threads=1", "depth=2", "norm=instance"]
 CPU = "trainer.accelerator=cpu"
 TEN = ["budget.iterations=10", "budget.checkpoint_every=10", "budget.batch=2"]

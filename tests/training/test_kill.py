@@ -15,6 +15,8 @@ import torch
 from ir_lightning.training.checkpoint import load_state
 from tests.helpers.killing import MOMENTS, attempt
 
+pytestmark = pytest.mark.slow
+
 RUNS = int(os.environ.get("KILLED_RUNS", 4))
 ITERATIONS = 11
 OVERRIDES = [

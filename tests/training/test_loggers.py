@@ -33,7 +33,7 @@ SCORES = pd.DataFrame({"name": ["a"], "psnr": [25.0]})
 Make = Callable[..., Wandb]
 
 
-pytestmark = pytest.mark.usefixtures("account")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from ir_lightning.training.memory import (
 )
 from tests.conftest import SMALL, Compose, quiet_trainer
 
+pytestmark = pytest.mark.slow
+
 Plain = Callable[..., dict[str, Any]]
 
 STEPS = {
