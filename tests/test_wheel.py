@@ -90,6 +90,22 @@ test: {_target_: mylab.parts.Stripes, count: 2, first: 8}
 composition: {_target_: mylab.parts.Dark, light: 0.6}
 """,
 }
+EXPERIMENT = """
+title: Kernels of one's own generator
+datasets: {stripes: stripes}
+fixed: ["hydra.searchpath=[file://conf]", generator=mine, budget.crop=32, +metric=worst]
+sweeps: [{generator.kernel: [1, 3]}]
+seeds: {smoke: [0]}
+budgets: {smoke: []}
+report:
+  _target_: ir_lightning.report.ScoreTable
+  metrics: [psnr, worst]
+  claims:
+    - _target_: ir_lightning.report.Difference
+      a: {generator.kernel: 3}
+      b: {generator.kernel: 1}
+      says: a wider kernel is better
+"""
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +156,19 @@ def test_a_run_of_parts_of_ones_own(laboratory: Path) -> None:
 def test_a_sweep_of_parts_of_ones_own(laboratory: Path) -> None:
     ir_lightning(laboratory, "train", *MINE, "budget.crop=32", "generator.kernel=1,3", "-m")
     assert ir_lightning(laboratory, "runs", "list").count("finished") >= 2
+
+
+def test_an_experiment_of_parts_of_ones_own(laboratory: Path) -> None:
+    (laboratory / "kernels.yaml").write_text(EXPERIMENT, "utf-8")
+    small = ("logger=csv", "callbacks=none", "threads=1")
+    ir_lightning(laboratory, "experiment", "kernels.yaml", "--budget", "smoke", *small)
+    report = laboratory / "runs" / "reports" / "kernels-synthetic-smoke" / "report.md"
+    text = report.read_text("utf-8")
+    assert "2 of 2 finished" in text
+    assert "a wider kernel is better" in text
+    report.unlink()
+    ir_lightning(laboratory, "report", str(report.parent))
+    assert report.read_text("utf-8") == text
 
 
 def test_all_commands_work_from_an_empty_folder(laboratory: Path) -> None:
