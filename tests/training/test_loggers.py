@@ -270,6 +270,7 @@ def test_what_a_power_cut_leaves_does_not_stop_a_sync_of_part_after_part(
     end(logger)
     (cut,) = parts(tmp_path)
     os.truncate(cut, 1 << 16)  # W&B writes whole blocks
+    time.sleep(1)  # it names the folder of a part by the second, and a restart takes longer
     logger = make("offline")
     log(logger, 401, 402)
     end(logger)
