@@ -197,10 +197,9 @@ def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[s
             largest = max(largest, (need.total, label))
     size, label = largest
     notice = f"Memory of a run: up to about {size / memory.GIB:.2f} GiB ({label})"
-    return (
-        refused,
-        f"{notice} of {there.bytes / memory.GIB:.1f} ({there.device})." if here else notice,
-    )
+    if here:
+        notice += f" of {there.bytes / memory.GIB:.1f} ({there.device})."
+    return refused, notice
 
 
 def queue(plans: Sequence[Planned], master: DictConfig) -> None:

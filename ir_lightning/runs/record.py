@@ -24,9 +24,8 @@ OUTCOME = (RESULT, TEST_IMAGES, CURVE, "generator.safetensors", "discriminator.s
 LOG, FAILURE = "log.txt", "failure.log"  # of an attempt: what it said; a bug's traceback
 SHORT = 5  # letters: words up to it in the name of a metric are abbreviations
 UNITS = {"psnr": "dB", "ssim": ""}  # of records that do not say by which metrics they were scored
-EVALUATIONS = (
-    "evaluations"  # each later one has a folder there, by its hash, as the first at the top
-)
+EVALUATIONS = "evaluations"
+"""Each later one has a folder there, by its hash, as the first has the run's directory."""
 SPLITS = "splits.json"
 SUMMARY = ("overrides", "dataset", "protocol", "images", "degraded", "restored")
 BUDGET = re.compile(r"^budget:\n(?: .*\n?)+", re.MULTILINE)

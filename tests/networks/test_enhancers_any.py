@@ -1,38 +1,25 @@
 """What every option under conf/enhancer promises, one's own included; globbing finds them."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from ir_lightning.build import build
 from ir_lightning.errors import UsageError
-from ir_lightning.launch.config import load_config
 from ir_lightning.networks.generators.encoder_decoder import (
     EncoderDecoder,
     EncoderDecoderBase,
     UNet,
 )
 from ir_lightning.training.weights import load_generator, save_network
+from tests.helpers.enhancers import configured
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "none")
 SMALL = {"width": 8, "layers": 2, "growth": 2, "blocks": 2}
-
-
-@cache
-def composed(option: str) -> DictConfig:
-    return load_config([f"enhancer={option}"]).enhancer
-
-
-def configured(option: str, **changed: Any) -> dict[str, Any]:
-    """The option as plain values, some of them changed, where it has these keys."""
-    node: Any = OmegaConf.to_container(composed(option), resolve=True)
-    return node | {key: value for key, value in changed.items() if key in node}
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +25,7 @@ from ir_lightning.networks.enhancers.fig14 import (
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.networks.meta import count
+from tests.helpers.enhancers import configured
 
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 KINDS: dict[str, type[Any]] = {
@@ -45,11 +46,6 @@ def every_weight(block: Any, scale: float = 0.3) -> Any:
     for parameter in block.parameters():
         nn.init.normal_(parameter, 0, scale)
     return block
-
-
-def configured(composed: Compose, option: str) -> dict[str, Any]:
-    node: Any = OmegaConf.to_container(composed(f"enhancer={option}").enhancer, resolve=True)
-    return node
 
 
 def seen(block: nn.Module, channels: int) -> int:
@@ -245,8 +241,8 @@ def parameters(name: str, w: int, c: int = 3) -> int:
         ("attention", 167_809),
     ],
 )
-def test_the_parameters_of_the_papers_own_size(name: str, expected: int, composed: Compose) -> None:
-    node = configured(composed, name)
+def test_the_parameters_of_the_papers_own_size(name: str, expected: int) -> None:
+    node = configured(name)
     enhancer = build(node, "enhancer")
     assert count(enhancer.build(3)).parameters == expected == parameters(name, node["width"])
     assert count(enhancer.build(64), channels=64).parameters == parameters(name, node["width"], 64)
@@ -254,17 +250,15 @@ def test_the_parameters_of_the_papers_own_size(name: str, expected: int, compose
 
 
 @pytest.mark.parametrize("option", MATCHED)
-def test_a_matched_module_has_the_width_nearest_to_infoaccum_15(
-    option: str, composed: Compose
-) -> None:
+def test_a_matched_module_has_the_width_nearest_to_infoaccum_15(option: str) -> None:
     goal = count(InfoAccum(layers=15).build(3)).parameters
     name = option.removesuffix("_matched")
-    node = configured(composed, option)
+    node = configured(option)
     here = count(build(node, "enhancer").build(3)).parameters
     assert here == pytest.approx(goal, rel=0.02)
     nearest = min(range(1, 400), key=lambda width: abs(parameters(name, width) - goal))
     assert node["width"] == nearest
-    assert {**node, "width": 0} == {**configured(composed, name), "width": 0}
+    assert {**node, "width": 0} == {**configured(name), "width": 0}
 
 
 def test_every_module_but_dense_which_needs_none_has_a_matched_variant() -> None:

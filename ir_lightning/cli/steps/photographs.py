@@ -3,10 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import yaml
 from scipy.ndimage import uniform_filter
 
 from ir_lightning.build import TRAININGS, build, refuse_untrusted
@@ -22,7 +21,7 @@ from ir_lightning.inference import load
 from ir_lightning.report.experiment import chosen_datasets
 from ir_lightning.report.kinds.photograph_table import PHOTOGRAPHS, Square
 from ir_lightning.report.runs import Run, collect
-from ir_lightning.training.weights import CONFIG_FILE
+from ir_lightning.runs.legacy import CONFIG, read_config
 
 TWICE = 0.5
 """Correlation of two halves' horizontal detail above which they are one picture. Measured on 28
@@ -142,7 +141,7 @@ class RestorePhotographs:
 
 def restorer_of(run: Run) -> Callable[[Image], Image]:
     """A run's generator, which restores as the run's evaluation did: large images in tiles."""
-    restorer, evaluation = load(run.directory), run_config(run).get("evaluation") or {}
+    restorer, evaluation = load(run.directory), read_config(run.directory).get("evaluation") or {}
     limit = evaluation.get("whole_pixels")
 
     def restore(image: Image) -> Image:
@@ -184,9 +183,9 @@ def of_test_set(run: Run, count: int) -> tuple[str, list[SourcePhotograph]]:
         UsageError: its configuration cannot be read, names other classes than those of this
             package, or its images are no longer there.
     """
-    config = run_config(run)
+    config = read_config(run.directory)
     dataset, side = config["dataset"], config["budget"].get("evaluation_side")
-    refuse_untrusted(dataset, run.directory / CONFIG_FILE, TRAININGS)
+    refuse_untrusted(dataset, run.directory / CONFIG, TRAININGS)
     source = build(dataset["test"], "dataset.test")
     composition = dataset["composition"] and build(dataset["composition"], "dataset.composition")
     make = PairMaker(composition, "degraded")
@@ -197,19 +196,6 @@ def of_test_set(run: Run, count: int) -> tuple[str, list[SourcePhotograph]]:
         SourcePhotograph(pair["name"], to_pixels(pair["degraded"]), to_pixels(pair["clean"]))
         for pair in shown
     ]
-
-
-def run_config(run: Run) -> dict[str, Any]:
-    """A run's ``config.yaml``.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    path = run.directory / CONFIG_FILE
-    try:
-        return cast(dict[str, Any], yaml.safe_load(path.read_text("utf-8")))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: the configuration cannot be read ({error}).") from None
 
 
 def _spread(there: int, count: int) -> list[int]:

@@ -30,7 +30,7 @@ RAIN_CITYSCAPES = re.compile(
     r"^(?P<scene>.+?)(?:_leftImg8bit)?"
     r"_rain_alpha_(?P<alpha>[\d.]+)_beta_(?P<beta>[\d.]+)_dropsize_(?P<drop>[\d.]+)_pattern_\d+$"
 )
-WEATHER = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
+WEATHER = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))  # alpha, beta, drop size
 HAZY = ("hazy", "haze", "images", "input")
 CLEAN = ("clear", "gt", "GT", "labels", "target")
 

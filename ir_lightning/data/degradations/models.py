@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ir_lightning.arguments import check_number, written
+from ir_lightning.data.benchmarks.weather import WEATHER
 from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
 from ir_lightning.data.degradations.streaks import Streaks
 from ir_lightning.errors import UsageError
@@ -15,7 +16,6 @@ from ir_lightning.errors import UsageError
 LIGHT = (0.05, 0.35)
 MEDIUM = (0.35, 0.65)
 HEAVY = (0.65, 0.95)
-RAIN_CITYSCAPES = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))  # drizzle ...
 
 
 class Noise(Degradation):
@@ -189,7 +189,7 @@ class RainHaze(Degradation):
 
     def __init__(
         self,
-        weather: Sequence[Sequence[float]] = RAIN_CITYSCAPES,
+        weather: Sequence[Sequence[float]] = WEATHER,
         light: Range = (0.7, 1.0),
         distance: float = 150.0,
         focal: float = 2262.0,
