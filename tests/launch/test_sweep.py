@@ -1,10 +1,7 @@
 """A sweep checks first, survives what becomes of its runs, and says what has."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,30 +10,17 @@ import pytest
 
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import state_of
-from tests.conftest import ROOT
 from tests.helpers import trees
+from tests.helpers.commands import Command
 
 pytestmark = pytest.mark.slow
 
 SMALL = ["budget=smoke", "logger=csv", "callbacks=none", "threads=1"]
 
 
-def start(*overrides: str) -> subprocess.Popen[str]:
-    """``train.py -m`` with overrides, in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "train.py", *SMALL, *overrides, "-m"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+def start(*overrides: str) -> Command:
+    """``train.py -m`` with overrides."""
+    return Command(*SMALL, *overrides, "-m", COLUMNS="200")
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -44,7 +28,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def test_nothing_starts_when_one_configuration_cannot_work(tmp_path: Path) -> None:
-    code, _, err = end(start(f"paths.runs={tmp_path}", "depth=3,6,9", "budget.crop=48"))
+    code, _, err = start(f"paths.runs={tmp_path}", "depth=3,6,9", "budget.crop=48").end()
     assert code == 2
     assert "depth=6: " in err
     assert "budget.crop=64" in err
@@ -55,7 +39,7 @@ def test_nothing_starts_when_one_configuration_cannot_work(tmp_path: Path) -> No
 
 def test_several_devices_inside_a_local_sweep_are_refused(tmp_path: Path) -> None:
     ddp = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "norm=instance"]
-    code, _, err = end(start(f"paths.runs={tmp_path}", *ddp, "budget.batch=2", "depth=1,2"))
+    code, _, err = start(f"paths.runs={tmp_path}", *ddp, "budget.batch=2", "depth=1,2").end()
     assert code == 2
     for word in ("trainer.devices=2", "slurm_ddp", "Ray"):
         assert word in err
@@ -86,7 +70,7 @@ def faulty(tmp_path: Path) -> list[str]:
 
 
 def test_a_sweep_with_faults_and_two_controllers(faulty: list[str], tmp_path: Path) -> None:
-    ends = [end(controller) for controller in [start(*faulty), start(*faulty)]]
+    ends = [controller.end() for controller in [start(*faulty), start(*faulty)]]
     runs = runs_in(tmp_path / "runs")
     states = {read_result(run)["seed"]: state_of(run) for run in runs}
     assert sorted(states) == list(range(8))
@@ -114,7 +98,7 @@ def test_a_sweep_with_faults_and_two_controllers(faulty: list[str], tmp_path: Pa
 
     (tmp_path / "mended").touch()
     trees.pairs(tmp_path / "test_7")
-    code, out, _ = end(start(*faulty))
+    code, out, _ = start(*faulty).end()
     assert code == 0, out
     records = [read_result(run) for run in runs]
     assert all(record["status"] == "finished" for record in records)
@@ -123,7 +107,7 @@ def test_a_sweep_with_faults_and_two_controllers(faulty: list[str], tmp_path: Pa
 
 
 def test_fail_fast_begins_nothing_more(faulty: list[str], tmp_path: Path) -> None:
-    code, out, _ = end(start(*faulty[:-1], "seed=0,4,1,2", "--fail-fast"))
+    code, out, _ = start(*faulty[:-1], "seed=0,4,1,2", "--fail-fast").end()
     assert code == 1
     assert (tmp_path / "diary").read_text().split() == ["0", "4"]
     states = [read_result(run)["status"] for run in runs_in(tmp_path / "runs")]
@@ -139,8 +123,8 @@ def test_a_sweep_that_is_stopped_continues(tmp_path: Path) -> None:
     while not curves and time.monotonic() < deadline:  # written 5 s into the training
         curves = list(tmp_path.glob("*/metrics.csv"))
         time.sleep(0.1)
-    os.kill(process.pid, signal.SIGTERM)
-    code, _, err = end(process)
+    process.send(signal.SIGTERM)
+    code, _, err = process.end()
     assert code == 128 + signal.SIGTERM
     assert err.count("Stopped by SIGTERM") == 1
     (stopped,) = [run for run in runs_in(tmp_path) if (run / "checkpoints" / "last.ckpt").exists()]

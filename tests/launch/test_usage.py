@@ -15,6 +15,7 @@ from ir_lightning.launch.config import USAGE
 from ir_lightning.launch.preflight import check
 from ir_lightning.launch.run import run
 from tests.conftest import ROOT, SMALL, Compose
+from tests.helpers.commands import Ended, train
 
 # Runs train.py as a user would, then names the libraries that were imported on the way.
 PROGRAM = """
@@ -27,28 +28,33 @@ finally:
 """
 
 
-def train(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+def train_apart(*arguments: str) -> Ended:
+    """``train.py`` in a process that has imported nothing."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def assert_refused(done: Ended, words: list[str], folder: Path) -> None:
+    """A command has ended in a sentence with these words, and nothing is in the folder."""
+    assert done.code == 2, done.err
+    assert done.err.startswith("error: ")
+    assert len(done.err.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.err
+    assert list(folder.iterdir()) == [], "nothing is written for a request that cannot work"
+
+
+def imported(done: Ended) -> list[str]:
+    last = done.out.splitlines()[-1]
+    return [name for name in ("torch", "lightning", "kornia") if name in last]
 
 
 def refuse(tmp_path: Path, arguments: list[str], words: list[str]) -> list[str]:
     """Check that a command ends in a sentence with these words; returns what it imported."""
-    done = train(f"paths.runs={tmp_path}", *arguments)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.strip().splitlines()) == 1
-    for word in words:
-        assert word in done.stderr
-    assert list(tmp_path.iterdir()) == [], "nothing is written for a request that cannot work"
-    imported = done.stdout.splitlines()[-1]
-    return [name for name in ("torch", "lightning", "kornia") if name in imported]
+    done = train_apart(f"paths.runs={tmp_path}", *arguments)
+    assert_refused(done, words, tmp_path)
+    return imported(done)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +106,10 @@ def test_what_only_lightning_can_judge_is_refused_before_anything_is_written(
 def test_a_finished_run_is_shown_again_without_lightning(composed: Compose, tmp_path: Path) -> None:
     asked = [*SMALL, "depth=2", "budget.test_images=1"]
     run(composed(*asked), asked)
-    done = train(f"paths.runs={tmp_path}/runs", *asked)
-    assert done.returncode == 0, done.stderr
-    assert "Finished already" in done.stdout
-    assert "lightning" not in done.stdout.splitlines()[-1]
+    done = train_apart(f"paths.runs={tmp_path}/runs", *asked)
+    assert done.code == 0, done.err
+    assert "Finished already" in done.out
+    assert "lightning" not in imported(done)
 
 
 BOTH_WAYS = [
@@ -229,7 +235,7 @@ def test_a_refusal_is_exit_code_2(composed: Compose, capsys: pytest.CaptureFixtu
     ids=lambda value: value[-1] if isinstance(value, list) else None,
 )
 def test_a_metric_that_cannot_score_is_refused_before_the_training(
-    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], words: list[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    refuse(tmp_path, arguments, words)
+    done = train(f"paths.runs={tmp_path}", *arguments, TORCH_HOME=f"{tmp_path}/torch")
+    assert_refused(done, words, tmp_path)

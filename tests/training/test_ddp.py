@@ -1,10 +1,7 @@
 """One run in several processes is the run in one: same gradients, same weights, same scores."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ from ir_lightning.launch.run import run
 from ir_lightning.runs.record import OUTCOME, read_result
 from ir_lightning.runs.scores import read_scores
 from ir_lightning.training.checkpoint import load_state
-from tests.conftest import ROOT
 from tests.helpers import trees
+from tests.helpers.commands import Command
 
 pytestmark = pytest.mark.slow
 
@@ -27,24 +24,16 @@ CPU = "trainer.accelerator=cpu"
 TEN = ["budget.iterations=10", "budget.checkpoint_every=10", "budget.batch=2"]
 
 
-def start(number: int, *overrides: str) -> subprocess.Popen[str]:
+def start(number: int, *overrides: str) -> Command:
     """``train.py`` in so many processes."""
     ddp = ["trainer=ddp", f"trainer.devices={number}"] if number > 1 else []
-    return subprocess.Popen(
-        [sys.executable, "train.py", *SMALL, *ddp, CPU, *overrides],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Command(*SMALL, *ddp, CPU, *overrides)
 
 
 def train(number: int, *overrides: str) -> tuple[int, str]:
     """Exit code and stderr."""
-    process = start(number, *overrides)
-    _, err = process.communicate(timeout=300)
-    return process.returncode, err
+    code, _, err = start(number, *overrides).end()
+    return code, err
 
 
 def train_here(*overrides: str) -> None:
@@ -153,11 +142,11 @@ def test_processes_stop_together_and_continue_to_the_same_end(tmp_path: Path) ->
     assert code == 0, err
     process = start(2, *long, f"run_dir={tmp_path}/stopped")
     saved = tmp_path / "stopped" / "checkpoints" / "last.ckpt"
-    while not saved.exists() and process.poll() is None:
+    while not saved.exists() and not process.ended():
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM, err
+    process.send(signal.SIGTERM)
+    code, _, err = process.end(timeout=120)
+    assert code == 128 + signal.SIGTERM, err
     stopped_at = load_state(saved)["iteration"]
     assert 0 < stopped_at < 30
     assert read_result(tmp_path / "stopped")["status"] == "queued"

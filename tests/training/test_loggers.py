@@ -23,6 +23,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.training.loggers.local import CurveLogger, close, publish, tensorboard_logger
 from ir_lightning.training.loggers.wandb import Wandb, wandb_logger
 from tests.conftest import ROOT
+from tests.helpers.commands import train
 from tests.helpers.wandb_servers import Answering, silent, upload
 
 ID = "0123456789"
@@ -51,6 +52,7 @@ def warned() -> Iterator[list[str]]:
     sentences: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # Python says nothing of it, either
         warnings.showwarning = lambda message, *_, **__: sentences.append(str(message))
         yield sentences
 
@@ -88,15 +90,13 @@ def service() -> psutil.Process:
 
 def test_a_training_goes_on_offline_when_the_server_never_answers(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    wandb = ["mode=online", "patience=3"]
     overrides = ["budget=smoke", "budget.test_images=1", "callbacks=none", f"run_dir={run_dir}"]
-    command = [sys.executable, "train.py", *overrides, *(f"logger.wandb.{key}" for key in wandb)]
+    overrides += [f"logger.wandb.{setting}" for setting in ("mode=online", "patience=3")]
     with silent() as address:
-        environment = os.environ | {"WANDB_BASE_URL": address}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("W&B") == 1
-    assert f"`wandb sync {run_dir}/wandb/offline-run-*` uploads it later" in done.stderr
+        done = train(*overrides, WANDB_BASE_URL=address)
+    assert done.code == 0, done.err
+    assert done.err.count("W&B") == 1
+    assert f"`wandb sync {run_dir}/wandb/offline-run-*` uploads it later" in done.err
     (part,) = run_dir.glob("wandb/offline-run-*/run-*.wandb")
     assert b"train/l1" in part.read_bytes()
     assert b"test/images" in part.read_bytes()
