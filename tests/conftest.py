@@ -25,7 +25,7 @@ os.environ["WANDB_SILENT"] = "true"
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
-SMALL = ("budget=smoke", "logger=csv", "callbacks=none")
+SMALL = ("budget=smoke", "budget.evaluation_side=64", "logger=csv", "callbacks=none")
 
 Compose = Callable[..., DictConfig]
 Fill = Callable[[str, list[str]], Path]

@@ -1,9 +1,11 @@
 """Every experiment composes, sweeps what it says and trains; a broken file turns this red."""
 
 import shutil
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from ir_lightning.report.write import write_report
 from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import read_result, write_result
 from tests.conftest import CONF
+from tests.helpers.commands import popen
 from tests.helpers.reports import part
 
 pytestmark = pytest.mark.slow
@@ -136,12 +139,17 @@ def test_every_experiment_ends_in_its_report(name: str, runs: Path) -> None:
     assert len((folder / "table.csv").read_text().splitlines()) > 1
 
 
-def test_the_command_trains_what_is_missing_and_reports(tmp_path: Path) -> None:
+def test_the_command_trains_what_is_missing_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = yaml.safe_load((EXPERIMENTS / "fig3.yaml").read_text())
     content["sweeps"] = [{"generator": ["unet"], "depth": [1, 2]}]
     content["report"]["claims"] = content["report"]["claims"][:1]
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(content))
     command = ["experiment", f"{tmp_path}/short.yaml", "--budget", "smoke", "--wandb", "off"]
+    # tests/test_wheel.py begins true processes.
+    module = sys.modules["ir_lightning.cli.experiment"]  # the function has the same name
+    monkeypatch.setattr(module, "subprocess", SimpleNamespace(Popen=popen))
     for _ in range(2):
         with pytest.raises(SystemExit) as end:
             main([*command, "--runs", str(tmp_path), "logger=csv"])

@@ -13,16 +13,17 @@ from safetensors.torch import load_file
 from ir_lightning.runs.record import read_result
 from ir_lightning.training.checkpoint import load_state
 from tests.cluster.slurm import Slurm
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SMALL
+from tests.helpers.commands import train
 
-SMALL = ["budget=smoke", "logger=csv", "callbacks=none", "threads=1", "trainer.accelerator=cpu"]
+ONE = [*SMALL, "threads=1", "trainer.accelerator=cpu"]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2"]
 RAY = ["hydra.launcher.ray.remote.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0"]
 
 
 def start(environment: dict[str, str], *overrides: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "train.py", *SMALL, *overrides, "-m"],
+        [sys.executable, "train.py", *ONE, *overrides, "-m"],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -39,6 +40,12 @@ def sweep(environment: dict[str, str], *overrides: str) -> tuple[str, str]:
     return out, err
 
 
+def sweep_here(folder: Path, *overrides: str) -> None:
+    """The same sweep by the basic launcher, which is no engine."""
+    done = train(*ONE, *overrides, f"paths.runs={folder}", "-m")
+    assert done.code == 0, done.err
+
+
 def runs_in(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/result.json"))
 
@@ -47,7 +54,7 @@ def runs_in(folder: Path) -> list[Path]:
 def basic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sweep of every engine, by the basic launcher."""
     folder = tmp_path_factory.mktemp("basic")
-    sweep({}, f"paths.runs={folder}", "depth=1,2")
+    sweep_here(folder, "depth=1,2")
     return folder
 
 
@@ -122,7 +129,7 @@ def trained_by(attempt: int, runs: Path, slurm: Slurm) -> Path:
 def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> None:
     """Twice: each order that SLURM gives ends one attempt."""
     long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100", "seed=0"]
-    sweep({}, *long, f"paths.runs={tmp_path}/whole")
+    sweep_here(tmp_path / "whole", *long)
     controller = start(slurm.env, *SLURM, *long, f"paths.runs={tmp_path}/requeued")
     for attempt, (order, _) in enumerate(ORDERS, start=1):
         run = trained_by(attempt, tmp_path / "requeued", slurm)
@@ -147,7 +154,7 @@ def test_a_plain_job_that_is_warned_of_its_end_requeues_itself(
 ) -> None:
     """As with ``sbatch --signal=USR1@120``, for a run that submitit knows nothing of."""
     long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100"]
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, *long, f"run_dir={tmp_path}/run"]
+    command = [sys.executable, str(ROOT / "train.py"), *ONE, *long, f"run_dir={tmp_path}/run"]
     script = tmp_path / "job.sh"
     script.write_text(f"#!/bin/bash\ncd {ROOT}\nexec {' '.join(command)}\n")
     log = f"--output={tmp_path}/log"

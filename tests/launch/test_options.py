@@ -42,6 +42,7 @@ COMPANY = {
         "budget.epochs=null",
         "budget.test_images=1",
     ],
+    "metric=ms_ssim": ["budget.evaluation_side=null"],
     "trainer=ddp": ["trainer.accelerator=cpu", "trainer.devices=1"],
     "dataset=pairs": ["dataset.train_dir={data}/own/train", "dataset.test_dir={data}/own/test"],
     "dataset=pairs_side_by_side": [

@@ -33,7 +33,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_a_run_leaves_everything_about_it(composed: Compose, tmp_path: Path) -> None:
     asked = ["budget=smoke", "depth=3"]
-    result = run(composed(*SMALL, "depth=3"), asked)
+    result = run(composed(*SMALL, "depth=3", "budget.evaluation_side=null"), asked)
     run_dir = directory(tmp_path)
     assert run_dir.name == f"budget=smoke,depth=3-{result['config_hash']}"
 

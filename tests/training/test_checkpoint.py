@@ -3,6 +3,7 @@
 import csv
 import os
 import pickle
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from lightning.pytorch import Callback
 from omegaconf import DictConfig
 
 from ir_lightning.errors import DataError, DivergedError, StorageError, UsageError
+from ir_lightning.launch.child import CONTEXT
+from ir_lightning.launch.config import load_config
 from ir_lightning.launch.run import run
 from ir_lightning.runs.record import OUTCOME, read_result
 from ir_lightning.systems.adversarial import AdversarialSystem
@@ -281,31 +284,19 @@ def test_a_deleted_run_directory_is_not_written_again(
     assert not (tmp_path / "run").exists()
 
 
-FULL = """
-import resource, sys
-from pathlib import Path
-from hydra import compose, initialize_config_dir
-from ir_lightning.errors import StorageError
-from ir_lightning.launch.run import run
-import ir_lightning.training
-with initialize_config_dir(sys.argv[1], version_base="1.3"):
-    config = compose("train", overrides=sys.argv[2:])
-# The kernel refuses files over 100 kB, as it would on a full disk.
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-try:
-    run(config, [])
-except StorageError as error:
-    print(error)
-"""
+def train_on_a_full_disk(overrides: list[str]) -> None:
+    """Train while the kernel refuses files over 100 kB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    with pytest.raises(StorageError, match=r"last\.ckpt cannot be written: File too large"):
+        run(load_config(overrides), overrides)
 
 
 def test_a_full_disk_is_said_and_nothing_is_half_written(composed: Compose, tmp_path: Path) -> None:
-    from tests.conftest import CONF
-
     overrides = [*BUDGET, "width=32", f"run_dir={tmp_path}/run"]
-    command = [sys.executable, "-c", FULL, str(CONF), *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert "last.ckpt cannot be written: File too large" in done.stdout.replace("\n", "")
+    process = CONTEXT.Process(target=train_on_a_full_disk, args=(overrides,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
     record = read_result(tmp_path / "run")
     assert record["status"] == "failed"
     assert "File too large" in record["reason"]

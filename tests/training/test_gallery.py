@@ -19,7 +19,7 @@ from tests.conftest import SMALL, Compose
 def test_a_run_leaves_pictures_that_have_the_scores_it_says(
     composed: Compose, tmp_path: Path
 ) -> None:
-    asked = [*SMALL, "depth=2", "budget.test_images=6"]
+    asked = [*SMALL, "depth=2", "budget.test_images=6", "budget.evaluation_side=null"]
     run(composed(*asked), asked)
     (run_dir,) = (tmp_path / "runs").iterdir()
     entries = read_gallery(run_dir)
