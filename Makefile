@@ -38,7 +38,7 @@ browser:
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >/dev/null
 
 # A SLURM and a Ray of its own, started and stopped by the tests.
-test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about five minutes)
+test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about seven minutes)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,ray,slurm]'
 	@command -v slurmctld >/dev/null || PATH="$$PATH:/usr/sbin" command -v slurmctld >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -82,6 +82,7 @@ def test_the_promise_is_kept(check: Check) -> None:
     assert check(ROOT) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breach", BREACHES)
 def test_a_breach_is_noticed(breach: str, tmp_path: Path) -> None:
     check, place, content = BREACHES[breach]

@@ -166,6 +166,7 @@ def own(block: Block) -> str:
     return first[1] if first and block.page == "extending.md" else ""
 
 
+@pytest.mark.slow
 def test_a_part_is_added_by_one_class_and_one_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

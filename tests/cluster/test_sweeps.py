@@ -1,7 +1,5 @@
 """A sweep through SLURM or Ray is the sweep of the basic launcher, run by run."""
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,36 +12,24 @@ from ir_lightning.runs.record import read_result
 from ir_lightning.training.checkpoint import load_state
 from tests.cluster.slurm import Slurm
 from tests.conftest import ROOT, SMALL
-from tests.helpers.commands import train
+from tests.helpers import commands
+from tests.helpers.commands import Command
 
 ONE = [*SMALL, "threads=1", "trainer.accelerator=cpu"]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2"]
 RAY = ["hydra.launcher.ray.remote.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0"]
 
 
-def start(environment: dict[str, str], *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "train.py", *ONE, *overrides, "-m"],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(environment: dict[str, str], *overrides: str) -> Command:
+    """The controller of a sweep; its jobs are true processes."""
+    return commands.start(*ONE, *overrides, "-m", **environment)
 
 
 def sweep(environment: dict[str, str], *overrides: str) -> tuple[str, str]:
     """What a sweep that ends well says on stdout and stderr."""
-    process = start(environment, *overrides)
-    out, err = process.communicate(timeout=400)
-    assert process.returncode == 0, out + err
+    code, out, err = start(environment, *overrides).end(timeout=400)
+    assert code == 0, out + err
     return out, err
-
-
-def sweep_here(folder: Path, *overrides: str) -> None:
-    """The same sweep by the basic launcher, which is no engine."""
-    done = train(*ONE, *overrides, f"paths.runs={folder}", "-m")
-    assert done.code == 0, done.err
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -54,13 +40,14 @@ def runs_in(folder: Path) -> list[Path]:
 def basic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sweep of every engine, by the basic launcher."""
     folder = tmp_path_factory.mktemp("basic")
-    sweep_here(folder, "depth=1,2")
+    sweep({}, f"paths.runs={folder}", "depth=1,2")
     return folder
 
 
-def assert_same(folder: Path, basic: Path) -> None:
-    assert [run.name for run in runs_in(folder)] == [run.name for run in runs_in(basic)]
-    for run, expected in zip(runs_in(folder), runs_in(basic), strict=True):
+def assert_same(folder: Path, basic: Path, count: int = 2) -> None:
+    assert len(runs_in(folder)) == count
+    for run in runs_in(folder):
+        expected = basic / run.name
         assert read_result(run)["status"] == "finished"
         name = "test_images.csv"
         assert (run / name).read_bytes() == (expected / name).read_bytes()
@@ -68,12 +55,13 @@ def assert_same(folder: Path, basic: Path) -> None:
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-@pytest.mark.parametrize("accounting", [True, False])
-def test_slurm(accounting: bool, basic: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("accounting", "count"), [(True, 2), (False, 1)])
+def test_slurm(accounting: bool, count: int, basic: Path, tmp_path: Path) -> None:
+    depths = ",".join("12"[:count])
     with Slurm(accounting=accounting) as slurm:
-        out, err = sweep(slurm.env, *SLURM, f"paths.runs={tmp_path}", "depth=1,2")
-    assert_same(tmp_path, basic)
-    assert out.count("finished") >= 2
+        out, err = sweep(slurm.env, *SLURM, f"paths.runs={tmp_path}", f"depth={depths}")
+    assert_same(tmp_path, basic, count)
+    assert out.count("finished") >= count
     assert "sacct" not in out + err, "submitit's warning is of no use to anybody"
 
 
@@ -92,8 +80,8 @@ def test_a_ray_cluster(ray_cluster: dict[str, str], basic: Path, tmp_path: Path)
 def test_a_failure_on_a_cluster_is_told_by_the_controller(slurm: Slurm, tmp_path: Path) -> None:
     overrides = [*SLURM, f"paths.runs={tmp_path}", "depth=1", "optimizer.lr=2e-4,1e30"]
     process = start(slurm.env, *overrides, "budget.iterations=20")
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 1, out + err
+    code, out, err = process.end()
+    assert code == 1, out + err
     assert "failed: optimizer.lr=1e+30: the training diverged" in out.replace("\n", " ")
     assert sorted(read_result(run)["status"] for run in runs_in(tmp_path)) == ["failed", "finished"]
 
@@ -129,14 +117,14 @@ def trained_by(attempt: int, runs: Path, slurm: Slurm) -> Path:
 def test_a_requeued_job_continues_where_it_was(slurm: Slurm, tmp_path: Path) -> None:
     """Twice: each order that SLURM gives ends one attempt."""
     long = ["depth=1", "budget.iterations=300", "budget.checkpoint_every=100", "seed=0"]
-    sweep_here(tmp_path / "whole", *long)
+    sweep({}, *long, f"paths.runs={tmp_path}/whole")
     controller = start(slurm.env, *SLURM, *long, f"paths.runs={tmp_path}/requeued")
     for attempt, (order, _) in enumerate(ORDERS, start=1):
         run = trained_by(attempt, tmp_path / "requeued", slurm)
         job = slurm.run("squeue", "--noheader", "--format=%i", "--states=RUNNING")
         slurm.run(*order, job)
-    out, err = controller.communicate(timeout=300)
-    assert controller.returncode == 0, out + err
+    code, out, err = controller.end()
+    assert code == 0, out + err
     ends = [(run / "attempts" / n / "end.json").read_text() for n in ("1", "2", "3")]
     for end, (_, by) in zip(ends, ORDERS, strict=False):
         assert "queued" in end

@@ -103,6 +103,7 @@ def test_too_few_photographs(tmp_path: Path) -> None:
     assert [len(source) for source in parts(tmp_path).values()] == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", SYNTHETIC)
 def test_every_composition_degrades_ones_own_photographs(
     dataset: str, composed: Compose, photos: Path
@@ -141,6 +142,7 @@ def test_the_folder_that_was_meant(photos: Path) -> None:
 # Small images.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "notice", "iterations"),
     [("pad", "padded.", 34), ("skip", "left out.", 30)],

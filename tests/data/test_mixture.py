@@ -144,6 +144,7 @@ def test_each_data_set_is_degraded_by_its_own_model(composed: Compose) -> None:
         assert not np.array_equal(pair["degraded"], pair["clean"])
 
 
+@pytest.mark.slow
 def test_real_pairs_may_take_part(composed: Compose, benchmarks: Path) -> None:
     config = composed(
         *SMALL,

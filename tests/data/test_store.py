@@ -133,6 +133,7 @@ def test_a_clean_image_that_pairs_share_is_stored_once(folders: Path) -> None:
     assert 5 * once < held < 6.5 * once  # a scene on two shards is in both
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_leave_no_trace(folders: Path) -> None:
     whole = prepare(pairs(folders), folders / "whole")
     moments = random.Random(0)
@@ -287,6 +288,7 @@ def test_no_room_is_said_before_anything_is_written(
     refuse_without_room([(preparation, place)], folders / "stores")
 
 
+@pytest.mark.slow
 def test_training_reads_the_same_batches_from_a_prepared_store(
     benchmarks: Path, composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def silly(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from ((name, wrong) for wrong in values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", PARTS)
 def test_a_number_that_cannot_be_is_refused_by_its_key(option: str, composed: Compose) -> None:
     config = composed("budget=smoke", option)
@@ -68,6 +69,7 @@ def test_a_number_that_cannot_be_is_refused_by_its_key(option: str, composed: Co
                 assert str(refused.value).startswith(f"{key}.{name}="), value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["x", "-1", "1.5"])
 def test_a_number_of_the_data_that_cannot_be_is_refused_by_its_key(
     value: str, composed: Compose

@@ -56,6 +56,7 @@ def test_the_closed_forms_before_and_after(iteration: int) -> None:
     assert loss.boundary == boundary
 
 
+@pytest.mark.slow
 def test_the_share_is_met_to_the_iteration() -> None:
     for iterations in (*range(1, 60), 100, 1000):
         for hundredths in range(0, 101):

@@ -17,6 +17,8 @@ from ir_lightning.networks.generators.encoder_decoder import (
 from ir_lightning.training.weights import load_generator, save_network
 from tests.helpers.enhancers import configured
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[2] / "conf" / "enhancer"
 OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "none")
 SMALL = {"width": 8, "layers": 2, "growth": 2, "blocks": 2}

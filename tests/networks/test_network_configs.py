@@ -17,6 +17,8 @@ from ir_lightning.losses.pixel import L1, MSE
 from ir_lightning.networks.enhancers.base import Enhancer
 from ir_lightning.networks.upsamplers import Upsampler
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[2] / "conf"
 
 Compose = Callable[..., DictConfig]

@@ -32,6 +32,7 @@ def test_without_image_variance_it_is_the_two_sample_t_test(seeds: tuple[int, in
     assert (claim.low, claim.high) == pytest.approx((both_sides.low, both_sides.high))
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_and_one_without_seeds_does_not() -> None:
     """2000 comparisons of methods that differ by 0.3 dB, 3 seeds, 50 images."""
     random = np.random.default_rng(1)

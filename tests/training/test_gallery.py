@@ -16,6 +16,7 @@ from ir_lightning.training.callbacks.gallery import Gallery, Shown
 from tests.conftest import SMALL, Compose
 
 
+@pytest.mark.slow
 def test_a_run_leaves_pictures_that_have_the_scores_it_says(
     composed: Compose, tmp_path: Path
 ) -> None:
