@@ -220,6 +220,7 @@ def test_the_parts_of_a_package_of_ones_own_train(laboratory: Path) -> None:
     trained(laboratory, generator, shown["dataset"], *small, f"run_dir={laboratory}/other")
 
 
+@pytest.mark.slow
 def test_an_experiment_of_ones_own_is_reported(laboratory: Path) -> None:
     experiment = Experiment.named(str(laboratory / "methods.yaml"))
     assert len(experiment.jobs(budget="cpu")) == 6

@@ -343,6 +343,7 @@ def test_outdoorrain_is_cut_8_to_2(split: str, tmp_path: Path) -> None:
     assert len(scenes(train) | scenes(test)) == 10
 
 
+@pytest.mark.slow
 def test_the_sizes_of_the_papers_split_of_outdoorrain(tmp_path: Path) -> None:
     for number in range(1, 601):
         for folder, suffixes in (
@@ -412,6 +413,7 @@ def built(composed: Compose, *overrides: str) -> tuple[str, dict[str, Source]]:
     return dataset["name"], {split: build(dataset[split], split) for split in SPLITS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_validation_is_cut_from_training_between_scenes(
     name: str, composed: Compose, miniatures: Path
@@ -432,6 +434,7 @@ def test_a_root_of_ones_own(composed: Compose, tmp_path: Path) -> None:
     assert len(found["test"]) == 2
 
 
+@pytest.mark.slow
 def test_the_name_says_how_the_test_set_was_chosen(composed: Compose, miniatures: Path) -> None:
     data = f"paths.data={miniatures}"
     results = {

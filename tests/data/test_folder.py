@@ -163,6 +163,7 @@ def test_small_images_are_counted_and_said(
     assert {tuple(batch["clean"].shape) for batch in batches} == {(1, 3, 32, 32)}
 
 
+@pytest.mark.slow
 def test_small_images_are_refused_or_all_skipped(composed: Compose, photos: Path) -> None:
     overrides = (*SMALL, f"clean_dir={photos}", "budget.crop=64")
     with pytest.raises(UsageError, match=r"larger than 34 of 34 .*small_images=pad .*=skip"):

@@ -57,6 +57,7 @@ def refuse(tmp_path: Path, arguments: list[str], words: list[str]) -> list[str]:
     return imported(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -137,6 +137,7 @@ def test_a_key_that_no_cell_has_is_named(tmp_path: Path) -> None:
             content_of(folder)
 
 
+@pytest.mark.slow
 def test_a_report_reads_files_and_needs_no_torch(tmp_path: Path) -> None:
     """Whatever the kind; only experiment.py composes runs."""
     modules = [

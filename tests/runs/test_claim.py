@@ -1,6 +1,7 @@
 """Two processes never hold one run, and a dead one does not keep it."""
 
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from ir_lightning.errors import StorageError
-from ir_lightning.launch.child import CONTEXT
 from ir_lightning.runs import claim as claims
 from ir_lightning.runs.claim import Attempt, Claim, Owner, TakenError, latest_attempt, still_ours
 from ir_lightning.runs.state import DIED, state_of
+
+FORK = multiprocessing.get_context("fork")  # what holds a run here needs no torch
 
 
 def hold(run_dir: Path, tell: Any) -> None:
@@ -29,8 +31,8 @@ def hold(run_dir: Path, tell: Any) -> None:
 
 
 def somebody(run_dir: Path) -> tuple[Any, str]:
-    ours, theirs = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=hold, args=(run_dir, theirs))
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=hold, args=(run_dir, theirs))
     process.start()
     return process, ours.recv()
 
@@ -75,8 +77,8 @@ def test_of_many_at_once_one_gets_the_run(tmp_path: Path) -> None:
     process, _ = somebody(tmp_path)  # and a dead claim is in the way
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    ours, theirs = CONTEXT.Pipe(duplex=False)
-    crowd = [CONTEXT.Process(target=hold, args=(tmp_path, theirs)) for _ in range(8)]
+    ours, theirs = FORK.Pipe(duplex=False)
+    crowd = [FORK.Process(target=hold, args=(tmp_path, theirs)) for _ in range(8)]
     for one in crowd:
         one.start()
     told = [ours.recv() for _ in crowd]

@@ -141,6 +141,7 @@ def test_how_a_run_is_scored_is_another_evaluation_of_it(override: str) -> None:
     assert hashes(override)[1] != hashes()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", NOTHING)
 def test_where_and_how_a_run_is_watched_is_in_neither(override: str) -> None:
     assert hashes(override) == hashes()
@@ -232,6 +233,7 @@ def test_the_hash_of_a_run_stays(override: str) -> None:
     assert hashes(override)[0] == PINNED[override]
 
 
+@pytest.mark.slow
 def test_the_hash_is_cheap() -> None:
     """And does not wait for Lightning."""
     code = (

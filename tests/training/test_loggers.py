@@ -16,7 +16,6 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-import wandb.sdk.launch  # noqa: F401  (which is not what the tests measure)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ir_lightning.errors import UsageError
@@ -35,6 +34,12 @@ Make = Callable[..., Wandb]
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """The seconds that the import of wandb takes are not what the tests measure."""
+    import wandb.sdk.launch  # noqa: F401
 
 
 @pytest.fixture
