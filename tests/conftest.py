@@ -19,7 +19,9 @@ from ir_lightning.data.image_files import write_image
 from tests.helpers import trees
 from tests.helpers.wandb_servers import closed_port
 
-torch.set_num_threads(1)  # the suite runs one process per core
+# The suite runs one process per core; threads of two that wait for each other take all of both.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that it begins
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 
