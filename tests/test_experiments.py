@@ -42,7 +42,12 @@ KNOWN: Known = {}
 
 def checked(job: Job, runs: Path) -> tuple[Path, str]:
     """The directory and the hash of a run of an experiment, which the preflight lets pass."""
-    overrides = [*job.overrides, "logger=csv", f"paths.runs={runs}"]
+    return checked_once(tuple(sorted(job.overrides)), runs)
+
+
+@cache
+def checked_once(given: tuple[str, ...], runs: Path) -> tuple[Path, str]:
+    overrides = [*given, "logger=csv", f"paths.runs={runs}"]
     complete = check(load_config(overrides), overrides, KNOWN).config
     config_hash = training_hash(complete)
     return directory_of(complete, overrides, config_hash), config_hash
