@@ -6,6 +6,7 @@ What a command imports, and what a scheduler or another environment starts, is t
 
 import os
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
@@ -65,14 +66,13 @@ class Command:
             os.kill(self.pid, signum)
 
     def end(self, timeout: float = 300) -> Ended:
-        """Wait for the end, and at most so many seconds."""
+        """Wait for the end, at most so many seconds; it can be asked for once."""
         self.process.join(timeout)
         code = self.returncode
         assert code is not None, f"still running after {timeout} s"
-        return Ended(code, self._read("out"), self._read("err"))
-
-    def _read(self, name: str) -> str:
-        return (self.said / name).read_text("utf-8")
+        out, err = ((self.said / name).read_text("utf-8") for name in ("out", "err"))
+        shutil.rmtree(self.said)
+        return Ended(code, out, err)
 
 
 def start(*arguments: str, **environment: str) -> Command:
