@@ -15,9 +15,9 @@ from torch import nn
 from ir_lightning.build import NETWORKS, build, refuse_untrusted
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
+from ir_lightning.runs.legacy import CONFIG
 
 GENERATOR_FILE = "generator.safetensors"
-CONFIG_FILE = "config.yaml"
 UNREADABLE = (OSError, ValueError, yaml.YAMLError, KeyError, TypeError)  # a file, or a key in it
 IN_SYSTEM = "generator."  # what the names of its weights begin with in the state of a system
 
@@ -134,10 +134,10 @@ def _config_beside(path: Path) -> Any:
         return _config(path.parent)["generator"]
     except UNREADABLE:
         raise UsageError(
-            f"{path} does not say which network it belongs to, and no {CONFIG_FILE} with a "
+            f"{path} does not say which network it belongs to, and no {CONFIG} with a "
             "'generator' stands beside it; give the run directory."
         ) from None
 
 
 def _config(run_dir: Path) -> Any:
-    return yaml.safe_load((run_dir / CONFIG_FILE).read_text("utf-8"))
+    return yaml.safe_load((run_dir / CONFIG).read_text("utf-8"))
