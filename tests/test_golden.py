@@ -74,14 +74,6 @@ Key = tuple[str, str, str, str]
 """Image, metric, protocol and kind (``degraded`` or ``restored``) of a score."""
 
 
-def processor() -> str:
-    """What decides the last bits of a float: torch's instruction set and the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
-    return f"{torch.backends.cpu.get_cpu_capability()} {name}\n"
-
-
 def python(where: Path, *arguments: str) -> str:
     """Run this checkout's code in a process of its own in ``where``; what it printed."""
     # A folder of data or an account of whoever runs the tests must not come in.
@@ -265,12 +257,11 @@ def test_old_runs_are_listed(before: Path) -> None:
 
 
 def test_an_old_interrupted_run_ends_as_the_undisturbed_one(before: Path) -> None:
-    """Bit for bit on the kind of machine that both were trained on, else closely."""
+    """Closely: Adam makes steps of rounding errors where a gradient is zero, and later code adds in
+    another order."""
     tool(before, "runs", "retry", "runs/interrupted")
     run_dir, golden = before / "runs" / "interrupted", BEFORE / "uninterrupted"
-    exact = processor() == (BEFORE / "processor.txt").read_text()
-    # Adam makes steps of rounding errors where a gradient is zero, so float32 says no more.
-    tolerance = 0.0 if exact else 1e-4
+    tolerance = 1e-4
     for network in ("generator", "discriminator"):
         now, then = (load_file(place / f"{network}.safetensors") for place in (run_dir, golden))
         assert now.keys() == then.keys()
@@ -281,8 +272,8 @@ def test_an_old_interrupted_run_ends_as_the_undisturbed_one(before: Path) -> Non
     for row, expected in zip(*curves, strict=True):
         for key in expected.keys() - {"seconds"}:
             told = f"{key} at iteration {expected['iteration']}"
-            if exact or not expected[key]:
-                assert row[key] == expected[key], told
+            if not expected[key]:
+                assert not row[key], told
             else:
                 assert math.isclose(float(row[key]), float(expected[key]), rel_tol=tolerance), told
     assert_close(scores_of(run_dir), scores_of(golden), tolerance)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from ir_lightning.arguments import check_choice
+from ir_lightning.networks.convolutions import Convolution, TransposedConvolution
 
 
 class Upsampler(ABC):
@@ -30,7 +31,7 @@ class Deconv(Upsampler):
     """A 4x4 transposed convolution of stride 2 (Isola et al. 2017, arXiv 1611.07004)."""
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1)
+        return TransposedConvolution(in_channels, out_channels, 4, stride=2, padding=1)
 
 
 class Nearest(Upsampler):
@@ -38,7 +39,7 @@ class Nearest(Upsampler):
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         doubled = nn.Upsample(scale_factor=2, mode="nearest")
-        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        return nn.Sequential(doubled, Convolution(in_channels, out_channels, 3, padding=1))
 
 
 class Bilinear(Upsampler):
@@ -46,7 +47,7 @@ class Bilinear(Upsampler):
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         doubled = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        return nn.Sequential(doubled, nn.Conv2d(in_channels, out_channels, 3, padding=1))
+        return nn.Sequential(doubled, Convolution(in_channels, out_channels, 3, padding=1))
 
 
 class SubPixelShuffle(nn.Module):
@@ -77,5 +78,5 @@ class SubPixel(Upsampler):
         super().__init__(levels)
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        convolution = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1)
+        convolution = Convolution(in_channels, 4 * out_channels, 3, padding=1)
         return nn.Sequential(convolution, SubPixelShuffle())

@@ -19,7 +19,9 @@ class AdversarialSystem(RestorationSystem):
 
     Args:
         generator, optimization, evaluation: see :class:`RestorationSystem`.
-        discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits.
+        discriminator: conditional, (degraded, image), both (B, 3, H, W) in [0, 1], to logits. It
+            may say that it is ``independent``: what it thinks of an image does not depend on others
+            in the batch. Then it judges real and restored images in one pass.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
             have a ``begin``, called with the iteration and their number at the top of each step,
             and a ``boundary`` other than 0 between logits of real and of restored images.
@@ -62,8 +64,7 @@ class AdversarialSystem(RestorationSystem):
         generator_optimizer, discriminator_optimizer = cast(list[Any], self.optimizers())
         restored = self.generator(degraded)
 
-        real = to_float32(self.discriminator(degraded, clean))
-        fake = to_float32(self.discriminator(degraded, restored.detach()))
+        real, fake = self.judge_both(degraded, clean, restored.detach())
         discriminator_loss = self.adversarial.for_discriminator(real, fake)
         self.step_optimizer(discriminator_optimizer, discriminator_loss)
         accuracy = self.discriminator_accuracy(real, fake)
@@ -77,6 +78,17 @@ class AdversarialSystem(RestorationSystem):
 
         both = {"generator": generator_loss, "discriminator": discriminator_loss}
         self.finish_iteration({**both, **losses, "discriminator_accuracy": accuracy})
+
+    def judge_both(
+        self, degraded: Tensor, clean: Tensor, restored: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """D's logits of clean and of restored images, in one pass where that is the same."""
+        if getattr(self.discriminator, "independent", False):
+            pairs = torch.cat([degraded, degraded]), torch.cat([clean, restored])
+            real, fake = to_float32(self.discriminator(*pairs)).chunk(2)
+            return real, fake
+        real = to_float32(self.discriminator(degraded, clean))
+        return real, to_float32(self.discriminator(degraded, restored))
 
     def discriminator_accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
         """The share of patches that D classifies correctly, in [0, 1]; keeps count of saturation.

@@ -236,7 +236,7 @@ def ups(generator: EncoderDecoderBase) -> list[type]:
     """What doubles the image in each decoder layer, the top one last."""
     kinds = (nn.ConvTranspose2d, nn.Upsample)
     return [
-        next((type(m) for m in layer.modules() if isinstance(m, kinds)), nn.Conv2d)
+        next((k for m in layer.modules() for k in kinds if isinstance(m, k)), nn.Conv2d)
         for layer in generator.decoder
     ]
 

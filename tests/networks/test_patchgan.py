@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ir_lightning.errors import UsageError
-from ir_lightning.networks.discriminators.patchgan import PatchGAN
+from ir_lightning.networks.discriminators.patchgan import MultiScale, PatchGAN
+from ir_lightning.networks.layers import NORMS
 from ir_lightning.networks.shapes import receptive_field, smallest_image
 
 LAYERS = range(2, 8)
@@ -46,6 +47,17 @@ def test_a_logit_sees_its_receptive_field_and_no_more(layers: int) -> None:
     for gradient in images.grad.abs().sum(dim=(1, 2)):
         assert int((gradient.sum(dim=0) > 0).sum()) == edge
         assert int((gradient.sum(dim=1) > 0).sum()) == edge
+
+
+@pytest.mark.parametrize("kind", [PatchGAN, MultiScale])
+@pytest.mark.parametrize("norm", NORMS)
+def test_it_is_independent_if_an_image_is_judged_by_itself(kind: type[PatchGAN], norm: str) -> None:
+    torch.manual_seed(0)
+    discriminator = kind(width=4, norm=norm).double()
+    pairs = torch.rand(3, 2, 1, 3, 64, 64, dtype=torch.double)
+    together = discriminator(pairs[:, 0, 0], pairs[:, 1, 0])
+    alone = torch.cat([discriminator(*pair) for pair in pairs])
+    assert torch.allclose(together, alone, rtol=0, atol=1e-12) is discriminator.independent
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole, check_wholes
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.convolutions import Convolution
 from ir_lightning.networks.layers import initialise, norm_named
 from ir_lightning.networks.shapes import KERNEL, level_widths, patch_strides, smallest_image
 
@@ -28,6 +29,9 @@ class PatchGAN(nn.Module):
     Raises:
         UsageError: a number is out of range, the norm unknown, or an image of ``forward`` smaller
             than :func:`smallest_image`.
+
+    Attributes:
+        independent: an image is judged by itself, whatever else is in its batch.
     """
 
     def __init__(
@@ -40,14 +44,15 @@ class PatchGAN(nn.Module):
         *strides, last = patch_strides(layers)
         norm_class = norm_named(norm)
         self.smallest = smallest_image(layers)
+        self.independent = norm != "batch"
         self.layers = nn.Sequential()
         for outputs, stride in zip(level_widths(layers - 1, width), strides, strict=True):
-            self.layers.append(nn.Conv2d(inputs, outputs, KERNEL, stride, padding=1))
+            self.layers.append(Convolution(inputs, outputs, KERNEL, stride, padding=1))
             if len(self.layers) > 1:
                 self.layers.append(norm_class(outputs))
             self.layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
-        self.layers.append(nn.Conv2d(inputs, 1, KERNEL, last, padding=1))
+        self.layers.append(Convolution(inputs, 1, KERNEL, last, padding=1))
         initialise(self)
 
     def check_crop(self, crop: int) -> None:
@@ -96,9 +101,9 @@ class MultiScale(PatchGAN):
         scales: Sequence[int] = (1, 2, 3, 6),
     ) -> None:
         super().__init__(layers, width, norm, channels)
-        patches = nn.Conv2d(level_widths(layers - 1, width)[-1], width, KERNEL, 1, padding=1)
+        patches = Convolution(level_widths(layers - 1, width)[-1], width, KERNEL, 1, padding=1)
         pyramid = Pyramid(width, scales)
-        verdict = nn.Conv2d(pyramid.out_channels, 1, 1)
+        verdict = Convolution(pyramid.out_channels, 1, 1)
         self.layers[-1] = nn.Sequential(patches, nn.LeakyReLU(0.2), pyramid, verdict)
         initialise(self.layers[-1])
 
@@ -114,7 +119,7 @@ class Pyramid(nn.Module):
         super().__init__()
         self.scales = tuple(check_wholes("scales", scales, distinct=True))
         narrow = max(1, channels // len(self.scales))
-        self.levels = nn.ModuleList(nn.Conv2d(channels, narrow, 1) for _ in self.scales)
+        self.levels = nn.ModuleList(Convolution(channels, narrow, 1) for _ in self.scales)
         self.out_channels = channels + narrow * len(self.scales)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ir_lightning.arguments import check_whole, written
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.convolutions import Convolution
 from ir_lightning.networks.enhancers.base import Enhancer
 from ir_lightning.networks.layers import Norm, initialise, norm_named, pad_to_multiple
 from ir_lightning.networks.shapes import DEEPEST, level_widths, smallest_crop
@@ -147,7 +148,7 @@ class UNet(EncoderDecoderBase):
     native: ClassVar[Upsampler] = Deconv()
 
     def down(self, in_channels: int, out_channels: int, norm: nn.Module) -> list[nn.Module]:
-        return [nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), norm]
+        return [Convolution(in_channels, out_channels, 4, stride=2, padding=1), norm]
 
     def decode(self, features: list[Tensor]) -> Tensor:
         *skips, bottleneck = features
@@ -169,7 +170,7 @@ class EncoderDecoder(EncoderDecoderBase):
 
     def down(self, in_channels: int, out_channels: int, norm: nn.Module) -> list[nn.Module]:
         # The activation, which is monotonic, follows the pooling: a quarter of the values.
-        return [nn.Conv2d(in_channels, out_channels, 3, padding=1), norm, nn.MaxPool2d(2)]
+        return [Convolution(in_channels, out_channels, 3, padding=1), norm, nn.MaxPool2d(2)]
 
     def decode(self, features: list[Tensor]) -> Tensor:
         decoded = features[-1]

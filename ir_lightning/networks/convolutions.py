@@ -1,0 +1,71 @@
+"""Convolutions that know when their weights outweigh what they see.
+
+At the bottom of a deep U-Net 34 MB of weights meet a map of 16 pixels. A CPU's convolution
+rearranges all its weights first, in every pass, for a few products each; a matrix product reads
+them once, as they lie. Both compute the same sums, in another order. Which one it is depends on
+shapes alone, so that a run repeats itself to the last bit.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+OUTWEIGHED = 4
+"""By how much a layer's rows of weights must outnumber its patches: from there on the matrix
+product is 1.2 to 3 times as fast, and at half of it no faster (``benchmarks/layers.py``)."""
+
+
+class Convolution(nn.Conv2d):
+    """``nn.Conv2d`` without dilation and groups, padded by zeros; quick on small maps, too."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, ``in_channels``, H, W) to (B, ``out_channels``, H', W')."""
+        height, width = (
+            (edge + 2 * int(padding) - kernel) // stride + 1
+            for edge, padding, kernel, stride in zip(
+                features.shape[-2:], self.padding, self.kernel_size, self.stride, strict=True
+            )
+        )
+        if not outweighed(features, len(features) * height * width, self.out_channels):
+            return super().forward(features)
+        patches = F.unfold(features, self.kernel_size, 1, self.padding, self.stride)
+        made = self.weight.flatten(1) @ side_by_side(patches)
+        return with_bias(apart(made, len(features)).unflatten(2, (height, width)), self.bias)
+
+
+class TransposedConvolution(nn.ConvTranspose2d):
+    """``nn.ConvTranspose2d``, under the conditions of :class:`Convolution`."""
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, ``in_channels``, H, W) to (B, ``out_channels``, H', W')."""
+        batch, _, height, width = features.shape
+        if output_size or not outweighed(features, batch * height * width, self.in_channels):
+            return super().forward(features, output_size)
+        patches = self.weight.flatten(1).T @ side_by_side(features.flatten(2))
+        size = [
+            (edge - 1) * stride - 2 * int(padding) + kernel
+            for edge, padding, kernel, stride in zip(
+                (height, width), self.padding, self.kernel_size, self.stride, strict=True
+            )
+        ]
+        made = F.fold(apart(patches, batch), size, self.kernel_size, 1, self.padding, self.stride)
+        return with_bias(made, self.bias)
+
+
+def outweighed(features: Tensor, positions: int, weights: int) -> bool:
+    """Whether so many weights meet few positions, on a CPU."""
+    return features.device.type == "cpu" and OUTWEIGHED * positions <= weights
+
+
+def side_by_side(patches: Tensor) -> Tensor:
+    """(B, K, P) to (K, B P), so that one product serves the whole batch."""
+    return patches.transpose(0, 1).flatten(1)
+
+
+def apart(patches: Tensor, batch: int) -> Tensor:
+    """(K, B P) to (B, K, P)."""
+    return patches.unflatten(1, (batch, -1)).transpose(0, 1)
+
+
+def with_bias(features: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, C, H, W) with each channel's bias added."""
+    return features if bias is None else features + bias[:, None, None]
