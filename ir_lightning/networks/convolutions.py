@@ -6,8 +6,13 @@ them once, as they lie. Both compute the same sums, in another order. Which one 
 shapes alone, so that a run repeats itself to the last bit.
 """
 
+import math
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Pair = tuple[int, int]
 
 OUTWEIGHED = 4
 """By how much a layer's rows of weights must outnumber its patches: from there on the matrix
@@ -19,17 +24,15 @@ class Convolution(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, ``in_channels``, H, W) to (B, ``out_channels``, H', W')."""
+        kernel, stride, padding = self.kernel_size, self.stride, cast(Pair, self.padding)
         height, width = (
-            (edge + 2 * int(padding) - kernel) // stride + 1
-            for edge, padding, kernel, stride in zip(
-                features.shape[-2:], self.padding, self.kernel_size, self.stride, strict=True
-            )
+            (features.shape[2 + i] + 2 * padding[i] - kernel[i]) // stride[i] + 1 for i in (0, 1)
         )
         if not outweighed(features, len(features) * height * width, self.out_channels):
             return super().forward(features)
-        patches = F.unfold(features, self.kernel_size, 1, self.padding, self.stride)
-        made = self.weight.flatten(1) @ side_by_side(patches)
-        return with_bias(apart(made, len(features)).unflatten(2, (height, width)), self.bias)
+        patches = F.unfold(features, kernel, 1, padding, stride)
+        made = apart(self.weight.flatten(1) @ side_by_side(patches), len(features))
+        return with_bias(made.view(*made.shape[:2], height, width), self.bias)
 
 
 class TransposedConvolution(nn.ConvTranspose2d):
@@ -37,18 +40,13 @@ class TransposedConvolution(nn.ConvTranspose2d):
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, ``in_channels``, H, W) to (B, ``out_channels``, H', W')."""
-        batch, _, height, width = features.shape
-        if output_size or not outweighed(features, batch * height * width, self.in_channels):
+        batch, _, *edges = features.shape
+        if output_size or not outweighed(features, batch * math.prod(edges), self.in_channels):
             return super().forward(features, output_size)
-        patches = self.weight.flatten(1).T @ side_by_side(features.flatten(2))
-        size = [
-            (edge - 1) * stride - 2 * int(padding) + kernel
-            for edge, padding, kernel, stride in zip(
-                (height, width), self.padding, self.kernel_size, self.stride, strict=True
-            )
-        ]
-        made = F.fold(apart(patches, batch), size, self.kernel_size, 1, self.padding, self.stride)
-        return with_bias(made, self.bias)
+        kernel, stride, padding = self.kernel_size, self.stride, cast(Pair, self.padding)
+        height, width = ((edges[i] - 1) * stride[i] - 2 * padding[i] + kernel[i] for i in (0, 1))
+        patches = apart(self.weight.flatten(1).T @ side_by_side(features.flatten(2)), batch)
+        return with_bias(F.fold(patches, (height, width), kernel, 1, padding, stride), self.bias)
 
 
 def outweighed(features: Tensor, positions: int, weights: int) -> bool:
@@ -63,7 +61,7 @@ def side_by_side(patches: Tensor) -> Tensor:
 
 def apart(patches: Tensor, batch: int) -> Tensor:
     """(K, B P) to (B, K, P)."""
-    return patches.unflatten(1, (batch, -1)).transpose(0, 1)
+    return patches.view(len(patches), batch, -1).transpose(0, 1)
 
 
 def with_bias(features: Tensor, bias: Tensor | None) -> Tensor:
