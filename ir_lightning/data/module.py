@@ -1,7 +1,7 @@
 """The data of one run, from samples to batches: for training, validation and test."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
 from ir_lightning.data.combining import large_enough
-from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker, centre
-from ir_lightning.data.samples import Source
+from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker, Pairs, centre
+from ir_lightning.data.samples import Sample, Source
 from ir_lightning.errors import STOP_SIGNALS
 
 WINDOW = 11  # pixels of SSIM's window: a smaller image has no score
@@ -26,7 +26,10 @@ Draw = tuple[int, int]  # (epoch, index): which image, and the how-many-th time 
 
 @dataclass(eq=False, repr=False)
 class TrainingPairs(Dataset[Pair]):
-    """Random crops; item (epoch, index) is a pure function of (seed, epoch, index)."""
+    """Random crops; item (epoch, index) is a pure function of (seed, epoch, index).
+
+    A loader that asks for several gets them as one batch, degraded together.
+    """
 
     source: Source
     make: PairMaker
@@ -34,10 +37,19 @@ class TrainingPairs(Dataset[Pair]):
     seed: int
 
     def __getitem__(self, draw: Draw) -> Pair:
+        crop, seed = self._crop(draw)
+        return self.make(crop, seed)
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Pairs:
+        crops, seeds = zip(*map(self._crop, draws), strict=True)
+        return self.make.batch(crops, seeds)
+
+    def _crop(self, draw: Draw) -> tuple[Sample, int]:
+        """A crop, and the seed of its degradation."""
         epoch, index = draw
         # The order of an epoch is seeded with two numbers, its samples with three: never the same.
         seeds = np.random.default_rng([self.seed, epoch, index]).integers(2**31, size=2).tolist()
-        return self.make(self.augment(self.source[index], seeds[0]), seeds[1])
+        return self.augment(self.source[index], seeds[0]), seeds[1]
 
 
 @dataclass(eq=False, repr=False)
@@ -120,6 +132,11 @@ def quiet_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
+def as_it_is(batch: Pairs) -> Pairs:
+    """What the training pairs deliver is a batch already."""
+    return batch
+
+
 class RestorationData:
     """Training crops by iteration, whole images for validation and test; free of lightning.
 
@@ -180,7 +197,7 @@ class RestorationData:
         """The share of process ``rank`` of ``world`` in what is left of the budget."""
         run = (self.seed, self.batch, self.start, self.iterations)
         order = TrainingOrder(len(self.training_pairs.source), *run, rank, world)
-        return self._loader(self.training_pairs, order, self.batch // world)
+        return self._loader(self.training_pairs, order, self.batch // world, collate_fn=as_it_is)
 
     def val_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         pairs = self.validation_pairs
@@ -190,7 +207,9 @@ class RestorationData:
         pairs = self.test_pairs
         return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
 
-    def _loader(self, dataset: Any, sampler: Any, batch_size: int) -> DataLoader[Pair]:
+    def _loader(
+        self, dataset: Any, sampler: Any, batch_size: int, **options: Any
+    ) -> DataLoader[Pair]:
         return DataLoader(
             dataset,
             batch_size=batch_size,
@@ -200,4 +219,5 @@ class RestorationData:
             worker_init_fn=quiet_worker,
             # Its own: torch's would be moved on by every validation, and dropout with it.
             generator=torch.Generator(),
+            **options,
         )

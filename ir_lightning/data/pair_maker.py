@@ -1,6 +1,7 @@
-"""From a sample of a source to the pair of tensors that a network sees."""
+"""From samples of a source to the pairs of tensors that a network sees."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,20 @@ from torch import Tensor
 from ir_lightning.arguments import check_choice
 from ir_lightning.data.samples import Image, Sample
 
-Composition = Callable[..., Tensor]  # (clean, depth, seed=...): (B, 3, H, W) in [0, 1] to the same
+Composition = Callable[..., Tensor]
+"""(clean, depth, seed=[...]), a seed for each image: (B, 3, H, W) in [0, 1] to the same."""
 
 Compositions = Composition | Mapping[str, Composition | None] | None  # or one by data set
 
 Pair = dict[str, Any]
 """``name``; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255; ``scene``."""
 
+Pairs = dict[str, Any]
+"""``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W)."""
+
 
 class PairMaker:
-    """Makes the pair that a network sees out of a sample.
+    """Makes the pairs that a network sees out of samples.
 
     Raises:
         UsageError: ``input`` is neither ``degraded`` (restoration) nor ``clean`` (reconstruction).
@@ -30,22 +35,39 @@ class PairMaker:
         self.input = check_choice("input", input, ("degraded", "clean"))
 
     def __call__(self, sample: Sample, seed: int) -> Pair:
-        clean = to_tensor(sample.clean)
-        degraded = clean if self.input == "clean" else self._degraded(sample, clean, seed)
-        return {"name": sample.name, "degraded": degraded, "clean": clean}
+        """The pair of one sample, a pure function of it and the seed of its degradation."""
+        pair = self.batch([sample], [seed])
+        return {key: values[0] for key, values in pair.items()}
 
-    def _degraded(self, sample: Sample, clean: Tensor, seed: int) -> Tensor:
-        if sample.degraded is not None:
-            return to_tensor(sample.degraded)
-        composition = self.composition
-        if isinstance(composition, Mapping):
-            composition = composition.get(sample.name.partition("/")[0])
-        if composition is None:
+    def batch(self, samples: Sequence[Sample], seeds: Sequence[int]) -> Pairs:
+        """The same pairs of several samples of one size at once, which costs much less."""
+        names = [sample.name for sample in samples]
+        clean = torch.stack([to_tensor(sample.clean) for sample in samples])
+        if self.input == "clean":
+            return {"name": names, "degraded": clean, "clean": clean}
+        degraded = torch.empty_like(clean)
+        synthetic: dict[Any, list[int]] = defaultdict(list)  # by model, and whether there is depth
+        for place, sample in enumerate(samples):
+            if sample.degraded is not None:
+                degraded[place] = to_tensor(sample.degraded)
+            else:
+                synthetic[self._model_of(sample), sample.depth is not None].append(place)
+        for (model, with_depth), places in synthetic.items():
+            depths = [d for place in places if (d := samples[place].depth) is not None]
+            depth = torch.from_numpy(np.stack(depths))[:, None] if with_depth else None
+            made = model(clean[places], depth, seed=[seeds[place] for place in places])
+            # Stored in 8 bits, as a photograph of the degraded scene would be.
+            degraded[places] = made.mul(255).round().div(255)
+        return {"name": names, "degraded": degraded, "clean": clean}
+
+    def _model_of(self, sample: Sample) -> Composition:
+        """The composition model that degrades a sample."""
+        model = self.composition
+        if isinstance(model, Mapping):
+            model = model.get(sample.name.partition("/")[0])
+        if model is None:
             raise ValueError("A source of clean images needs a composition model to degrade them.")
-        depth = None if sample.depth is None else torch.tensor(sample.depth)[None, None]
-        degraded = composition(clean[None], depth, seed=seed)[0]
-        # Stored in 8 bits, as a photograph of the degraded scene would be.
-        return degraded.mul(255).round().div(255)
+        return model
 
 
 def to_tensor(image: Image) -> Tensor:

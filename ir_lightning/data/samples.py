@@ -13,12 +13,21 @@ Depth = NDArray[np.float32]  # (H, W), relative distance: 0 = nearest, 1 = farth
 
 @dataclass(frozen=True)
 class Sample:
-    """The clean image of a scene and, where the source knows them, its degraded twin and depth."""
+    """The clean image of a scene and, where the source knows them, its degraded twin and depth.
+
+    They may be read-only.
+    """
 
     name: str
     clean: Image
     degraded: Image | None = None
     depth: Depth | None = None
+
+
+def fixed(clean: Image, depth: Depth) -> tuple[Image, Depth]:
+    """Both, read-only: what a source keeps in memory is the same sample at every call."""
+    clean.flags.writeable = depth.flags.writeable = False
+    return clean, depth
 
 
 class Source(Protocol):

@@ -63,28 +63,38 @@ class Streaks:
         for scale in self.scales:
             tilt = angle + scene.uniform((-self.spread, self.spread))
             side = math.ceil(math.hypot(*size) / scale) + 3
-            drops = zip(scene.generators, density.tolist(), length.tolist(), strict=True)
-            edges = [_edges(generator, side, *each) for generator, *each in drops]
-            segments = scene.place(torch.stack(edges)).cumsum(2).clamp(min=0)
+            edges = _edges(scene.generators, side, density.tolist(), length.tolist())
+            segments = scene.place(edges).cumsum(2).clamp(min=0)
             layers.append(_turn(segments[:, None], tilt, scale, size))
         return brightness * torch.cat(layers, 1)
 
 
-def _edges(generator: torch.Generator, side: int, density: float, length: float) -> Tensor:
-    """(side, side): by how much the segments of a canvas rise and fall along its last axis."""
-    longest = 1.5 * length
-    count = round(density * side * (side + longest))
-    column, place, extent, brightness = torch.rand(4, count, generator=generator)
-    extent = length * (0.5 + extent)
-    first = place * (side + longest) - longest
+def _edges(
+    generators: Sequence[torch.Generator],
+    side: int,
+    density: Sequence[float],
+    length: Sequence[float],
+) -> Tensor:
+    """(B, side, side): by how much the segments of a canvas rise and fall along its last axis.
+
+    Each image has a generator, a density and a mean length of its segments.
+    """
+    longest = [1.5 * mean for mean in length]
+    counts = [round(d * side * (side + most)) for d, most in zip(density, longest, strict=True)]
+    drawn = [torch.rand(4, n, generator=g) for n, g in zip(counts, generators, strict=True)]
+    column, place, extent, brightness = torch.cat(drawn, 1)
+    of = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))  # each drop's image
+    extent = torch.tensor(length)[of] * (0.5 + extent)
+    reach = torch.tensor([side + most for most in longest])
+    first = place * reach[of] - torch.tensor(longest)[of]
     step = (0.25 + 0.75 * brightness) / len(RAMP)
-    row = (column * side).long() * (side + 1)  # one more column, for what ends off the canvas
-    edges = torch.zeros(side * (side + 1))
-    for ramp in RAMP:
-        for part, change in ((ramp, step), (1 - ramp, -step)):
-            edge = (first + part * extent).clamp(0, side)
-            edges.index_add_(0, row + edge.long(), change)
-    return edges.view(side, side + 1)[:, :side]
+    parts = torch.tensor([part for ramp in RAMP for part in (ramp, 1 - ramp)])[:, None]
+    edge = (first + parts * extent).clamp(0, side).long()
+    # One more column, for what ends off the canvas.
+    row = (of * side + (column * side).long()) * (side + 1)
+    edges = torch.zeros(len(counts) * side * (side + 1))
+    edges.index_add_(0, (row + edge).flatten(), torch.stack([step, -step] * len(RAMP)).flatten())
+    return edges.view(-1, side, side + 1)[:, :, :side]
 
 
 def _turn(segments: Tensor, tilt: Tensor, scale: float, size: Sequence[int]) -> Tensor:

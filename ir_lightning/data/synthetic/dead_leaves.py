@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ir_lightning.arguments import check_whole, check_wholes, written
-from ir_lightning.data.samples import Depth, Image, Sample
+from ir_lightning.data.samples import Depth, Image, Sample, fixed
 from ir_lightning.data.synthetic.depth import normalised
 from ir_lightning.errors import UsageError
 
@@ -62,8 +62,7 @@ class DeadLeaves:
     def __getitem__(self, index: int) -> Sample:
         name, radii = self.name(index), (self.smallest, self.largest)
         clean, depth = _scene(self.seed, index, self.height, self.width, *radii)
-        # Copies: whoever writes into a sample must not write into the next one.
-        return Sample(name, clean.copy(), depth=depth.copy())
+        return Sample(name, clean, depth=depth)
 
     def name(self, index: int) -> str:
         if not 0 <= index < self.count:
@@ -88,7 +87,7 @@ def _scene(
     leaf = (visible.cumsum() - 1)[labels]  # counts visible leaves only
     fine = paint(rng, leaf, palette(rng, visible.sum()))
     clean = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    return np.rint(255 * clean).astype(np.uint8), normalised(leaf[::FINE, ::FINE])
+    return fixed(np.rint(255 * clean).astype(np.uint8), normalised(leaf[::FINE, ::FINE]))
 
 
 def radii(rng: np.random.Generator, count: int, smallest: float, largest: float) -> Floats:

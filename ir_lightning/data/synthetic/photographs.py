@@ -14,7 +14,7 @@ from ir_lightning.arguments import check_whole
 from ir_lightning.data.audit.duplicates import first_of_identical
 from ir_lightning.data.combining import Subset, held_out
 from ir_lightning.data.pairs import FileSource, pictures_in
-from ir_lightning.data.samples import Depth, Image, Sample, Source
+from ir_lightning.data.samples import Depth, Image, Sample, Source, fixed
 from ir_lightning.data.synthetic import depth
 from ir_lightning.data.synthetic.depth import Disparity
 from ir_lightning.errors import UsageError
@@ -54,8 +54,7 @@ class Photographs:
 
     def __getitem__(self, index: int) -> Sample:
         clean, depth = _photograph(self._photograph_name(index))
-        # Copies: whoever writes into a sample must not write into the next one.
-        return Sample(self.name(index), clean.copy(), depth=depth.copy())
+        return Sample(self.name(index), clean, depth=depth)
 
     def name(self, index: int) -> str:
         name = self._photograph_name(index)
@@ -78,12 +77,12 @@ class Photographs:
 def _photograph(name: str) -> tuple[Image, Depth]:
     with Picture.open(_folder() / FILES[name]) as picture:
         clean = np.array(picture.convert("RGB"))
-    if not name.startswith("motorcycle"):
-        height, width = clean.shape[:2]
-        return clean, depth.ground_plane(height, width, zlib.crc32(name.encode()))
-    left = motorcycle_disparity()
-    disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
-    return clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET)
+    if name.startswith("motorcycle"):
+        left = motorcycle_disparity()
+        disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
+        return fixed(clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET))
+    height, width = clean.shape[:2]
+    return fixed(clean, depth.ground_plane(height, width, zlib.crc32(name.encode())))
 
 
 def motorcycle_disparity() -> Disparity:
