@@ -78,7 +78,7 @@ def _estimate(config: dict[str, Any]) -> Estimate:
             system: RestorationSystem = build(config["system"], "system")
         finally:
             torch.set_default_dtype(before)
-        optimizers = _without_trainer(system)
+        optimizers = without_trainer(system)
         trained = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         with alive:
             for tensor in (*system.parameters(), *system.buffers()):
@@ -108,7 +108,7 @@ def _precision(name: str) -> tuple[torch.dtype, torch.dtype | None]:
     return (half, None) if mode == "true" else (torch.float32, half)
 
 
-def _without_trainer(system: RestorationSystem) -> list[Optimizer]:
+def without_trainer(system: RestorationSystem) -> list[Optimizer]:
     """Let the system's step run by itself; returns its optimizers."""
     optimizers = cast(list[Optimizer], system.configure_optimizers())
     vars(system).update(
