@@ -1,84 +1,105 @@
-"""How much the wide InfoAccum saves over eq. 14 as it is written (arXiv 2212.02198).
+"""What the wide InfoAccum-15 saves over the textbook way of a DenseNet: time and memory.
 
-    python benchmarks/infoaccum.py            # 256x256, 15 layers, batch 1
+    python -m benchmarks.infoaccum            # 256x256, growth 8, dilations 1, 3, 5, batch 1
 
-Both have the same weights and give the same numbers; the time is forward and backward, the best
-of several runs, on the GPU if there is one.
+Textbook: in each layer norm and activation of all that there is, a convolution for each dilation,
+and ``torch.cat``. Both are measured forward and backward, and have the same multiply-adds. Memory
+is what is kept for the backward pass, which decides how large an image fits.
 """
 
 import argparse
-import time
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.harness import Figure, compared, in_turns, record
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 
 DILATIONS = (1, 3, 5)
 GROWTH = 8
+LAYERS = 15
 
 
-class Plain(nn.Module):
-    """Eq. 14 to the letter: every layer convolves all that is there, and concatenates."""
+class Textbook(nn.Module):
+    """Norm, activation, convolutions, concatenation: as published dense blocks are written."""
 
-    def __init__(self, wide: nn.Module, layers: int) -> None:
+    def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            nn.ModuleList(
-                nn.Conv2d(3 + len(DILATIONS) * GROWTH * layer, GROWTH, 3, padding=d, dilation=d)
-                for d in DILATIONS
-            )
-            for layer in range(layers)
-        )
-        weights = dict(wide.named_parameters())
-        for layer, branches in enumerate(self.branches):
-            for number, branch in enumerate(branches.children()):
-                own = [
-                    weights[f"spread.{made}.{number}.weight"][(layer - made) * GROWTH :][:GROWTH]
-                    for made in range(layer + 1)
-                ]
-                bias = weights[f"spread.0.{number}.bias"][layer * GROWTH :][:GROWTH]
-                branch.load_state_dict({"weight": torch.cat(own, dim=1), "bias": bias})
+        new = len(DILATIONS) * GROWTH
+        self.layers = nn.ModuleList()
+        for made in range(layers):
+            there = channels + new * made
+            convolutions = (nn.Conv2d(there, GROWTH, 3, padding=d, dilation=d) for d in DILATIONS)
+            self.layers.append(nn.ModuleList([nn.InstanceNorm2d(there), *convolutions]))
 
-    def forward(self, x: Tensor) -> Tensor:
-        for branches in self.branches:
-            new = torch.cat([branch(x) for branch in branches.children()], dim=1)
-            x = torch.cat([x, F.leaky_relu_(F.instance_norm(new), 0.2)], dim=1)
-        return x
+    def forward(self, features: Tensor) -> Tensor:
+        for norm, *convolutions in self.layers:
+            active = F.leaky_relu(norm(features), 0.2)
+            features = torch.cat([features, *(layer(active) for layer in convolutions)], 1)
+        return features
 
 
-def best_time(network: nn.Module, image: Tensor, repeats: int) -> float:
-    """Seconds of the fastest of ``repeats`` forward and backward passes, after a warm-up."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        network(image).sum().backward()
-        if image.is_cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+def kept_bytes(block: nn.Module, image: Tensor) -> int:
+    """Bytes that live at the end of the forward pass, beyond weights and image."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        made = block(image)
+    kept[made.untyped_storage().data_ptr()] = made.untyped_storage().nbytes()
+    own = {p.untyped_storage().data_ptr() for p in (*block.parameters(), image)}
+    return sum(size for key, size in kept.items() if key not in own)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=15)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-
     torch.manual_seed(0)
-    wide = InfoAccum(arguments.layers, GROWTH, DILATIONS).build(3)
-    plain = Plain(wide, arguments.layers)
-    image = torch.rand(1, 3, arguments.size, arguments.size, device=device) * 2 - 1
-    seconds = {}
-    for name, network in {"plain": plain, "wide": wide}.items():
-        seconds[name] = best_time(network.to(device), image, arguments.repeats)
-        print(f"{name:>5}: {seconds[name]:.3f} s forward and backward on {device}")
-    with torch.no_grad():
-        difference = (wide(image) - plain(image)).abs().max().item()
-    print(f"plain / wide = {seconds['plain'] / seconds['wide']:.2f}, difference {difference:.1e}")
+    image = torch.rand(1, 3, arguments.size, arguments.size) * 2 - 1
+    wide, textbook = InfoAccum(LAYERS, GROWTH, DILATIONS).build(3), Textbook(3, LAYERS)
+
+    def trained(block: nn.Module, dtype: torch.dtype | None = None):
+        def step() -> None:
+            with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+                loss = block(image).float().mean()
+            loss.backward()
+            block.zero_grad()
+
+        return step
+
+    ways = {
+        "textbook": trained(textbook),
+        "wide": trained(wide),
+        "wide bf16": trained(wide, torch.bfloat16),
+    }
+    seconds = in_turns(ways, arguments.rounds)
+    says = f"InfoAccum-{LAYERS} / textbook dense block"
+    theirs = seconds["textbook"]
+    memory = kept_bytes(wide, image) / kept_bytes(textbook, image)
+    by_layers = {
+        n: kept_bytes(InfoAccum(n, GROWTH, DILATIONS).build(3), image) for n in (5, 10, 15)
+    }
+    linear = (by_layers[15] - by_layers[10]) / (by_layers[10] - by_layers[5])
+    figures = [
+        compared("infoaccum-cpu-float32", f"{says}, seconds", seconds["wide"], theirs, 0.25, False),
+        compared("infoaccum-cpu-bf16", f"{says}, bf16", seconds["wide bf16"], theirs, 0.16, False),
+        Figure("infoaccum-memory", f"{says}, bytes kept for backward", memory, 0.30, False),
+        Figure(
+            "infoaccum-memory-linear",
+            "bytes that layers 11 to 15 add / what layers 6 to 10 add",
+            linear,
+            1.05,
+            False,
+            details={"bytes": by_layers},
+        ),
+    ]
+    record("infoaccum", figures)
 
 
 if __name__ == "__main__":

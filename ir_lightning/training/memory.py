@@ -125,7 +125,7 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         now: bytes that are alive.
         peak: the most that ever were.
-        busiest: the most, if a convolution holds a copy of all that it reads and writes.
+        busiest: the most, if a convolution holds a copy of all planes that it reads and writes.
     """
 
     ARRANGING = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
@@ -160,8 +160,14 @@ class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.watch(leaf)
         if func.overloadpacket in self.ARRANGING:
             tensors = [leaf for leaf in tree_leaves((args, made)) if isinstance(leaf, Tensor)]
-            self.busiest = max(self.busiest, self.now + sum(t.nbytes for t in tensors))
+            copied = sum(t.nbytes for t in tensors if not _arranged(t))
+            self.busiest = max(self.busiest, self.now + copied)
         return made
+
+
+def _arranged(tensor: Tensor) -> bool:
+    """Whether convolutions take a tensor as it lies: the channels of a pixel together."""
+    return tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 class Memory(NamedTuple):
