@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test coverage test-quick test-gpu test-cluster browser docs audit lint check setup clean
+.PHONY: quickstart bench test coverage test-quick test-gpu test-cluster browser docs audit lint check setup clean
 EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
@@ -19,6 +19,9 @@ quickstart: setup   ## train, score and look at a restorer (a few minutes on two
 
 $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its report
 	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)
+
+bench: setup   ## every figure of docs/performance.md that has a goal (a quarter of an hour on two idle cores)
+	$(BIN)/python -m benchmarks
 
 test: setup browser   ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist loadgroup
