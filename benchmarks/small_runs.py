@@ -37,11 +37,11 @@ def train() -> float:
     from ir_lightning.launch.config import load_config
     from ir_lightning.launch.run import run
 
-    run_dir = Path("runs") / f"small-{os.getpid()}"
-    with redirect_stdout(io.StringIO()):
-        run(load_config([*OVERRIDES, f"run_dir={run_dir}"]), [])
-    with (run_dir / "metrics.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["train/generator"]]
+    with tempfile.TemporaryDirectory() as folder:
+        with redirect_stdout(io.StringIO()):
+            run(load_config([*OVERRIDES, f"run_dir={folder}/run"]), [])
+        with (Path(folder) / "run" / "metrics.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["train/generator"]]
     at = {int(row["iteration"]): float(row["seconds"]) for row in rows}
     return at[ITERATIONS] - at[FIRST]
 
