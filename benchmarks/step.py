@@ -24,9 +24,8 @@ OVERRIDES = [
     "budget.epochs=null",
     "budget.iterations=1000",
 ]
-ADAM_TRAFFIC = (
-    7 * 4
-)  # bytes a parameter: weight, gradient and two moments read, all but one written
+# Bytes a parameter: weight, gradient and two moments read, all but the gradient written.
+ADAM_TRAFFIC = 7 * 4
 
 
 def rates() -> dict[str, float]:
@@ -46,8 +45,7 @@ def work() -> dict[str, float]:
     system = our_system(OVERRIDES)
     parameters = sum(p.numel() for p in system.parameters())
     generator = count(system.generator, (CROP, CROP)).multiply_adds
-    logits = torch.nn.Sequential(Side(system.discriminator))
-    judged = count(logits, (CROP, CROP)).multiply_adds
+    judged = count(Side(system.discriminator), (CROP, CROP)).multiply_adds
     # G: forward, and the gradients of weights and features. D: three times forward, twice the
     # gradients of its weights, and three times those of its features.
     return {"multiply_adds": 3 * generator + 8 * judged, "bytes": ADAM_TRAFFIC * parameters}

@@ -13,7 +13,7 @@ import os
 import statistics
 from contextlib import ExitStack
 
-from benchmarks.harness import Figure, OtherProcess, in_turns, record, serve
+from benchmarks.harness import OtherProcess, compared, in_turns, record, serve
 from benchmarks.ways import batch, our_step, our_system
 
 OVERRIDES = ["depth=4", "budget=cpu"]  # quickstart's networks
@@ -74,18 +74,9 @@ def main() -> None:
         rates = {name: AT_ONCE / statistics.median(took) for name, took in seconds.items()}
         print(kind, {name: round(rate, 2) for name, rate in rates.items()})
         best = max(WAYS, key=lambda name: rates[name])
-        ratios = [b / a for a, b in zip(seconds["ours"], seconds[best], strict=True)]
-        figures.append(
-            Figure(
-                f"threads-{kind}",
-                f"our rate / the best ({best}) of torch's default, sleeping threads and one",
-                statistics.median(ratios),
-                0.8,
-                True,
-                (min(ratios), max(ratios)),
-                {"iterations_per_second": rates},
-            )
-        )
+        says = f"our rate / the best ({best}) of torch's default, sleeping threads and one"
+        took = seconds[best], seconds["ours"]
+        figures.append(compared(f"threads-{kind}", says, *took, 0.8, iterations_per_second=rates))
     record("threads", figures)
 
 
