@@ -1,6 +1,7 @@
 """The game between generator and discriminator: each loss has a side for both, a mean of logits."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,15 @@ class Adversarial(nn.Module, ABC):
 
         What it becomes may depend on these two numbers only, or a continued run would differ.
         """
+
+    @property
+    def phase(self) -> Hashable:
+        """What the loss has become by ``begin``: the same for iterations that compute the same.
+
+        A GPU records an iteration once for each phase. A loss that does not say it is always
+        another one, and nothing is recorded.
+        """
+        return None if type(self).begin is Adversarial.begin else object()
 
     @abstractmethod
     def for_generator(self, fake_logits: Tensor) -> Tensor:
@@ -102,6 +112,10 @@ class Switch(Adversarial):
     def current(self) -> Adversarial:
         """The loss in force."""
         return self.then if self.late else self.first
+
+    @property
+    def phase(self) -> Hashable:
+        return self.late, self.current.phase
 
     def begin(self, iteration: int, iterations: int) -> None:
         # Divided, not multiplied: 55 / 100 is the float 0.55, while 0.55 * 100 is more than 55.

@@ -1,6 +1,6 @@
 """The pix2pix-style GAN: a generator that restores, and a conditional discriminator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from ir_lightning.arguments import check_number, check_whole
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import Optimization
-from ir_lightning.systems.restoration import Batch, RestorationSystem, to_float32
+from ir_lightning.systems.restoration import Batch, Losses, RestorationSystem, to_float32
 
 
 class AdversarialSystem(RestorationSystem):
@@ -23,8 +23,9 @@ class AdversarialSystem(RestorationSystem):
             may say that it is ``independent``: what it thinks of an image does not depend on others
             in the batch. Then it judges real and restored images in one pass.
         loss: named terms; ``adversarial`` has a generator side and a discriminator side. It may
-            have a ``begin``, called with the iteration and their number at the top of each step,
-            and a ``boundary`` other than 0 between logits of real and of restored images.
+            have a ``begin``, called with the iteration and their number before each step, with a
+            ``phase`` (see :class:`.Adversarial`), and a ``boundary`` other than 0 between logits of
+            real and of restored images.
         saturated_accuracy, saturated_iterations: D is saturated once its accuracy has exceeded
             this for so many iterations on end. This is recorded, and nothing is done about it.
 
@@ -57,10 +58,17 @@ class AdversarialSystem(RestorationSystem):
         networks = (self.generator, self.discriminator)
         return [self.optimization.optimizer(network.parameters()) for network in networks]
 
-    def training_step(self, batch: Batch, _: int) -> None:
+    @property
+    def phase(self) -> Hashable:
+        unsaid = object() if hasattr(self.adversarial, "begin") else None  # never the same
+        return getattr(self.adversarial, "phase", unsaid)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if begin := getattr(self.adversarial, "begin", None):  # only the two sides are required
             begin(self.iteration, self.optimization.iterations)
-        degraded, clean = batch["degraded"], batch["clean"]
+        super().on_train_batch_start(batch, batch_idx)
+
+    def optimise(self, degraded: Tensor, clean: Tensor) -> Losses:
         generator_optimizer, discriminator_optimizer = cast(list[Any], self.optimizers())
         restored = self.generator(degraded)
 
@@ -77,7 +85,7 @@ class AdversarialSystem(RestorationSystem):
         self.step_optimizer(generator_optimizer, generator_loss)
 
         both = {"generator": generator_loss, "discriminator": discriminator_loss}
-        self.finish_iteration({**both, **losses, "discriminator_accuracy": accuracy})
+        return {**both, **losses, "discriminator_accuracy": accuracy}
 
     def judge_both(
         self, degraded: Tensor, clean: Tensor, restored: Tensor
@@ -98,9 +106,9 @@ class AdversarialSystem(RestorationSystem):
         boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2
         over = accuracy > self.saturated_accuracy
-        self.d_saturated_for = torch.where(over, self.d_saturated_for + 1, 0)
+        self.d_saturated_for.copy_(torch.where(over, self.d_saturated_for + 1, 0))
         saturated = (self.d_saturated_for >= self.saturated_iterations) & (self.d_saturated_at == 0)
-        self.d_saturated_at = torch.where(saturated, self.iteration + 1, self.d_saturated_at)
+        self.d_saturated_at.copy_(torch.where(saturated, self.counted, self.d_saturated_at))
         return accuracy
 
 

@@ -1,7 +1,8 @@
 """What every restorer does, however it is trained; and the one that learns from pixels alone."""
 
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NoReturn, cast
 
 import torch
@@ -22,12 +23,15 @@ evaluated, B = 1, and there are strings ``scene``."""
 
 SMALLEST_SCALE = 2.0**-24  # of the losses in 16-mixed: float16 has no smaller number
 
+Losses = dict[str, Tensor]
+"""Of one iteration, by name: scalars, without their history."""
+
 Row = dict[str, Any]
 """One image: ``image``, ``scene`` and ``scores``, by metric in validations, ``Scores`` in tests."""
 
 
-class RestorationSystem(LightningModule):
-    """The common half of the systems. A subclass adds ``training_step``.
+class RestorationSystem(LightningModule, ABC):
+    """The common half of the systems. A subclass adds ``optimise``.
 
     Budgets, schedules and the x axis of every curve count ``iteration``, one per batch: Lightning's
     ``global_step`` counts optimizer steps, two per batch for a GAN.
@@ -59,9 +63,13 @@ class RestorationSystem(LightningModule):
         self.tiled_images = 0
         self.test_rows: list[Row] = []  # of all processes, in test order
         self.rows: dict[int, Row] = {}  # of this process, by the image's place in the set
-        # On the device, so that to watch every iteration does not make the GPU wait.
-        self.register_buffer("bad_at", torch.zeros((), dtype=torch.int64), persistent=False)
+        # On the device, so that to watch every iteration does not make the GPU wait; written in
+        # place, so that an iteration can be recorded.
+        for name in ("counted", "bad_at"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64), persistent=False)
+        self.counted: Tensor  # iterations, this one included
         self.bad_at: Tensor
+        self.take_step: Callable[[Tensor, Tensor], Losses] = self.step
 
     def forward(self, degraded: Tensor) -> Tensor:
         """Restore: (B, 3, H, W) in [0, 1] to the same."""
@@ -84,12 +92,47 @@ class RestorationSystem(LightningModule):
         """Sum of the terms, each times its weight."""
         return torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
 
+    @abstractmethod
+    def optimise(self, degraded: Tensor, clean: Tensor) -> Losses:
+        """A step of each optimizer, from a batch, two times (B, 3, H, W) in [0, 1].
+
+        All tensors, in the same order each time: a GPU may record them once and repeat them. What
+        changes between iterations is a tensor, or part of the ``phase``.
+        """
+
+    @property
+    def phase(self) -> Hashable:
+        """What of the computation changes between iterations, by their number."""
+        return None
+
+    def on_train_start(self) -> None:
+        self.counted.fill_(self.iteration)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the rates that the schedule gives this iteration."""
+        factor = self.optimization.schedule(self.iteration / self.optimization.iterations)
+        optimizers = self.optimizers()
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            for group in cast(Optimizer, optimizer).param_groups:
+                rate = group.setdefault("initial_lr", float(group["lr"])) * factor
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def training_step(self, batch: Batch, _: int) -> None:
+        self.finish_iteration(self.take_step(batch["degraded"], batch["clean"]))
+
+    def step(self, degraded: Tensor, clean: Tensor) -> Losses:
+        """One iteration, all on the device: optimise, and remember whether a loss was finite."""
+        self.counted += 1
+        losses = {name: loss.detach() for name, loss in self.optimise(degraded, clean).items()}
+        bad = ~torch.stack([loss.float() for loss in losses.values()]).isfinite().all()
+        self.bad_at.copy_(torch.where(bad & (self.bad_at == 0), self.counted, self.bad_at))
+        return losses
+
     def step_optimizer(self, optimizer: Any, loss: Tensor) -> None:
-        """One step of one optimizer at the rate that the schedule gives this iteration."""
-        progress = self.iteration / self.optimization.iterations
-        for group in optimizer.param_groups:
-            base_rate = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = base_rate * self.optimization.schedule(progress)
+        """One step of one optimizer."""
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
         optimizer.step()
@@ -113,8 +156,6 @@ class RestorationSystem(LightningModule):
             DivergedError: a loss has not been finite since the last row.
         """
         self.iteration += 1
-        bad = ~torch.stack([loss.detach().float() for loss in losses.values()]).isfinite().all()
-        self.bad_at = torch.where(bad & (self.bad_at == 0), self.iteration, self.bad_at)
         last = self.iteration == self.optimization.iterations
         if last or self.iteration % self.optimization.log_every == 0:
             self.write({f"train/{name}": loss for name, loss in means(self, losses).items()})
@@ -212,8 +253,8 @@ class RegressionSystem(RestorationSystem):
     def configure_optimizers(self) -> list[Optimizer]:
         return [self.optimization.optimizer(self.generator.parameters())]
 
-    def training_step(self, batch: Batch, _: int) -> None:
-        losses = self.pixel_losses(self.generator(batch["degraded"]), batch["clean"])
+    def optimise(self, degraded: Tensor, clean: Tensor) -> Losses:
+        losses = self.pixel_losses(self.generator(degraded), clean)
         total = self.weighted(losses)
         self.step_optimizer(self.optimizers(), total)
-        self.finish_iteration({"generator": total.detach(), **losses})
+        return {"generator": total, **losses}

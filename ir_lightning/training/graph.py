@@ -1,0 +1,206 @@
+"""A whole iteration recorded once on the GPU, and repeated without Python between its operations.
+
+At batch 1 an iteration is about two thousand small operations, and to ask for each takes the CPU longer
+than to compute it takes the GPU. https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs/
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
+
+from ir_lightning.systems.restoration import Losses, RestorationSystem
+
+WARM_UP = 3  # iterations before one is recorded: until then operations choose how they compute
+MOST = 8  # recordings of a run; what changes more often than that is not worth one
+HOOKS = (
+    *("on_before_backward", "on_after_backward", "on_before_zero_grad"),
+    "on_before_optimizer_step",
+)
+"""Those of callbacks that Lightning calls within an iteration; a recording would pass them by."""
+
+
+class Recording(Protocol):
+    """Operations that can be repeated on the same memory."""
+
+    def warm_up(self, work: Callable[[], Losses]) -> Losses:
+        """Carry out ``work`` as it will be recorded."""
+
+    def record(self, work: Callable[[], Losses]) -> Losses:
+        """Record ``work``, and carry it out; what it returns is overwritten by each ``repeat``."""
+
+    def repeat(self) -> None:
+        """Carry it out again."""
+
+
+class CUDAGraph:
+    """A recording on the GPU.
+
+    Raises:
+        RuntimeError: on ``record``, where an operation waits for the host or cannot be recorded.
+    """
+
+    def __init__(self) -> None:
+        self.graph = torch.cuda.CUDAGraph()
+        # Of its own: gradients remember the stream that they were first added up on.
+        self.stream = torch.cuda.Stream()
+
+    def warm_up(self, work: Callable[[], Losses]) -> Losses:
+        before = torch.cuda.current_stream()
+        self.stream.wait_stream(before)
+        with torch.cuda.stream(self.stream):
+            made = work()
+        before.wait_stream(self.stream)
+        return made
+
+    def record(self, work: Callable[[], Losses]) -> Losses:
+        before = torch.cuda.current_stream()
+        try:
+            # Other threads may go on pinning batches meanwhile.
+            mode = "thread_local"
+            with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode=mode):
+                made = work()
+        finally:
+            torch.cuda.set_stream(before)  # a recording that fails leaves its own
+        self.graph.replay()
+        return made
+
+    def repeat(self) -> None:
+        self.graph.replay()
+
+
+class RecordedSteps:
+    """Takes the iterations of a system (its ``step``) from a recording, once there is one.
+
+    The same operations in the same order on the same memory: batches are copied into the images
+    that were recorded, learning rates are tensors. Whatever else the operations depend on (sizes,
+    the system's ``phase``, which weights are trained, settings of the optimizers) asks for another
+    recording when it changes. What cannot be recorded is computed as usual, to the end.
+
+    Args:
+        system: within a fit of its trainer.
+        new: makes an empty recording.
+
+    Attributes:
+        refusal: why nothing is recorded any more; None as long as all goes well.
+    """
+
+    def __init__(
+        self, system: RestorationSystem, new: Callable[[], Recording] = CUDAGraph
+    ) -> None:
+        self.system, self.new = system, new
+        self.recording: Recording | None = None
+        self.key: Hashable = None
+        self.warmed = self.count = 0
+        self.images: tuple[Tensor, Tensor]
+        self.losses: Losses
+        self.refusal = unrecordable(system)
+        if self.refusal is None:
+            self.refusal = _let_rates_be_tensors(self._optimizers(), system.device)
+
+    def __call__(self, degraded: Tensor, clean: Tensor) -> Losses:
+        """One iteration; the losses hold until the next one."""
+        if self.refusal is not None:
+            return self.system.step(degraded, clean)
+        key = self._depends_on(degraded, clean)
+        if key != self.key or self.recording is None:
+            self.key, self.recording, self.warmed = key, self.new(), 0
+            self.count += 1
+            if self.count > MOST:
+                return self._refuse("an iteration changes all the time", degraded, clean)
+        if self.warmed < WARM_UP:
+            self.warmed += 1
+            return self.recording.warm_up(lambda: self.system.step(degraded, clean))
+        if self.warmed == WARM_UP:
+            return self._record(self.recording, degraded, clean)
+        self._place(degraded, clean)
+        self.recording.repeat()
+        for optimizer in self.system.trainer.strategy._lightning_optimizers:
+            optimizer._on_before_step()  # Lightning counts them
+            optimizer._on_after_step()
+        return self.losses
+
+    def _record(self, recording: Recording, degraded: Tensor, clean: Tensor) -> Losses:
+        self.images = degraded.clone(), clean.clone()
+        steps = self.system.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        counted = steps.state_dict()
+        for optimizer in self._optimizers():
+            optimizer.zero_grad(set_to_none=True)  # the recording has gradients of its own
+        kind = degraded.device.type
+        try:
+            # Autocast's weights in half precision would be those from before the recording.
+            with torch.autocast(
+                kind,
+                torch.get_autocast_dtype(kind),
+                torch.is_autocast_enabled(kind),
+                cache_enabled=False,
+            ):
+                self.losses = recording.record(lambda: self.system.step(*self.images))
+        except RuntimeError as error:
+            steps.load_state_dict(counted)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            return self._refuse(reason, degraded, clean)
+        self.warmed += 1
+        return self.losses
+
+    def _refuse(self, reason: str, degraded: Tensor, clean: Tensor) -> Losses:
+        self.refusal, self.recording = reason, None
+        for optimizer in self._optimizers():
+            optimizer.zero_grad(set_to_none=True)
+        return self.system.step(degraded, clean)
+
+    def _place(self, *batch: Tensor) -> None:
+        for image, new in zip(self.images, batch, strict=True):
+            image.copy_(new, non_blocking=True)
+
+    def _optimizers(self) -> list[Any]:
+        return self.system.trainer.optimizers
+
+    def _depends_on(self, degraded: Tensor, clean: Tensor) -> Hashable:
+        images = [(x.shape, x.dtype, x.stride()) for x in (degraded, clean)]
+        groups = [group for optimizer in self._optimizers() for group in optimizer.param_groups]
+        weights = [(p.data_ptr(), p.requires_grad) for group in groups for p in group["params"]]
+        moved = ("params", "lr")
+        settings = [str({k: v for k, v in group.items() if k not in moved}) for group in groups]
+        return (*images, self.system.phase, *weights, *settings)
+
+
+def unrecordable(system: RestorationSystem) -> str | None:
+    """Why an iteration of a system cannot be recorded, as far as that is known beforehand."""
+    trainer = system.trainer
+    if trainer.world_size > 1:
+        return "several processes train together"
+    if getattr(trainer.precision_plugin, "scaler", None) is not None:
+        return "the loss scale of 16-mixed depends on what has been computed"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for hook in HOOKS:
+            if is_overridden(hook, callback):
+                return f"{type(callback).__name__} looks into each iteration ({hook})"
+    return None
+
+
+def _let_rates_be_tensors(optimizers: list[Any], device: torch.device) -> str | None:
+    """Prepare optimizers to be recorded; or why one cannot be."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if not all("capturable" in group for group in groups):
+        return f"{type(optimizers[0]).__name__} cannot be recorded"
+    for group in groups:
+        group["capturable"] = True
+        group.setdefault("initial_lr", float(group["lr"]))
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+    for optimizer in optimizers:
+        for state in optimizer.state.values():
+            if isinstance(count := state.get("step"), Tensor):
+                state["step"] = count.to(device)
+    return None
+
+
+def plain_rates(states: list[dict[str, Any]]) -> None:
+    """Make states of optimizers those of an iteration that nobody records, as they are saved."""
+    for state in states:
+        for group in state["param_groups"]:
+            group["lr"] = float(group["lr"])
+            if "capturable" in group:
+                group["capturable"] = False
