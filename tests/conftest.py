@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 from PIL import Image
 
 from ir_lightning.data.image_files import write_image
+from ir_lightning.launch.config import load_config
 from tests.helpers import trees
 from tests.helpers.wandb_servers import closed_port
 
@@ -67,8 +67,7 @@ def composed(tmp_path: Path) -> Compose:
 @cache
 def compose_once(overrides: tuple[str, ...]) -> DictConfig:
     """The configuration with these overrides, kept: a third of a second each time."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+    return load_config(overrides)
 
 
 @pytest.fixture

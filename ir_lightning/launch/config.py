@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,31 @@ OmegaConf.register_new_resolver("smallest_crop", crop_for, replace=True)
 def load_config(overrides: Sequence[str] = (), conf: Path | str = CONF) -> DictConfig:
     """The configuration that train.py would be given with these overrides."""
     if GlobalHydra.instance().is_initialized():  # inside train.py, perhaps with a --config-dir
-        return compose("train", overrides=list(overrides))
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+        config = compose("train", overrides=list(overrides))
+    else:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            config = compose("train", overrides=list(overrides))
+    settle_speed(config)
+    return config
+
+
+def settle_speed(config: DictConfig, device: str | None = None) -> None:
+    """Put one of the choices of ``speed=auto`` in its place, if it is still open.
+
+    ``device``: where it will be trained, ``cpu`` or ``gpu``; None: where it would be here.
+    """
+    if "cpu" in config.speed:
+        config.speed = config.speed[device or device_here(config.trainer.accelerator)]
+
+
+def device_here(accelerator: str) -> str:
+    """``gpu`` or ``cpu``: what Lightning would train on."""
+    drivers = Path("/dev/nvidiactl"), Path("/dev/dxg")  # of Linux, and of Linux within Windows
+    if accelerator == "auto" and (sys.platform == "win32" or any(d.exists() for d in drivers)):
+        import torch  # takes seconds: only now
+
+        return "gpu" if torch.cuda.is_available() else "cpu"
+    return "gpu" if accelerator in ("gpu", "cuda") else "cpu"
 
 
 def requested_config(overrides: Sequence[str]) -> DictConfig:

@@ -16,6 +16,7 @@ from ir_lightning.build import build, refusals
 from ir_lightning.data.cache.store import from_store
 from ir_lightning.data.samples import Checked, Source
 from ir_lightning.errors import UsageError
+from ir_lightning.launch.config import settle_speed
 from ir_lightning.launch.pretraining import FirstRun, first_run, resolve_sources
 
 SPLITS = ("train", "validation", "test")
@@ -92,6 +93,7 @@ def check(config: DictConfig, overrides: Sequence[str] = (), known: Known | None
 
 
 def _check(config: DictConfig, overrides: Sequence[str], known: Known) -> Ready:
+    settle_speed(config)
     notices = _settle_discriminator(config)
     plain = resolve(config)
     _check_whole(plain)

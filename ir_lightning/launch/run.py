@@ -35,7 +35,7 @@ from ir_lightning.runs.state import has_failed, state_of
 
 POLL = 2.0  # seconds
 TRAINED = (
-    *("config_hash", "identity_version", "seed", "budget", "iterations", "parameters"),
+    *("config_hash", "identity_version", "seed", "budget", "iterations", "parameters", "speed"),
     *("multiply_adds", "d_saturated_at", "best_validation", "sweep", "label"),
 )
 """What the record of an evaluation repeats of its run's."""

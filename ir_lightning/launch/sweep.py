@@ -14,7 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 from rich.console import Console
 from rich.table import Table
 
@@ -67,6 +67,7 @@ class SweepPlanner(Callback):
                 warning of any other exception of a callback, and would start the sweep.
         """
         try:
+            _tell_speed(config)
             self._begin(config.copy())
         except Exception:
             traceback.print_exc()
@@ -154,6 +155,20 @@ def _plan(
     config_hash = training_hash(config)
     run_dir = directory_of(config, overrides, config_hash)
     return Planned(label, overrides, config_hash, evaluation_hash(config), run_dir), config
+
+
+def _tell_speed(master: DictConfig) -> None:
+    """Where other machines may train, let each run have the speed that its launcher asks for.
+
+    With ``speed=auto``, each would look at its own devices, and be another run than the planned.
+    """
+    launcher, given = master.hydra.launcher, master.hydra.overrides.task
+    chosen = any(str(override).startswith("speed=") for override in given)
+    if launcher._target_ == BASIC or chosen or master.trainer.accelerator != "auto":
+        return
+    gpus = launcher.get("gpus_per_node") or OmegaConf.select(launcher, "ray.remote.num_gpus")
+    with read_write(given):
+        given.append(f"speed={master.speed['gpu' if gpus else 'cpu'].name}")
 
 
 def memory(

@@ -28,6 +28,7 @@ TRAINER_WHERE = (
     *("accelerator", "benchmark", "deterministic", "devices", "num_nodes", "strategy"),
     "sync_batchnorm",
 )
+SPEED_SHAPES = ("channels_last", "degrade_on_gpu", "graph")
 TEST = ("test", "test_images", "evaluation_side", "composition")
 CHOICE = ("choose_by", "validation_protocol", "validation_metrics")
 TILING = ("whole_pixels", "tile", "overlap")
@@ -72,6 +73,7 @@ def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -
     watched["optimization"] = _without(system["optimization"], ("log_every",))
     callbacks = (plain["callbacks"] or {}).values()
     return _digits(
+        **_speed(config),
         system=canonical_object(watched, SYSTEM),
         data=canonical_object(_without(data, DATA_ELSEWHERE), DATA),
         trainer=canonical_object(_without(trainer, TRAINER_WHERE), ("precision",)),
@@ -83,6 +85,15 @@ def training_hash(config: DictConfig | Mapping[str, Any], tiled: bool = False) -
         choose_by=[evaluation["validation_protocol"], canonical(chosen)],
         tiling=[evaluation[key] for key in TILING] if tiled else None,
     )
+
+
+def _speed(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """What the way of computing adds; nothing if it is exact, as it was before there was a choice.
+
+    The precision is the trainer's.
+    """
+    speed = config.get("speed") or {"reproducible": True}
+    return {} if speed["reproducible"] else {"speed": {key: speed[key] for key in SPEED_SHAPES}}
 
 
 def evaluation_hash(config: DictConfig | Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ At batch 1 an iteration is about two thousand small operations, and to ask for e
 than to compute it takes the GPU. https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs/
 """
 
+import warnings
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
@@ -87,29 +88,29 @@ class RecordedSteps:
         refusal: why nothing is recorded any more; None as long as all goes well.
     """
 
-    def __init__(
-        self, system: RestorationSystem, new: Callable[[], Recording] = CUDAGraph
-    ) -> None:
+    def __init__(self, system: RestorationSystem, new: Callable[[], Recording] = CUDAGraph) -> None:
         self.system, self.new = system, new
         self.recording: Recording | None = None
         self.key: Hashable = None
         self.warmed = self.count = 0
         self.images: tuple[Tensor, Tensor]
         self.losses: Losses
-        self.refusal = unrecordable(system)
-        if self.refusal is None:
-            self.refusal = _let_rates_be_tensors(self._optimizers(), system.device)
+        self.refusal: str | None = None
+        reason = unrecordable(system) or _let_rates_be_tensors(system.trainer.optimizers)
+        if reason:
+            self._refuse(reason)
 
     def __call__(self, degraded: Tensor, clean: Tensor) -> Losses:
         """One iteration; the losses hold until the next one."""
-        if self.refusal is not None:
+        if self.refusal:
             return self.system.step(degraded, clean)
         key = self._depends_on(degraded, clean)
         if key != self.key or self.recording is None:
             self.key, self.recording, self.warmed = key, self.new(), 0
             self.count += 1
             if self.count > MOST:
-                return self._refuse("an iteration changes all the time", degraded, clean)
+                self._refuse("they change all the time")
+                return self.system.step(degraded, clean)
         if self.warmed < WARM_UP:
             self.warmed += 1
             return self.recording.warm_up(lambda: self.system.step(degraded, clean))
@@ -126,8 +127,7 @@ class RecordedSteps:
         self.images = degraded.clone(), clean.clone()
         steps = self.system.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         counted = steps.state_dict()
-        for optimizer in self._optimizers():
-            optimizer.zero_grad(set_to_none=True)  # the recording has gradients of its own
+        self._drop_gradients()  # the recording has its own
         kind = degraded.device.type
         try:
             # Autocast's weights in half precision would be those from before the recording.
@@ -138,29 +138,42 @@ class RecordedSteps:
                 cache_enabled=False,
             ):
                 self.losses = recording.record(lambda: self.system.step(*self.images))
-        except RuntimeError as error:
+        except Exception as error:
             steps.load_state_dict(counted)
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            return self._refuse(reason, degraded, clean)
+            self._refuse((str(error).splitlines() or [type(error).__name__])[0])
+            return self.system.step(degraded, clean)
         self.warmed += 1
         return self.losses
 
-    def _refuse(self, reason: str, degraded: Tensor, clean: Tensor) -> Losses:
-        self.refusal, self.recording = reason, None
-        for optimizer in self._optimizers():
+    def forget(self) -> None:
+        """Let go of the recording and its memory."""
+        self.key = self.recording = None
+        self._drop_gradients()
+
+    def _refuse(self, reason: str) -> None:
+        self.refusal = reason
+        self.forget()
+        warnings.warn(
+            f"speed.graph: iterations are not recorded, but computed one operation after the other, "
+            f"since {reason}.",
+            stacklevel=2,
+        )
+
+    def _drop_gradients(self) -> None:
+        for optimizer in self.system.trainer.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        return self.system.step(degraded, clean)
 
     def _place(self, *batch: Tensor) -> None:
         for image, new in zip(self.images, batch, strict=True):
             image.copy_(new, non_blocking=True)
 
-    def _optimizers(self) -> list[Any]:
-        return self.system.trainer.optimizers
-
     def _depends_on(self, degraded: Tensor, clean: Tensor) -> Hashable:
         images = [(x.shape, x.dtype, x.stride()) for x in (degraded, clean)]
-        groups = [group for optimizer in self._optimizers() for group in optimizer.param_groups]
+        groups = [
+            group
+            for optimizer in self.system.trainer.optimizers
+            for group in optimizer.param_groups
+        ]
         weights = [(p.data_ptr(), p.requires_grad) for group in groups for p in group["params"]]
         moved = ("params", "lr")
         settings = [str({k: v for k, v in group.items() if k not in moved}) for group in groups]
@@ -181,19 +194,20 @@ def unrecordable(system: RestorationSystem) -> str | None:
     return None
 
 
-def _let_rates_be_tensors(optimizers: list[Any], device: torch.device) -> str | None:
+def _let_rates_be_tensors(optimizers: list[Any]) -> str | None:
     """Prepare optimizers to be recorded; or why one cannot be."""
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     if not all("capturable" in group for group in groups):
         return f"{type(optimizers[0]).__name__} cannot be recorded"
     for group in groups:
+        device = group["params"][0].device
         group["capturable"] = True
         group.setdefault("initial_lr", float(group["lr"]))
         group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
     for optimizer in optimizers:
-        for state in optimizer.state.values():
+        for weight, state in optimizer.state.items():
             if isinstance(count := state.get("step"), Tensor):
-                state["step"] = count.to(device)
+                state["step"] = count.to(weight.device)
     return None
 
 

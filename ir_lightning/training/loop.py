@@ -26,6 +26,7 @@ from ir_lightning.runs.scores import mean_scores, score_table, scores_by_dataset
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.callbacks.gallery import Gallery, ImageGrid
 from ir_lightning.training.callbacks.processes import Preemption, RankConsistency, StopRequest
+from ir_lightning.training.callbacks.speed import Speed
 from ir_lightning.training.checkpoint import (
     BEST,
     Checkpoints,
@@ -233,14 +234,15 @@ def quiet() -> None:
 def new_trainer(
     config: Config, after: Sequence[pl.Callback], before: Sequence[pl.Callback] = ()
 ) -> pl.Trainer:
-    """Lightning's trainer with this run's rhythm of validation, and callbacks ``before`` and
-    ``after`` those of the configuration.
+    """Lightning's trainer with this run's speed and rhythm of validation, and callbacks ``before``
+    and ``after`` those of the configuration.
 
     Raises:
         UsageError: Lightning refuses its arguments, the batch cannot be shared by the processes, or
             the precision needs a GPU.
     """
     chosen = [build(node, f"callbacks.{name}") for name, node in config["callbacks"].items()]
+    speed: Speed = build(config["speed"], "speed")
     bar = any(isinstance(callback, pl.callbacks.ProgressBar) for callback in chosen)
     make: Callable[..., pl.Trainer] = build(config["trainer"], "trainer")
     try:
@@ -250,7 +252,7 @@ def new_trainer(
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             logger=False,
-            callbacks=[*before, *chosen, *after],
+            callbacks=[speed, *before, *chosen, *after],
             use_distributed_sampler=False,  # the data know rank and world themselves
             enable_checkpointing=False,
             enable_progress_bar=bar,
@@ -289,12 +291,20 @@ def measure(
         multiply_adds = count(system.generator).multiply_adds
     return {
         "iterations": system.iteration,
+        **told(system.trainer),
         "parameters": dict.fromkeys(NETWORKS, 0) | sizes,
         "multiply_adds": multiply_adds,
         "d_saturated_at": int(getattr(system, "d_saturated_at", 0)) or None,
         "best_validation": best,
         **measure_test(system, scores),
     }
+
+
+def told(trainer: pl.Trainer) -> dict[str, Any]:
+    """How the training was computed, and why not as it was asked for."""
+    (speed,) = (each for each in trainer.callbacks if isinstance(each, Speed))  # type: ignore[attr-defined]
+    eager = speed.fell_back
+    return {"speed": speed.name} | ({"not_recorded": eager} if eager else {})
 
 
 def measure_test(system: RestorationSystem, scores: pd.DataFrame) -> dict[str, Any]:
