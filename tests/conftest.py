@@ -27,6 +27,8 @@ os.environ["WANDB_SILENT"] = "true"
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
+TIMES = {"seconds", "data_wait"}
+"""Columns of a training curve that no two runs agree in."""
 SMALL = ("budget=smoke", "budget.evaluation_side=64", "logger=csv", "callbacks=none")
 
 Compose = Callable[..., DictConfig]

@@ -35,6 +35,8 @@ class TrainingPairs(Dataset[Pair]):
     make: PairMaker
     augment: PairedAugment
     seed: int
+    complete: bool = True
+    """False: synthetic degradations are left to whoever has the batch on its device."""
 
     def __getitem__(self, draw: Draw) -> Pair:
         crop, seed = self._crop(draw)
@@ -42,7 +44,7 @@ class TrainingPairs(Dataset[Pair]):
 
     def __getitems__(self, draws: Sequence[Draw]) -> Pairs:
         crops, seeds = zip(*map(self._crop, draws), strict=True)
-        return self.make.batch(crops, seeds)
+        return (self.make.batch if self.complete else self.make.begin)(crops, seeds)
 
     def _crop(self, draw: Draw) -> tuple[Sample, int]:
         """A crop, and the seed of its degradation."""
@@ -206,6 +208,10 @@ class RestorationData:
     def test_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:
         pairs = self.test_pairs
         return self._loader(pairs, evaluation_order(len(pairs), rank, world), 1)
+
+    def complete(self, begun: Pairs) -> Pairs:
+        """A batch with its synthetic degradations, which may have been left to its device."""
+        return self.training_pairs.make.complete(begun)
 
     def _loader(
         self, dataset: Any, sampler: Any, batch_size: int, **options: Any

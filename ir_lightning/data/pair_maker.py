@@ -20,7 +20,8 @@ Pair = dict[str, Any]
 """``name``; ``degraded`` and ``clean``: (3, H, W), float32 in [0, 1], steps of 1/255; ``scene``."""
 
 Pairs = dict[str, Any]
-"""``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W)."""
+"""``name``: B strings; ``degraded`` and ``clean``: (B, 3, H, W). Where they are not complete yet,
+``to_do``: a list of what is to be degraded."""
 
 
 class PairMaker:
@@ -41,30 +42,46 @@ class PairMaker:
 
     def batch(self, samples: Sequence[Sample], seeds: Sequence[int]) -> Pairs:
         """The same pairs of several samples of one size at once, which costs much less."""
-        names = [sample.name for sample in samples]
+        return self.complete(self.begin(samples, seeds))
+
+    def begin(self, samples: Sequence[Sample], seeds: Sequence[int]) -> Pairs:
+        """What is done on the CPU in any case: all but the synthetic degradations."""
         clean = torch.stack([to_tensor(sample.clean) for sample in samples])
+        pairs = {"name": [sample.name for sample in samples], "clean": clean}
         if self.input == "clean":
-            return {"name": names, "degraded": clean, "clean": clean}
+            return {**pairs, "degraded": clean}
         degraded = torch.empty_like(clean)
-        synthetic: dict[Any, list[int]] = defaultdict(list)  # by model, and whether there is depth
+        synthetic: dict[Any, list[int]] = defaultdict(list)  # by data set, and if there is depth
         for place, sample in enumerate(samples):
             if sample.degraded is not None:
                 degraded[place] = to_tensor(sample.degraded)
             else:
-                synthetic[self._model_of(sample), sample.depth is not None].append(place)
-        for (model, with_depth), places in synthetic.items():
+                by_set = isinstance(self.composition, Mapping)
+                dataset = sample.name.partition("/")[0] if by_set else None
+                synthetic[dataset, sample.depth is not None].append(place)
+        to_do = []
+        for (dataset, with_depth), places in synthetic.items():
             depths = [d for place in places if (d := samples[place].depth) is not None]
             depth = torch.from_numpy(np.stack(depths))[:, None] if with_depth else None
-            made = model(clean[places], depth, seed=[seeds[place] for place in places])
-            # Stored in 8 bits, as a photograph of the degraded scene would be.
-            degraded[places] = made.mul(255).round().div(255)
-        return {"name": names, "degraded": degraded, "clean": clean}
+            ours = [seeds[place] for place in places]
+            to_do.append({"dataset": dataset, "places": places, "depth": depth, "seeds": ours})
+        return {**pairs, "degraded": degraded, "to_do": to_do}
 
-    def _model_of(self, sample: Sample) -> Composition:
-        """The composition model that degrades a sample."""
+    def complete(self, begun: Pairs) -> Pairs:
+        """Degrade what is left of a batch, on the device on which it is by now."""
+        pairs = {kind: value for kind, value in begun.items() if kind != "to_do"}
+        for part in begun.get("to_do", ()):
+            places, model = part["places"], self._model_of(part["dataset"])
+            made = model(pairs["clean"][places], part["depth"], seed=part["seeds"])
+            # Stored in 8 bits, as a photograph of the degraded scene would be.
+            pairs["degraded"][places] = made.mul(255).round().div(255)
+        return pairs
+
+    def _model_of(self, dataset: str | None) -> Composition:
+        """The composition model that degrades the images of a data set."""
         model = self.composition
         if isinstance(model, Mapping):
-            model = model.get(sample.name.partition("/")[0])
+            model = model.get(dataset or "")
         if model is None:
             raise ValueError("A source of clean images needs a composition model to degrade them.")
         return model

@@ -1,7 +1,7 @@
 """A whole iteration recorded once on the GPU, and repeated without Python between its operations.
 
-At batch 1 an iteration is about two thousand small operations, and to ask for each takes the CPU longer
-than to compute it takes the GPU. https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs/
+At batch 1 an iteration is hundreds of small operations, and to ask for one takes the CPU longer
+than it takes the GPU. https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs/
 """
 
 import warnings
@@ -46,7 +46,7 @@ class CUDAGraph:
     def __init__(self) -> None:
         self.graph = torch.cuda.CUDAGraph()
         # Of its own: gradients remember the stream that they were first added up on.
-        self.stream = torch.cuda.Stream()
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def warm_up(self, work: Callable[[], Losses]) -> Losses:
         before = torch.cuda.current_stream()
@@ -154,7 +154,7 @@ class RecordedSteps:
         self.refusal = reason
         self.forget()
         warnings.warn(
-            f"speed.graph: iterations are not recorded, but computed one operation after the other, "
+            "speed.graph: iterations are not recorded, but computed one operation after the other, "
             f"since {reason}.",
             stacklevel=2,
         )
@@ -169,11 +169,7 @@ class RecordedSteps:
 
     def _depends_on(self, degraded: Tensor, clean: Tensor) -> Hashable:
         images = [(x.shape, x.dtype, x.stride()) for x in (degraded, clean)]
-        groups = [
-            group
-            for optimizer in self.system.trainer.optimizers
-            for group in optimizer.param_groups
-        ]
+        groups = _groups(self.system.trainer.optimizers)
         weights = [(p.data_ptr(), p.requires_grad) for group in groups for p in group["params"]]
         moved = ("params", "lr")
         settings = [str({k: v for k, v in group.items() if k not in moved}) for group in groups]
@@ -196,7 +192,7 @@ def unrecordable(system: RestorationSystem) -> str | None:
 
 def _let_rates_be_tensors(optimizers: list[Any]) -> str | None:
     """Prepare optimizers to be recorded; or why one cannot be."""
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    groups = _groups(optimizers)
     if not all("capturable" in group for group in groups):
         return f"{type(optimizers[0]).__name__} cannot be recorded"
     for group in groups:
@@ -209,6 +205,10 @@ def _let_rates_be_tensors(optimizers: list[Any]) -> str | None:
             if isinstance(count := state.get("step"), Tensor):
                 state["step"] = count.to(weight.device)
     return None
+
+
+def _groups(optimizers: list[Any]) -> list[dict[str, Any]]:
+    return [group for optimizer in optimizers for group in optimizer.param_groups]
 
 
 def plain_rates(states: list[dict[str, Any]]) -> None:

@@ -14,11 +14,9 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch.utils.data import DataLoader
 
 from ir_lightning.build import build, refusals
 from ir_lightning.data.module import RestorationData
-from ir_lightning.data.pair_maker import Pair
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.meta import count, on_meta
 from ir_lightning.runs.record import NETWORKS
@@ -36,34 +34,13 @@ from ir_lightning.training.checkpoint import (
     load_state,
     resume,
 )
+from ir_lightning.training.loaders import DataWait, Loaders
 from ir_lightning.training.loggers.local import CurveLogger, close, publish
 from ir_lightning.training.weights import begin_with, load_kept, save_network
 
 Config = dict[str, Any]
 CHECKPOINTS = "checkpoints"
 SEVERAL = ("num_nodes", "strategy", "sync_batchnorm")  # the trainer's, about several devices
-
-
-class Loaders(pl.LightningDataModule):
-    """The loaders of this process: its share of the run's data."""
-
-    def __init__(self, data: RestorationData) -> None:
-        super().__init__()
-        self.data = data
-        self.validation_pairs, self.test_pairs = data.validation_pairs, data.test_pairs
-
-    def train_dataloader(self) -> DataLoader[Pair]:
-        return self.data.train_dataloader(*self._process())
-
-    def val_dataloader(self) -> DataLoader[Pair]:
-        return self.data.val_dataloader(*self._process())
-
-    def test_dataloader(self) -> DataLoader[Pair]:
-        return self.data.test_dataloader(*self._process())
-
-    def _process(self) -> tuple[int, int]:
-        """Rank of this process, and how many there are."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 def train(
@@ -93,7 +70,8 @@ def train(
     every, seconds = config["budget"]["checkpoint_every"], config["checkpoint"]["minutes"] * 60
     saver = Checkpoints(run_dir / CHECKPOINTS, curve, guard, every, seconds)
     grid = ImageGrid(run_dir / "images" / "grid.png")
-    after = [grid, Gallery(run_dir), saver, Preemption(signals, saver)]
+    loaders = Loaders(data, config["speed"]["degrade_on_gpu"])
+    after = [DataWait(loaders), grid, Gallery(run_dir), saver, Preemption(signals, saver)]
     loggers: list[Logger] = [curve]
     status, trainer = "failed", None
     try:
@@ -106,7 +84,6 @@ def train(
         if state:
             resume(trainer, system, state)
             del state  # Lightning lets go of it, too
-        loaders = Loaders(data)
         trainer.fit(system, loaders)
         scores = test(trainer, system, loaders, run_dir, config["dataset"]["name"])
         measured = measure(system, saver.best, scores)

@@ -53,10 +53,14 @@ class TapeRecording:
     def repeat(self) -> None:
         self.repeated += 1
         now: dict[int, Any] = {}
+
+        def current(value: Any) -> Any:
+            return now.get(id(value), value)
+
         with torch.no_grad():
             for func, args, kwargs, made in self.tape.operations:
-                args, kwargs = tree_map(lambda value: now.get(id(value), value), (args, kwargs))
+                args, kwargs = tree_map(current, (args, kwargs))
                 again = func(*args, **kwargs)
                 now |= zip(map(id, tree_leaves(made)), tree_leaves(again), strict=True)
             for loss in self.losses.values():
-                loss.copy_(now.get(id(loss), loss))
+                loss.copy_(current(loss))

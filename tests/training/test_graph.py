@@ -123,9 +123,8 @@ def test_a_falling_rate_is_followed(composed: Compose) -> None:
     config = plain(composed, "depth=2", "schedule=constant_then_linear", "schedule.constant=0.2")
     recorded, expected = fit(config, Record()), fit(config)
     constant = fit(plain(composed, "depth=2"), Record())
-    (ours, theirs, unchanged) = (
-        rows[-1]["generator"] for _, rows in (recorded, expected, constant)
-    )
+    fits = recorded, expected, constant
+    ours, theirs, unchanged = (rows[-1]["generator"] for _, rows in fits)
     assert ours == pytest.approx(theirs, rel=1e-6)
     assert ours != pytest.approx(unchanged, rel=1e-6)
 
@@ -212,7 +211,8 @@ def test_what_cannot_be_recorded_is_computed_as_usual(composed: Compose) -> None
         recorded = fit(config, record)
     # The tape had carried out the first half of the iteration, which a GPU would only note down.
     assert len(record.tapes) == 1
-    assert record.steps.refusal and record.steps.recording is None
+    assert record.steps.refusal
+    assert record.steps.recording is None
     assert len(recorded[1]) == ITERATIONS
     assert recorded[0].trainer.global_step == 2 * ITERATIONS
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ir_lightning.training.checkpoint import load_state
+from tests.conftest import TIMES
 from tests.helpers.killing import MOMENTS, attempt
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,7 @@ def faults_of(number: int) -> list[tuple[str, int]]:
 
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
 
 
 def assert_equal(a: Any, b: Any, where: str) -> None:

@@ -69,8 +69,9 @@ class Scene:
         return self.place(torch.stack([torch.randn(shape, generator=g) for g in self.generators]))
 
     def place(self, numbers: Tensor) -> Tensor:
-        """The numbers in the images' type, on the images' device."""
-        return numbers.to(self.clean)
+        """The numbers in the images' type, on the images' device, without waiting for it."""
+        ready = numbers.pin_memory() if self.clean.is_cuda else numbers
+        return ready.to(self.clean, non_blocking=True)
 
 
 class Degradation(ABC):

@@ -80,7 +80,7 @@ class Speed(Callback):
         if self.recorded:
             self.recorded.forget()
         if self.channels_last:
-            pl_module.to(memory_format=torch.contiguous_format)
+            lay_out(pl_module, torch.contiguous_format)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]
@@ -98,18 +98,25 @@ def choose_algorithms(reproducible: bool) -> None:
     torch.backends.cudnn.allow_tf32 = not reproducible
     if reproducible:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def widen(system: nn.Module, optimizers: list[Any]) -> None:
     """Lay out the weights, and what optimizers remember of each, channels last."""
-    system.to(memory_format=WIDE)
+    lay_out(system, WIDE)
     for optimizer in optimizers:
         for weight, state in optimizer.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == weight.shape:
                     state[name] = torch.empty_like(weight).copy_(value)
+
+
+def lay_out(system: nn.Module, form: torch.memory_format) -> None:
+    """How the channels of weights and buffers with two sides lie in memory."""
+    for tensor in (*system.parameters(), *system.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=form)
 
 
 def _on_wide_images(step: Any) -> Any:
