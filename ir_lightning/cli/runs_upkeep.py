@@ -23,7 +23,10 @@ from ir_lightning.runs.legacy import COMMAND, CONFIG, read_config
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import SWEEPS, State
 
-READ = ("seed", "threads", "system", "data", "callbacks", "logger", "checkpoint", "evaluation")
+READ = (
+    *("seed", "threads", "system", "data", "callbacks", "logger", "checkpoint", "evaluation"),
+    "speed",
+)
 """What a training reads of a configuration, beside what the check looks at."""
 HASH = re.compile(r"[0-9a-f]{10}")
 WRONG = (

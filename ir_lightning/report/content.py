@@ -11,6 +11,7 @@ import pandas as pd
 
 from ir_lightning.report.claims import Judged, ReportClaim
 from ir_lightning.report.runs import Cell, CellRuns, Results, Run
+from ir_lightning.runs.record import speed_of
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 CAUTION = (
@@ -171,6 +172,7 @@ def facts(results: Results) -> dict[str, str]:
         "data sets": _all(run.record["dataset"] for run in done),
         "degraded": _all(_degraded(run) for run in done),
         "device": _all(run.record["device"] for run in done),
+        "speed": _all(speed_of(run.record) for run in done),
         "code": _all(run.record["git_commit"] for run in done),
     }
 

@@ -14,6 +14,7 @@ from ir_lightning.report.index import INDEX, REPORTS, build_report, read_index
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, Run, collect
 from ir_lightning.report.wandb_report import Mode, log_report
+from ir_lightning.runs.record import speed_of
 
 KEPT = ("report.md", *(f"{n}.{form}" for n in ("table", "cells") for form in ("md", "csv", "tex")))
 OF_RUN = ("config_hash", "git_commit", "dataset", "budget", "iterations", "protocol", "device")
@@ -114,5 +115,6 @@ def _line(cell: dict[str, Any], run: Run) -> dict[str, Any]:
         "evaluation_side": run.side,
         "seconds": run.record["seconds"],
         "threads": run.record["threads"],
+        "speed": speed_of(run.record),
         **{key: run.record[key] for key in OF_RUN},
     }

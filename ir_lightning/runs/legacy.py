@@ -19,6 +19,16 @@ METRICS = {
     "ssim": {"_target_": "ir_lightning.metrics.SSIM"},
     "undegraded_psnr": {"_target_": "ir_lightning.metrics.UndegradedPSNR"},
 }
+SPEED = {
+    "_target_": "ir_lightning.training.Speed",
+    "name": "exact",
+    "precision": "32-true",
+    "reproducible": True,
+    "channels_last": False,
+    "graph": False,
+    "degrade_on_gpu": False,
+}
+"""Of all runs, before there was a choice; the precision was the trainer's."""
 EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
 """Keys of ``recipe`` that were about evaluation."""
 
@@ -51,6 +61,8 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
     discriminator, which is the system's.
     """
     renewed = dict(config)
+    if "trainer" in renewed:
+        renewed.setdefault("speed", {**SPEED})
     if isinstance(renewed.get("recipe"), Mapping):
         renewed["optimization"], _, _ = _parts(renewed.pop("recipe"))
     if isinstance(evaluation := renewed.get("evaluation"), Mapping):

@@ -72,6 +72,12 @@ def metrics_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return metrics
 
 
+def speed_of(record: Mapping[str, Any]) -> str:
+    """How a run was computed: ``exact``, as all were before there was a choice, or ``fast``."""
+    name = str(record.get("speed", "exact"))
+    return f"{name}, not recorded" if "not_recorded" in record else name
+
+
 def metric_label(metric: str, unit: str) -> str:
     """How tables and figures call a metric.
 

@@ -71,3 +71,10 @@ def test_old_keys_of_records_and_buffers(tmp_path: Path) -> None:
     state = {"wins": 1, "won_at": 2, "generator.x": 3}
     new = {"d_saturated_for": 1, "d_saturated_at": 2, "generator.x": 3}
     assert current_system_state(state) == new
+
+
+def test_a_run_from_before_there_was_a_choice_is_exact() -> None:
+    now: Any = OmegaConf.to_container(load_config(["speed=exact"]), resolve=True)
+    before = {key: value for key, value in now.items() if key != "speed"}
+    assert current_config(before) == now
+    assert current_config(now) == now

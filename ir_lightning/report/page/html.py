@@ -18,7 +18,7 @@ from ir_lightning.report.content import Content, facts, lines_of, warning
 from ir_lightning.report.figures.training_curves import draw_curves
 from ir_lightning.report.page.pictures import QUALITY, choose_pictures, data_uri
 from ir_lightning.report.runs import Results
-from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES
+from ir_lightning.runs.record import CURVE, RESULT, TEST_IMAGES, speed_of
 
 HERE = Path(__file__).parent
 PAGE = "report.html"
@@ -97,6 +97,8 @@ def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
         "iterations": record.get("iterations"),
         "seconds": record.get("seconds"),
         "device": record.get("device"),
+        "speed": record.get("device") and speed_of(record),
+        "why not recorded": record.get("not_recorded"),
         "machine": _pairs(record.get("machine")),
         "processes, threads": None if None in (processes, threads) else f"{processes}, {threads}",
         "parameters": _pairs(record.get("parameters")),
