@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart bench test coverage test-quick test-gpu test-cluster browser docs audit lint check setup clean
+.PHONY: quickstart bench bundle test coverage test-quick test-gpu test-cluster browser docs audit lint check setup clean
 EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
@@ -22,6 +22,10 @@ $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its re
 
 bench: setup   ## every figure of docs/performance.md that has a goal (a quarter of an hour on two idle cores)
 	$(BIN)/python -m benchmarks
+
+# DATA=FOLDER/rain800 packs a benchmark, too.
+bundle: setup   ## code, packages and data for a GPU machine without a network, in parts of at most 60 MB
+	$(BIN)/python gpu/bundle.py $(if $(DATA),--data $(DATA))
 
 test: setup browser   ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist loadgroup

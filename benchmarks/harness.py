@@ -171,11 +171,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def record(benchmark: str, figures: Sequence[Figure], **more: Any) -> None:
-    """Print the figures and write them to ``results/BENCHMARK.json``."""
+def record(benchmark: str, figures: Sequence[Figure], folder: Path = RESULTS, **more: Any) -> None:
+    """Print the figures and write them to ``BENCHMARK.json`` in the folder of the results."""
     for figure in figures:
-        print(figure)
+        print(figure, flush=True)
     rows = [{**asdict(figure), "met": figure.met} for figure in figures]
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     whole = {"machine": machine(), "figures": rows, **more}
-    (RESULTS / f"{benchmark}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (folder / f"{benchmark}.json").write_text(json.dumps(whole, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """What the wide InfoAccum-15 saves over the textbook way of a DenseNet: time and memory.
 
-    python -m benchmarks.infoaccum            # 256x256, growth 8, dilations 1, 3, 5, batch 1
+    python -m benchmarks.infoaccum                 # 256x256, growth 8, dilations 1, 3, 5, batch 1
+    python -m benchmarks.infoaccum --device cuda
 
 Textbook: in each layer norm and activation of all that there is, a convolution for each dilation,
 and ``torch.cat``. Both are measured forward and backward, and have the same multiply-adds. Memory
@@ -8,12 +9,13 @@ is what is kept for the backward pass, which decides how large an image fits.
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.harness import Figure, compared, in_turns, record
+from benchmarks.harness import RESULTS, Figure, compared, in_turns, record
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 
 DILATIONS = (1, 3, 5)
@@ -59,17 +61,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    image = torch.rand(1, 3, arguments.size, arguments.size) * 2 - 1
-    wide, textbook = InfoAccum(LAYERS, GROWTH, DILATIONS).build(3), Textbook(3, LAYERS)
+    device = arguments.device
+    image = (torch.rand(1, 3, arguments.size, arguments.size) * 2 - 1).to(device)
+    wide = InfoAccum(LAYERS, GROWTH, DILATIONS).build(3).to(device)
+    textbook = Textbook(3, LAYERS).to(device)
 
     def trained(block: nn.Module, dtype: torch.dtype | None = None):
         def step() -> None:
-            with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+            with torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None):
                 loss = block(image).float().mean()
             loss.backward()
             block.zero_grad()
+            if device == "cuda":
+                torch.cuda.synchronize()
 
         return step
 
@@ -83,9 +91,14 @@ def main() -> None:
     theirs = seconds["textbook"]
     memory = kept_bytes(wide, image) / kept_bytes(textbook, image)
     by_layers = {
-        n: kept_bytes(InfoAccum(n, GROWTH, DILATIONS).build(3), image) for n in (5, 10, 15)
+        n: kept_bytes(InfoAccum(n, GROWTH, DILATIONS).build(3).to(device), image)
+        for n in (5, 10, 15)
     }
     linear = (by_layers[15] - by_layers[10]) / (by_layers[10] - by_layers[5])
+    if device == "cuda":
+        gpu = compared("infoaccum-gpu", f"{says}, seconds", seconds["wide"], theirs, 0.30, False)
+        record("gpu_infoaccum", [gpu], arguments.out)
+        return
     figures = [
         compared("infoaccum-cpu-float32", f"{says}, seconds", seconds["wide"], theirs, 0.25, False),
         compared("infoaccum-cpu-bf16", f"{says}, bf16", seconds["wide bf16"], theirs, 0.16, False),
@@ -99,7 +112,7 @@ def main() -> None:
             details={"bytes": by_layers},
         ),
     ]
-    record("infoaccum", figures)
+    record("infoaccum", figures, arguments.out)
 
 
 if __name__ == "__main__":

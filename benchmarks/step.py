@@ -13,6 +13,7 @@ import statistics
 import torch
 
 from benchmarks.harness import OtherProcess, compared, in_turns, record, serve
+from benchmarks.threads import AS_TORCH
 from benchmarks.ways import batch, our_step, our_system, published_like, published_step
 from ir_lightning.networks.meta import count
 
@@ -40,12 +41,12 @@ def rates() -> dict[str, float]:
     }
 
 
-def work() -> dict[str, float]:
+def work(crop: int = CROP, images: int = 1) -> dict[str, float]:
     """Multiply-adds and bytes of Adam of one step."""
     system = our_system(OVERRIDES)
     parameters = sum(p.numel() for p in system.parameters())
-    generator = count(system.generator, (CROP, CROP)).multiply_adds
-    judged = count(Side(system.discriminator), (CROP, CROP)).multiply_adds
+    generator = images * count(system.generator, (crop, crop)).multiply_adds
+    judged = images * count(Side(system.discriminator), (crop, crop)).multiply_adds
     # G: forward, and the gradients of weights and features. D: three times forward, twice the
     # gradients of its weights, and three times those of its features.
     return {"multiply_adds": 3 * generator + 8 * judged, "bytes": ADAM_TRAFFIC * parameters}
@@ -81,8 +82,8 @@ def main() -> None:
         return
 
     ways = {
-        way: OtherProcess("benchmarks.step", "--serve", way)
-        for way in ("published", "float32", "bf16")
+        way: OtherProcess("benchmarks.step", "--serve", way, environment=environment)
+        for way, environment in (("published", AS_TORCH), ("float32", {}), ("bf16", {}))
     }
     before = rates()
     seconds = in_turns(ways, arguments.rounds, warm_up=2)

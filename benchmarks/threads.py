@@ -19,7 +19,9 @@ from benchmarks.ways import batch, our_step, our_system
 OVERRIDES = ["depth=4", "budget=cpu"]  # quickstart's networks
 CROP, BATCH = 96, 2
 AT_ONCE = 4  # iterations that are timed together
-AS_TORCH = {"GOMP_SPINCOUNT": "", "OMP_WAIT_POLICY": "", "OMP_NUM_THREADS": ""}  # unset
+# Unset. It holds since benchmarks import torch before this package, which sets the first; torch's
+# threads read it as torch is loaded.
+AS_TORCH = {"GOMP_SPINCOUNT": "", "OMP_WAIT_POLICY": "", "OMP_NUM_THREADS": ""}
 WAYS: dict[str, dict[str, str]] = {
     "default": AS_TORCH,
     "passive": AS_TORCH | {"OMP_WAIT_POLICY": "PASSIVE"},

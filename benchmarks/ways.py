@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from ir_lightning.build import build
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.preflight import resolve
 from ir_lightning.systems.adversarial import AdversarialSystem
+from ir_lightning.training.callbacks.speed import lay_out
+from ir_lightning.training.graph import CUDAGraph, RecordedSteps, Recording
 from ir_lightning.training.memory import without_trainer
 
 
@@ -43,6 +46,29 @@ def our_step(
             system.training_step(named, 0)
 
     return step
+
+
+def let_record(
+    system: AdversarialSystem, wide: bool, new: Callable[[], Recording] = CUDAGraph
+) -> RecordedSteps:
+    """Let a system that trains by itself take its iterations from a recording.
+
+    ``wide``: the channels of a pixel side by side.
+    """
+    if wide:
+        lay_out(system, torch.channels_last)
+    uncounted = SimpleNamespace(state_dict=dict, load_state_dict=dict)
+    loop = SimpleNamespace(manual_optimization=SimpleNamespace(optim_step_progress=uncounted))
+    system._trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=1,
+        callbacks=[],
+        precision_plugin=None,
+        optimizers=system.optimizers(),
+        strategy=SimpleNamespace(_lightning_optimizers=[]),
+        fit_loop=SimpleNamespace(epoch_loop=loop),
+    )
+    system.take_step = recorded = RecordedSteps(system, new)
+    return recorded
 
 
 def published_like(system: AdversarialSystem, depth: int, width: int) -> Pix2Pix:

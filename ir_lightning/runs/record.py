@@ -131,12 +131,19 @@ def score_cells(record: dict[str, Any]) -> dict[str, str]:
 
 def provenance() -> dict[str, Any]:
     """What the numbers were made with: package versions, git commit, machine."""
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    versions = {package: _version(package) for package in PACKAGES}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "git_commit": git_commit(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # this one, as a source tree
+        return "not installed"
 
 
 def git_commit() -> str | None:
