@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -83,6 +84,12 @@ _methods = multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in _methods else "spawn")
 if "forkserver" in _methods:
     CONTEXT.set_forkserver_preload(["ir_lightning.training.fork_point"])
+
+
+def begin_importing() -> None:
+    """Let that process import torch from now on, while this one does something else."""
+    if CONTEXT.get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def work_in_child(work: Work, attempt: Path, watch: Callable[[], None]) -> dict[str, Any]:

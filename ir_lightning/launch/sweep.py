@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ir_lightning.errors import UsageError
-from ir_lightning.launch.child import CONTEXT
+from ir_lightning.launch.child import CONTEXT, begin_importing
 from ir_lightning.launch.config import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import Known, check, resolve
 from ir_lightning.runs import record as records
@@ -74,6 +74,7 @@ class SweepPlanner(Callback):
             raise SystemExit(FAILED) from None
 
     def _begin(self, master: DictConfig) -> None:
+        begin_importing()
         refused: list[str] = []
         configs: dict[str, DictConfig] = {}
         jobs = expand(master)
