@@ -7,11 +7,11 @@ EXPERIMENTS := table1 table2 table3 table4 fig3 fig5 fig6 fig7 fig12 fig13 fig14
 .PHONY: $(EXPERIMENTS)
 
 # Of an experiment: which data (synthetic, benchmarks, or one data set), how long (smoke, cpu, paper),
-# where (an option of hydra/launcher; none: here, JOBS runs at a time), and more overrides of every run.
+# where (an option of hydra/launcher; none: here, JOBS runs at a time, 0: as cores and memory allow), and more overrides of every run.
 DATASET ?= synthetic
 BUDGET ?= cpu
 LAUNCHER ?=
-JOBS ?= $(if $(LAUNCHER),1,2)
+JOBS ?= $(if $(LAUNCHER),1,0)
 ARGS ?=
 
 quickstart: setup   ## train, score and look at a restorer (a few minutes on two cores)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ir_lightning.cli import main
-from ir_lightning.cli.experiment import prepare
+from ir_lightning.cli.experiment import jobs_here, prepare
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.preflight import Known, check
@@ -291,3 +291,15 @@ def test_the_index_finds_the_runs(tmp_path: Path) -> None:
     for entry in index["runs"]:
         assert not Path(entry["run"]).is_absolute()
         assert (folder / entry["run"] / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "jobs"), [(2, 100, 2), (64, 16, 8), (4, 1, 1), (1, 100, 1)]
+)
+def test_as_many_runs_at_a_time_as_cores_and_memory_allow(
+    cores: int, gib: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    memory = SimpleNamespace(available=gib * 2**30)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    assert jobs_here() == jobs

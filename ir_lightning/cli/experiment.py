@@ -1,6 +1,7 @@
 """`ir-lightning experiment NAME`: a table or figure of the paper, from its runs to its report."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import psutil
 import typer
 from rich.console import Console
 
@@ -22,9 +24,14 @@ from ir_lightning.report.wandb_report import Mode
 PREPARED = "prepared.json"
 """In a report's folder: the step whose files lie there."""
 console = Console(highlight=False)
+OF_A_RUN = 2 * 2**30  # bytes: a small run of the cpu budget, and the process that watches it
 Photos = Annotated[
     Path | None,
     typer.Option(help="Folder of photographs to restore (fig5).", exists=True, file_okay=False),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(min=0, help="Runs at a time, here, a core for each; 0: what this machine allows."),
 ]
 Wandb = Annotated[Mode, typer.Option(help="Log the report, where its runs were logged.")]
 
@@ -37,7 +44,7 @@ def experiment(
     ] = SYNTHETIC,
     budget: Annotated[str, typer.Option(help="smoke, cpu or paper.")] = "cpu",
     launcher: Annotated[str | None, typer.Option(help="As in hydra/launcher=.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, here, a core for each.")] = 1,
+    jobs: Jobs = 1,
     runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
     photos: Photos = None,
     wandb: Wandb = Mode.OFFLINE,
@@ -49,6 +56,7 @@ def experiment(
     chosen = Experiment.named(name)
     chosen = replace(chosen, prepare=with_photos(chosen.name, chosen.prepare, photos))
     overrides = [*(extra or []), f"paths.runs={runs}"]
+    jobs = jobs or (jobs_here() if launcher is None else 1)
     if jobs > 1:
         if launcher is not None:
             raise UsageError(f"--jobs {jobs} is for runs here; {launcher} has settings of its own.")
@@ -69,6 +77,12 @@ def experiment(
     prepare(folder, chosen.prepare, chosen.packages)
     report(folder, wandb=wandb, trust=chosen.packages)
     raise typer.Exit(code)
+
+
+def jobs_here() -> int:
+    """How many small runs this machine takes at a time: a core and some memory for each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(cores or 1, psutil.virtual_memory().available // OF_A_RUN))
 
 
 def report(
