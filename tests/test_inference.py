@@ -362,7 +362,9 @@ def test_only_one_tile_passes_through_the_network() -> None:
     network = Watched()
     image = np.random.default_rng(3).integers(0, 256, (100, 130, 3), dtype=np.uint8)
     assert np.array_equal(Restorer(network, CPU, tile=32, overlap=8)(image), image)
-    assert max(map(max, network.sizes)) == 32
+    assert max(map(max, network.sizes)) <= 32
+    # Hardly more than the image and what neighbours share.
+    assert sum(h * w for h, w in network.sizes) <= (100 + 3 * 8 + 4) * (130 + 5 * 8 + 6)
     assert len(network.sizes) == 4 * 6  # ceil((100 - 8) / 24) x ceil((130 - 8) / 24)
 
 

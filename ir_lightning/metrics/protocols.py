@@ -34,14 +34,15 @@ class Protocol:
         none.
         """
         exact = (image.cpu() if image.device.type == "mps" else image).double()
-        return self.planes(exact.clamp(0, 1).mul_(255).round_())
+        clamped = exact.clamp(0, 1) if exact is image else exact.clamp_(0, 1)
+        return self.planes(clamped.mul_(255).round_())
 
 
 def luma(image: Tensor) -> Tensor:
     """BT.601 studio-range luma, 16..235, not rounded: MATLAB's ``rgb2ycbcr`` of a float image."""
     red, green, blue = (image.narrow(-3, plane, 1) for plane in range(3))
-    weighted: Tensor = 65.481 * red + 128.553 * green + 24.966 * blue
-    return 16 + weighted / 255
+    weighted = (65.481 * red).add_(green, alpha=128.553).add_(blue, alpha=24.966)
+    return weighted.div_(255).add_(16)
 
 
 RGB8 = Protocol("rgb8", lambda image: image, colour=True)

@@ -47,9 +47,9 @@ def check_tiles(tile: int, overlap: int) -> None:
 
 def _fades(length: int, tile: int, overlap: int) -> list[tuple[int, Tensor]]:
     """Start and weights of the tiles along one axis; at every pixel the weights sum to one."""
-    size = min(tile, length)
-    count = 1 + max(0, -((size - length) // (tile - overlap)))
-    # Evenly spread, so that the last tile is not a near copy of the one before.
+    count = max(1, -((overlap - length) // (tile - overlap)))
+    # As few tiles as it takes, and as small as they can then be: hardly a pixel is restored twice.
+    size = -(-(length + (count - 1) * overlap) // count)
     starts = [(length - size) * i // max(1, count - 1) for i in range(count)]
     position = torch.arange(size, dtype=torch.float64)
     ramp = torch.minimum(position, size - 1 - position).add(1).clamp(max=overlap + 1)
