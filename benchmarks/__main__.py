@@ -12,25 +12,31 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import PLANNED
 from benchmarks.harness import RESULTS
 
-BENCHMARKS = ("step", "small_runs", "threads", "infoaccum", "startup")
+BENCHMARKS = ("step", "small_runs", "threads", "infoaccum", "startup", "evaluation", "scaling")
+ON_GPU = ("gpu_step", "gpu_memory", "gpu_infoaccum", "gpu_packed", "gpu_restore")
+"""Written by gpu/bench.sh, and copied here."""
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end of the figures -->"
 
 
 def rows() -> list[dict[str, Any]]:
-    """Every figure there is, with the machine that it was taken on."""
+    """Every figure, with the machine that it was taken on; those that need a GPU, unmeasured."""
     kept = []
-    for name in BENCHMARKS:
+    for name in (*BENCHMARKS, *ON_GPU):
         file = RESULTS / f"{name}.json"
         if file.exists():
             whole = json.loads(file.read_text())
             kept += [{**figure, "machine": whole["machine"]} for figure in whole["figures"]]
-    return kept
+    known = {figure["name"] for figure in kept}
+    planned = [{**asdict(figure), "met": None, "machine": None} for figure in PLANNED]
+    return kept + [figure for figure in planned if figure["name"] not in known]
 
 
 def table(figures: list[dict[str, Any]]) -> str:
@@ -43,7 +49,8 @@ def table(figures: list[dict[str, Any]]) -> str:
         met = {True: "yes", False: "**no**", None: ""}[figure["met"]]
         says = f"`{figure['name']}`: {figure['says']}"
         lines.append(f"| {says} | {ratio} | {spread} | {goal} | {met} |")
-    taken = {json.dumps(f["machine"] | {"load_before": None}): f["machine"] for f in figures}
+    machines = [f["machine"] for f in figures if f["machine"]]
+    taken = {json.dumps(each | {"load_before": None}): each for each in machines}
     for machine in taken.values():
         bf16 = ", ".join(machine["bf16_instructions"]) or "no bf16 instructions"
         lines += [

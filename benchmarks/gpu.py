@@ -39,6 +39,20 @@ DEPTH, WIDTH = 8, 64
 LENGTH = ("budget.epochs=null", "budget.iterations=100000", "optimizer.lr=0.0002")
 BEST = ("method=unet5_infoaccum_subpixel", "budget=paper", *LENGTH)
 GIB = 2**30
+STEP = "published step / speed=fast, U-Net 8 + PatchGAN"
+PLANNED = (
+    Figure("step-gpu-256", f"{STEP}, 256x256, batch 1", None, 4.0),
+    Figure("step-gpu-512", f"{STEP}, 512x512, batch 1", None, 4.0),
+    Figure("step-gpu-256-batch8", f"{STEP}, 256x256, batch 8", None, 4.0),
+    Figure("infoaccum-gpu", "InfoAccum-15 / textbook dense block, seconds", None, 0.30, False),
+    Figure("memory-gpu-512", "GiB of the paper's best method at 512x512 / 11", None, 1, False),
+    Figure("memory-gpu-1024", "GiB of the paper's best method at 1024x1024 / 40", None, 1, False),
+    Figure("packed-gpu-4", "runs an hour, 4 side by side on a GPU / alone", None, 2.5),
+    Figure("packed-gpu-8", "runs an hour, 8 side by side on a GPU / alone", None, 2.5),
+    Figure("restore-gpu-tiles", "2048x1024 in tiles of 512 / whole, seconds", None, 1.1, False),
+    Figure("restore-gpu-bf16", "2048x1024, float32 / bf16, seconds", None, 1.0),
+)
+"""What :mod:`benchmarks` calls unmeasured, until it has been run on a GPU."""
 
 
 def wait() -> None:
@@ -134,7 +148,7 @@ def measure_step(folder: Path, rounds: int = 7) -> None:
         needed = work(crop, size)
         floor = needed["multiply_adds"] / rate["bf16"] + needed["bytes"] / rate["bytes"]
         shares = {way: floor / took for way, took in middle.items()}
-        says = f"published step / speed=fast, {crop}x{crop}, batch {size}, U-Net 8 + PatchGAN"
+        says = f"{STEP}, {crop}x{crop}, batch {size}"
         details = {"seconds": middle, "floor_s": floor, "share_of_floor": shares}
         figure = compared(
             f"step-gpu-{name}", says, seconds["published"], seconds["fast"], 4.0, **details

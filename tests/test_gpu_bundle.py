@@ -140,3 +140,13 @@ def test_the_figures_of_a_gpu_are_written_as_they_come(small: ModuleType, tmp_pa
     assert [figure["name"] for figure in restore["figures"]] == [
         *("restore-gpu-tiles", "restore-gpu-bf16")
     ]
+
+
+def test_what_is_planned_is_what_is_measured(small: ModuleType, tmp_path: Path) -> None:
+    """A figure that was measured must not stay "unmeasured" under another name."""
+    names = {figure.name for figure in benchmarks.gpu.PLANNED}
+    cases = ("256", "512", "256-batch8")
+    assert {f"step-gpu-{case}" for case in cases} == {n for n in names if n.startswith("step")}
+    small.measure_restore(tmp_path, height=64, width=96)
+    restore = json.loads((tmp_path / "gpu_restore.json").read_text())
+    assert {figure["name"] for figure in restore["figures"]} <= names
