@@ -116,7 +116,7 @@ def draw(growth: Mapping[str, dict[str, list[float]]], path: Path) -> None:
             axis.set(yscale="linear", ylim=(0, 1.2e3 * max(values["seconds"])))
         axis.set_xlabel(key)
     figure.suptitle(
-        "An iteration of UNet-5, width 16, 128x128, batch 1: time and memory by one size at a time;\n"
+        "An iteration of UNet-5, width 16, 128x128, batch 1: time and memory by one size;\n"
         "by workers, the time to deliver a 128x128 crop of rain"
     )
     figure.savefig(path, dpi=100)
