@@ -106,7 +106,8 @@ class AdversarialSystem(RestorationSystem):
         boundary = getattr(self.adversarial, "boundary", 0.0)
         accuracy = ((real > boundary).float().mean() + (fake <= boundary).float().mean()) / 2
         over = accuracy > self.saturated_accuracy
-        self.d_saturated_for.copy_(torch.where(over, self.d_saturated_for + 1, 0))
+        # Not torch.where: it would fetch a 0 from the host, and wait for it.
+        self.d_saturated_for.copy_((self.d_saturated_for + 1) * over)
         saturated = (self.d_saturated_for >= self.saturated_iterations) & (self.d_saturated_at == 0)
         self.d_saturated_at.copy_(torch.where(saturated, self.counted, self.d_saturated_at))
         return accuracy

@@ -10,6 +10,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 WAITS = (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.masked_select)
 """What needs a number on the host, or a size that depends on one."""
+FETCHES = ("aten.where.Scalar", "aten.where.ScalarSelf", "aten.where.ScalarOther")
+"""What lays a number of the host down on the device, and waits until it has arrived."""
 
 
 class Tape(TorchDispatchMode):
@@ -24,11 +26,16 @@ class Tape(TorchDispatchMode):
         self.operations: list[tuple[Any, Any, Any, Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket in WAITS:
+        if func.overloadpacket in WAITS or str(func) in FETCHES or _from_elsewhere(args, kwargs):
             raise RuntimeError(f"operation not permitted when stream is capturing: {func}")
         made = func(*args, **(kwargs or {}))
         self.operations.append((func, args, kwargs or {}, made))
         return made
+
+
+def _from_elsewhere(*given: Any) -> bool:
+    """Whether an operation has tensors of two devices: one would have to be fetched."""
+    return len({leaf.device for leaf in tree_leaves(given) if isinstance(leaf, Tensor)}) > 1
 
 
 class TapeRecording:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.infoaccum import kept_bytes
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Block, Enhancer
 from ir_lightning.networks.enhancers.infoaccum import Dense, InfoAccum
@@ -106,26 +107,10 @@ def count(block: nn.Module) -> int:
     return sum(parameter.numel() for parameter in block.parameters())
 
 
-def kept_for_backward(layers: int) -> int:
-    """Bytes that autograd keeps of the features, each storage once."""
-    block = InfoAccum(layers, 2).build(3)
-    weights = {p.untyped_storage().data_ptr() for p in block.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        y = block(torch.rand(1, 3, 32, 32))
-    assert y.requires_grad
-    return sum(kept.values())
-
-
 def test_memory_grows_linearly_with_the_layers() -> None:
-    few, some, many = (kept_for_backward(layers) for layers in (5, 10, 20))
+    blocks = (InfoAccum(layers, 2).build(3) for layers in (5, 10, 20))
+    few, some, many = (kept_bytes(block, torch.rand(1, 3, 32, 32)) for block in blocks)
+    assert few > 0
     assert many - some == pytest.approx(2 * (some - few), rel=0.05)
 
 

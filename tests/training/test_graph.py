@@ -13,11 +13,13 @@ from torch.utils.data import DataLoader
 from ir_lightning.build import build
 from ir_lightning.launch.preflight import resolve
 from ir_lightning.losses.adversarial import LeastSquares
+from ir_lightning.networks.meta import on_meta
 from ir_lightning.systems.adversarial import AdversarialSystem
 from ir_lightning.systems.restoration import RestorationSystem
 from ir_lightning.training.graph import MOST, WARM_UP, RecordedSteps, plain_rates
-from tests.conftest import SMALL, Compose, quiet_trainer
-from tests.helpers.recording import TapeRecording
+from ir_lightning.training.memory import without_trainer
+from tests.conftest import CONF, SMALL, Compose, quiet_trainer
+from tests.helpers.recording import Tape, TapeRecording
 
 ITERATIONS = 10
 RATE = "optimizer.lr=0.000244140625"
@@ -276,3 +278,32 @@ def test_the_usual_system_waits_for_nothing(composed: Compose) -> None:
     system, _ = fit(plain(composed, "method=unet5_infoaccum_subpixel", "enhancer.growth=1"), record)
     assert isinstance(system, AdversarialSystem)
     assert record.steps.refusal is None
+
+
+GROUPS = ("generator", "enhancer", "upsampler", "discriminator", "loss")
+PARTS = [
+    *((group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))),
+    ("generator.dropout", "0.5"),
+]
+
+
+@pytest.mark.parametrize(("group", "option"), PARTS)
+def test_no_part_fetches_anything_from_the_host(group: str, option: str, composed: Compose) -> None:
+    """On ``meta``, a number that was made on the host is a tensor of another device."""
+    more = ["loss=l1"] if (group, option) == ("discriminator", "none") else []
+    config = plain(composed, "depth=2", f"{group}={option}", *more)
+    with on_meta():
+        system: RestorationSystem = build(config["system"], "system")
+    without_trainer(system.to("meta"))
+
+    def backward(_: Any, loss: Tensor) -> None:
+        system.zero_grad()
+        loss.backward()
+
+    # Fused and capturable, Adam is CUDA's own.
+    vars(system).update(step_optimizer=backward)
+    crop = config["budget"]["crop"]
+    images = torch.empty(2, 1, 3, crop, crop, device="meta")
+    with Tape() as tape:
+        system.step(*images)
+    assert len(tape.operations) > 50

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from ir_lightning.systems.restoration import Losses
@@ -71,7 +72,7 @@ class Speed(Callback):
         self._search(False)  # for each size of image it would take longer than it saves
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        self._search(trainer.training and _on_gpu(trainer))
+        self._search(trainer.state.fn == TrainerFn.FITTING and _on_gpu(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Give everything back: weights are saved as they lie, and a recording holds memory."""
