@@ -44,13 +44,10 @@ def load_config(overrides: Sequence[str] = (), conf: Path | str = CONF) -> DictC
     return config
 
 
-def settle_speed(config: DictConfig, device: str | None = None) -> None:
-    """Put one of the choices of ``speed=auto`` in its place, if it is still open.
-
-    ``device``: where it will be trained, ``cpu`` or ``gpu``; None: where it would be here.
-    """
+def settle_speed(config: DictConfig) -> None:
+    """Put the choice of ``speed=auto`` for this machine in its place, if it is still open."""
     if "cpu" in config.speed:
-        config.speed = config.speed[device or device_here(config.trainer.accelerator)]
+        config.speed = config.speed[device_here(config.trainer.accelerator)]
 
 
 def device_here(accelerator: str) -> str:

@@ -67,7 +67,7 @@ class SweepPlanner(Callback):
                 warning of any other exception of a callback, and would start the sweep.
         """
         try:
-            _tell_speed(config)
+            tell_speed(config)
             self._begin(config.copy())
         except Exception:
             traceback.print_exc()
@@ -158,7 +158,7 @@ def _plan(
     return Planned(label, overrides, config_hash, evaluation_hash(config), run_dir), config
 
 
-def _tell_speed(master: DictConfig) -> None:
+def tell_speed(master: DictConfig) -> None:
     """Where other machines may train, let each run have the speed that its launcher asks for.
 
     With ``speed=auto``, each would look at its own devices, and be another run than the planned.

@@ -7,7 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from ir_lightning.launch.sweep import BASIC, tell_speed
 from ir_lightning.runs.record import read_result
 from ir_lightning.runs.state import state_of
 from tests.conftest import SMALL
@@ -136,3 +138,37 @@ def test_a_sweep_that_is_stopped_continues(tmp_path: Path) -> None:
     assert "saved" in state.reason
     record = json.loads((stopped / "attempts" / "1" / "end.json").read_text())
     assert record["status"] == "queued"
+
+
+LAUNCHERS = {
+    "basic": {"_target_": BASIC},
+    "slurm": {"_target_": "elsewhere.Slurm", "gpus_per_node": 1},
+    "slurm on cpus": {"_target_": "elsewhere.Slurm", "gpus_per_node": None},
+    "ray": {"_target_": "elsewhere.Ray", "ray": {"remote": {"num_gpus": 0.25}}},
+    "ray on cpus": {"_target_": "elsewhere.Ray", "ray": {"remote": {"num_gpus": 0}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "accelerator", "given", "told"),
+    [
+        ("basic", "auto", [], []),
+        ("slurm", "auto", [], ["speed=fast"]),
+        ("slurm on cpus", "auto", [], ["speed=exact"]),
+        ("ray", "auto", [], ["speed=fast"]),
+        ("ray on cpus", "auto", [], ["speed=exact"]),
+        ("slurm", "cpu", [], []),
+        ("slurm", "auto", ["speed=exact,fast"], ["speed=exact,fast"]),
+    ],
+)
+def test_runs_elsewhere_are_told_the_speed_that_was_planned(
+    launcher: str, accelerator: str, given: list[str], told: list[str]
+) -> None:
+    """A controller without a GPU would plan other runs than those that a GPU node trains."""
+    hydra = {"launcher": LAUNCHERS[launcher], "overrides": {"task": given}}
+    speed = {"cpu": {"name": "exact"}, "gpu": {"name": "fast"}}
+    trainer = {"accelerator": accelerator}
+    master = OmegaConf.create({"hydra": hydra, "speed": speed, "trainer": trainer})
+    OmegaConf.set_readonly(master.hydra, True)
+    tell_speed(master)
+    assert master.hydra.overrides.task == told

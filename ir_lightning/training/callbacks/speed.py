@@ -29,8 +29,6 @@ class Speed(Callback):
             drawn on the CPU, and are the same.
     """
 
-    watches_only = True  # what of it shapes the weights has a place of its own in the identity
-
     def __init__(
         self,
         name: str,
