@@ -47,7 +47,11 @@ def load_config(overrides: Sequence[str] = (), conf: Path | str = CONF) -> DictC
 def settle_speed(config: DictConfig) -> None:
     """Put the choice of ``speed=auto`` for this machine in its place, if it is still open."""
     if "cpu" in config.speed:
-        config.speed = config.speed[device_here(config.trainer.accelerator)]
+        chosen = config.speed[device_here(config.trainer.accelerator)]
+        for key in chosen:
+            if config.speed.get(key, "auto") != "auto":  # given with it: speed.graph=false
+                chosen[key] = config.speed[key]
+        config.speed = chosen
 
 
 def device_here(accelerator: str) -> str:

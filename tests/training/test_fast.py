@@ -141,6 +141,17 @@ def test_a_machine_gets_the_speed_that_it_is_made_for(
     assert config.trainer.precision == {"fast": "bf16-mixed", "exact": "32-true"}[name]
 
 
+def test_a_setting_holds_whichever_speed_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ir_lightning.launch.config.device_here", lambda _: "gpu")
+    chosen = load_config(["speed.graph=false"]).speed
+    assert (chosen.name, chosen.graph, chosen.channels_last) == ("fast", False, True)
+    assert chosen == load_config(["speed=fast", "speed.graph=false"]).speed
+
+
+def test_the_precision_may_be_left_to_a_plugin(composed: Compose) -> None:
+    assert "precision" not in composed("~trainer.precision").trainer
+
+
 def test_the_speed_is_part_of_what_a_run_is(composed: Compose) -> None:
     same = "speed.precision=32-true"
     hashes = [
