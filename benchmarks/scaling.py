@@ -89,7 +89,7 @@ def delivered() -> dict[str, list[float]]:
 
 def exponent(x: list[float], y: list[float]) -> float:
     """Slope of the logarithms over the larger half of the sizes."""
-    half = len(x) // 2
+    half = max(0, min(len(x) // 2, len(x) - 2))  # of two points, both
     return float(np.polyfit(np.log(x[half:]), np.log(y[half:]), 1)[0])
 
 
