@@ -12,7 +12,7 @@ from ir_lightning.build import build
 from ir_lightning.launch.config import load_config
 from ir_lightning.launch.preflight import resolve
 from ir_lightning.systems.adversarial import AdversarialSystem
-from ir_lightning.training.callbacks.speed import lay_out
+from ir_lightning.training.callbacks.speed import lay_out, on_wide_images
 from ir_lightning.training.graph import CUDAGraph, RecordedSteps, Recording
 from ir_lightning.training.memory import without_trainer
 
@@ -67,7 +67,8 @@ def let_record(
         strategy=SimpleNamespace(_lightning_optimizers=[]),
         fit_loop=SimpleNamespace(epoch_loop=loop),
     )
-    system.take_step = recorded = RecordedSteps(system, new)
+    recorded = RecordedSteps(system, new)
+    system.take_step = on_wide_images(recorded) if wide else recorded
     return recorded
 
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ir_lightning.data.module import RestorationData
 from ir_lightning.data.pair_maker import Pair, Pairs
+from ir_lightning.training.callbacks.speed import on_gpu
 
 DEGRADED_IN = ("32-true", "bf16-mixed", "16-mixed")
 """Precisions whose images are float32, as degradations compute."""
@@ -47,9 +48,8 @@ class Loaders(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _can_degrade(self) -> bool:
-        strategy = self.trainer.strategy if self.trainer else None
-        on_gpu = strategy is not None and strategy.root_device.type == "cuda"
-        return on_gpu and self.trainer.precision in DEGRADED_IN  # type: ignore[union-attr]
+        trainer = self.trainer
+        return trainer is not None and on_gpu(trainer) and trainer.precision in DEGRADED_IN
 
 
 class Timed:

@@ -34,7 +34,7 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> list[TapeRecording]:
         return made[-1]
 
     recorded = speed.RecordedSteps
-    monkeypatch.setattr(speed, "_on_gpu", lambda _: True)
+    monkeypatch.setattr(speed, "on_gpu", lambda _: True)
     monkeypatch.setattr(speed, "RecordedSteps", lambda system: recorded(system, new))
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     yield made

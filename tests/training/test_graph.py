@@ -100,6 +100,15 @@ def plain(composed: Compose, *overrides: str) -> dict[str, Any]:
     return resolve(composed(*SMALL, *iterations, *usual, *overrides))
 
 
+def refused(
+    config: dict[str, Any], because: str, *callbacks: Callback, sizes: Sequence[int] | None = None
+) -> tuple[Record, Any]:
+    """Train what is not recorded, which is said; the attempt, and the training."""
+    record = Record()
+    with pytest.warns(UserWarning, match=f"speed.graph: .* since {because}"):
+        return record, fit(config, *callbacks, record, sizes=sizes)
+
+
 def assert_same_training(one: Any, other: Any) -> None:
     assert one[1] == other[1]
     expected = other[0].state_dict()
@@ -171,9 +180,7 @@ def test_images_of_another_size_are_recorded_anew(composed: Compose) -> None:
 def test_what_changes_all_the_time_is_not_recorded(composed: Compose) -> None:
     config = plain(composed, "depth=2")
     sizes = [32, 48] * 5
-    record = Record()
-    with pytest.warns(UserWarning, match="speed.graph: .* since they change all the time"):
-        recorded = fit(config, record, sizes=sizes)
+    record, recorded = refused(config, "they change all the time", sizes=sizes)
     assert_same_training(recorded, fit(config, sizes=sizes))
     assert len(record.tapes) == MOST + 1
 
@@ -191,9 +198,7 @@ class Unsaid(LeastSquares):
 def test_a_loss_that_does_not_say_what_it_becomes_is_not_recorded(composed: Compose) -> None:
     config = plain(composed, "depth=2")
     config["system"]["loss"]["adversarial"] = {"_target_": f"{__name__}.Unsaid"}
-    record = Record()
-    with pytest.warns(UserWarning, match="change all the time"):
-        recorded = fit(config, record)
+    _, recorded = refused(config, "they change all the time")
     assert_same_training(recorded, fit(config))
 
 
@@ -208,9 +213,7 @@ class Waiting(LeastSquares):
 def test_what_cannot_be_recorded_is_computed_as_usual(composed: Compose) -> None:
     config = plain(composed, "depth=2")
     config["system"]["loss"]["adversarial"] = {"_target_": f"{__name__}.Waiting"}
-    record = Record()
-    with pytest.warns(UserWarning, match="since operation not permitted"):
-        recorded = fit(config, record)
+    record, recorded = refused(config, "operation not permitted")
     # The tape had carried out the first half of the iteration, which a GPU would only note down.
     assert len(record.tapes) == 1
     assert record.steps.refusal
@@ -227,9 +230,7 @@ def test_a_callback_that_looks_into_iterations_is_heeded(composed: Compose) -> N
             seen.append(pl_module.iteration)
 
     config = plain(composed, "depth=2")
-    record = Record()
-    with pytest.warns(UserWarning, match="Looking looks into each iteration"):
-        fit(config, Looking(), record)
+    record, _ = refused(config, "Looking looks into each iteration", Looking())
     assert not record.tapes
     assert len(seen) == 2 * ITERATIONS
 
@@ -241,9 +242,7 @@ def test_an_optimizer_without_a_recordable_form_is_said(composed: Compose) -> No
         "_partial_": True,
         "lr": 0.01,
     }
-    record = Record()
-    with pytest.warns(UserWarning, match="SGD cannot be recorded"):
-        recorded = fit(config, record)
+    _, recorded = refused(config, "SGD cannot be recorded")
     assert_same_training(recorded, fit(config))
 
 

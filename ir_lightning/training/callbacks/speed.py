@@ -52,25 +52,25 @@ class Speed(Callback):
         return self.recorded.refusal if self.recorded else None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if _on_gpu(trainer):
+        if on_gpu(trainer):
             choose_algorithms(self.reproducible)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        if not _on_gpu(trainer):
+        if not on_gpu(trainer):
             return
         if self.channels_last:
             widen(pl_module, trainer.optimizers)
         if self.graph:
             self.recorded = RecordedSteps(pl_module)
         step = self.recorded or pl_module.step
-        pl_module.take_step = _on_wide_images(step) if self.channels_last else step
+        pl_module.take_step = on_wide_images(step) if self.channels_last else step
         self._search(True)
 
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
         self._search(False)  # for each size of image it would take longer than it saves
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        self._search(trainer.state.fn == TrainerFn.FITTING and _on_gpu(trainer))
+        self._search(trainer.state.fn == TrainerFn.FITTING and on_gpu(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Give everything back: weights are saved as they lie, and a recording holds memory."""
@@ -118,7 +118,9 @@ def lay_out(system: nn.Module, form: torch.memory_format) -> None:
             tensor.data = tensor.data.contiguous(memory_format=form)
 
 
-def _on_wide_images(step: Any) -> Any:
+def on_wide_images(step: Any) -> Any:
+    """The same step, given its images with the channels of a pixel side by side."""
+
     def wide(degraded: Tensor, clean: Tensor) -> Losses:
         losses: Losses = step(
             degraded.contiguous(memory_format=WIDE), clean.contiguous(memory_format=WIDE)
@@ -128,5 +130,6 @@ def _on_wide_images(step: Any) -> Any:
     return wide
 
 
-def _on_gpu(trainer: Trainer) -> bool:
+def on_gpu(trainer: Trainer) -> bool:
+    """Whether this process trains on a GPU."""
     return bool(trainer.strategy.root_device.type == "cuda")
