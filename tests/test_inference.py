@@ -314,6 +314,16 @@ def test_any_size_passes_through_a_real_network(run_dir: Path) -> None:
             assert restored.std() > 0 or size == (1, 1)
 
 
+def test_bf16_is_asked_for_and_moves_an_8_bit_value_a_little(run_dir: Path) -> None:
+    """Autocast alone would leave a result in bf16, whose steps near 1 are those of 8 bits."""
+    image = np.random.default_rng(4).integers(0, 256, (37, 50, 3), dtype=np.uint8)
+    full, half = load(run_dir, "cpu")(image), load(run_dir, "cpu", bf16=True)(image)
+    moved = np.abs(full.astype(int) - half)
+    assert 0 < moved.mean() < 1
+    smooth = load(run_dir, "cpu", bf16=True)(image.astype(np.float32) / 255)
+    assert len(np.unique(smooth)) > 1000, "between 0.25 and 1, bf16 has 256 values"
+
+
 class Watched(nn.Module):
     """Passes images on and remembers their sizes."""
 

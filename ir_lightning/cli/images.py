@@ -45,6 +45,9 @@ def restore(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
     ] = "auto",
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compute in bfloat16: quicker on most GPUs.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace earlier results.")
     ] = False,
@@ -60,7 +63,7 @@ def restore(
         overlap = 32 if tile is None else min(32, tile // 4)
     from ir_lightning.inference import load
 
-    restorer = load(run_or_weights, device, tile, overlap, trust or ())
+    restorer = load(run_or_weights, device, tile, overlap, trust or (), bf16)
     broken = 0
     for degraded, restored in progress(jobs, "Restoring"):
         try:

@@ -91,6 +91,15 @@ def test_restore_in_tiles_and_from_a_weights_file(
     assert np.array_equal(read_image(tmp_path / "out" / "1.png"), read_image(folder / "1.png") + 1)
 
 
+def test_restore_in_bf16(run_dir: Path, tmp_path: Path) -> None:
+    bright = noise(1, 20, 20, 3) // 2 + 127
+    write_image(tmp_path / "bright.png", bright)
+    out = tmp_path / "out"
+    assert call("restore", run_dir, tmp_path / "bright.png", "--out", out, "--bf16") == 0
+    moved = np.abs(read_image(out / "bright.png").astype(int) - (bright + 1))
+    assert moved.max() in (1, 2), "between 0.5 and 1, bf16 knows 128 values"
+
+
 def test_grey_stays_grey_and_alpha_stays(run_dir: Path, tmp_path: Path) -> None:
     grey, translucent = noise(1, 8, 9) // 2, noise(2, 8, 9, 4) // 2
     write_image(tmp_path / "grey.png", grey)
