@@ -35,7 +35,7 @@ def rows() -> list[dict[str, Any]]:
             whole = json.loads(file.read_text())
             kept += [{**figure, "machine": whole["machine"]} for figure in whole["figures"]]
     known = {figure["name"] for figure in kept}
-    planned = [{**asdict(figure), "met": None, "machine": None} for figure in PLANNED]
+    planned = [{**asdict(figure), "met": None, "machine": None} for figure in PLANNED.values()]
     return kept + [figure for figure in planned if figure["name"] not in known]
 
 

@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.harness import RESULTS, Figure, compared, in_turns, record
+from benchmarks.harness import RESULTS, Figure, in_turns, record
 from benchmarks.step import work
 from benchmarks.ways import (
     batch,
@@ -40,18 +41,23 @@ LENGTH = ("budget.epochs=null", "budget.iterations=100000", "optimizer.lr=0.0002
 BEST = ("method=unet5_infoaccum_subpixel", "budget=paper", *LENGTH)
 GIB = 2**30
 STEP = "published step / speed=fast, U-Net 8 + PatchGAN"
-PLANNED = (
-    Figure("step-gpu-256", f"{STEP}, 256x256, batch 1", None, 4.0),
-    Figure("step-gpu-512", f"{STEP}, 512x512, batch 1", None, 4.0),
-    Figure("step-gpu-256-batch8", f"{STEP}, 256x256, batch 8", None, 4.0),
-    Figure("infoaccum-gpu", "InfoAccum-15 / textbook dense block, seconds", None, 0.30, False),
-    Figure("memory-gpu-512", "GiB of the paper's best method at 512x512 / 11", None, 1, False),
-    Figure("memory-gpu-1024", "GiB of the paper's best method at 1024x1024 / 40", None, 1, False),
-    Figure("packed-gpu-4", "runs an hour, 4 side by side on a GPU / alone", None, 2.5),
-    Figure("packed-gpu-8", "runs an hour, 8 side by side on a GPU / alone", None, 2.5),
-    Figure("restore-gpu-tiles", "2048x1024 in tiles of 512 / whole, seconds", None, 1.1, False),
-    Figure("restore-gpu-bf16", "2048x1024, float32 / bf16, seconds", None, 1.0),
-)
+BEST_METHOD = "GiB that UNet-5 + InfoAccum-15 + SubPixUpsamp needs"
+LARGE = "2048x1024"
+PLANNED = {
+    figure.name: figure
+    for figure in (
+        Figure("step-gpu-256", f"{STEP}, 256x256, batch 1", None, 4.0),
+        Figure("step-gpu-512", f"{STEP}, 512x512, batch 1", None, 4.0),
+        Figure("step-gpu-256-batch8", f"{STEP}, 256x256, batch 8", None, 4.0),
+        Figure("infoaccum-gpu", "InfoAccum-15 / textbook dense block, seconds", None, 0.30, False),
+        Figure("memory-gpu-512", f"{BEST_METHOD} at 512x512 / 11", None, 1, False),
+        Figure("memory-gpu-1024", f"{BEST_METHOD} at 1024x1024 / 40", None, 1, False),
+        Figure("packed-gpu-4", "runs an hour, 4 side by side on a GPU / alone", None, 2.5),
+        Figure("packed-gpu-8", "runs an hour, 8 side by side on a GPU / alone", None, 2.5),
+        Figure("restore-gpu-tiles", f"{LARGE} in tiles of 512 / whole, seconds", None, 1.1, False),
+        Figure("restore-gpu-bf16", f"{LARGE}, float32 / bf16, seconds", None, 1.0),
+    )
+}
 """What :mod:`benchmarks` calls unmeasured, until it has been run on a GPU."""
 
 
@@ -144,12 +150,9 @@ def measure_step(folder: Path, rounds: int = 7) -> None:
         needed = work(crop, size)
         floor = needed["multiply_adds"] / rate["bf16"] + needed["bytes"] / rate["bytes"]
         shares = {way: floor / took for way, took in middle.items()}
-        says = f"{STEP}, {crop}x{crop}, batch {size}"
         details = {"seconds": middle, "floor_s": floor, "share_of_floor": shares}
-        figure = compared(
-            f"step-gpu-{name}", says, seconds["published"], seconds["fast"], 4.0, **details
-        )
-        figures.append(figure)
+        took = seconds["published"], seconds["fast"]
+        figures.append(PLANNED[f"step-gpu-{name}"].of(*took, **details))
         record("gpu_step", figures, folder, **more)
         print({way: f"{1e3 * took:.2f} ms" for way, took in middle.items()}, flush=True)
 
@@ -164,9 +167,8 @@ def measure_memory(folder: Path) -> None:
             step()
         wait()
         most = torch.cuda.max_memory_allocated() / GIB
-        says = f"GiB that UNet-5 + InfoAccum-15 + SubPixUpsamp needs at {crop}x{crop} / {limit}"
-        name = f"memory-gpu-{crop}"
-        figures.append(Figure(name, says, most / limit, 1, False, details={"gib": most}))
+        planned = PLANNED[f"memory-gpu-{crop}"]
+        figures.append(replace(planned, ratio=most / limit, details={"gib": most}))
         record("gpu_memory", figures, folder)
 
 
@@ -178,10 +180,9 @@ def measure_packed(
     alone = _runs(1, iterations)
     for k in together:
         took = _runs(k, iterations)
-        says = f"runs an hour, {k} side by side on one GPU / one after the other"
-        gain = k * alone / took
         details = {"alone_s": alone, "together_s": took, "iterations": iterations}
-        figures.append(Figure(f"packed-gpu-{k}", says, gain, 2.5, details=details))
+        planned = PLANNED[f"packed-gpu-{k}"]
+        figures.append(replace(planned, ratio=k * alone / took, details=details))
         record("gpu_packed", figures, folder)
 
 
@@ -221,16 +222,9 @@ def measure_restore(folder: Path, height: int = 1024, width: int = 2048) -> None
 
     ways = {"whole": whole, "bf16": lambda: whole(torch.bfloat16), "tiles": tiled}
     seconds = in_turns({name: repeated(do, 3, False) for name, do in ways.items()}, 5)
-    says = f"{width}x{height} in tiles of 512 / whole, seconds"
     figures = [
-        compared("restore-gpu-tiles", says, seconds["tiles"], seconds["whole"], 1.1, False),
-        compared(
-            "restore-gpu-bf16",
-            f"{width}x{height}, float32 / bf16, seconds",
-            seconds["whole"],
-            seconds["bf16"],
-            1.0,
-        ),
+        PLANNED["restore-gpu-tiles"].of(seconds["tiles"], seconds["whole"]),
+        PLANNED["restore-gpu-bf16"].of(seconds["whole"], seconds["bf16"]),
     ]
     record("gpu_restore", figures, folder)
 

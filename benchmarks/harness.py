@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ class Figure:
     at_least: bool = True
     spread: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, over: Sequence[float], under: Sequence[float], **details: Any) -> "Figure":
+        """This figure as ``over / under``, seconds of two ways that were measured in turns."""
+        ratios = [a / b for a, b in zip(over, under, strict=True)]
+        seconds = {"over_s": statistics.median(over), "under_s": statistics.median(under)}
+        spread = min(ratios), max(ratios)
+        median = statistics.median(ratios)
+        return replace(self, ratio=median, spread=spread, details=seconds | details)
 
     @property
     def met(self) -> bool | None:
@@ -144,11 +152,7 @@ def compared(
     **details: Any,
 ) -> Figure:
     """The figure ``over / under`` of two ways that were measured in turns."""
-    ratios = [a / b for a, b in zip(over, under, strict=True)]
-    seconds = {"over_s": statistics.median(over), "under_s": statistics.median(under)}
-    spread = min(ratios), max(ratios)
-    median = statistics.median(ratios)
-    return Figure(name, says, median, goal, at_least, spread, seconds | details)
+    return Figure(name, says, None, goal, at_least).of(over, under, **details)
 
 
 def machine() -> dict[str, Any]:

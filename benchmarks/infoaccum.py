@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.gpu import PLANNED
 from benchmarks.harness import RESULTS, Figure, compared, in_turns, record
 from ir_lightning.networks.enhancers.infoaccum import InfoAccum
 
@@ -96,7 +97,7 @@ def main() -> None:
     }
     linear = (by_layers[15] - by_layers[10]) / (by_layers[10] - by_layers[5])
     if device == "cuda":
-        gpu = compared("infoaccum-gpu", f"{says}, seconds", seconds["wide"], theirs, 0.30, False)
+        gpu = PLANNED["infoaccum-gpu"].of(seconds["wide"], theirs)
         record("gpu_infoaccum", [gpu], arguments.out)
         return
     figures = [

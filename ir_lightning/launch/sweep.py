@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ir_lightning.errors import UsageError
+from ir_lightning.launch import sharing
 from ir_lightning.launch.child import CONTEXT, begin_importing
 from ir_lightning.launch.config import FAILED, MISTAKES, USAGE, sentence
 from ir_lightning.launch.preflight import Known, check, resolve
@@ -67,6 +68,7 @@ class SweepPlanner(Callback):
                 warning of any other exception of a callback, and would start the sweep.
         """
         try:
+            sharing.look_for_gpu(config)
             tell_speed(config)
             self._begin(config.copy())
         except Exception:
@@ -91,12 +93,19 @@ class SweepPlanner(Callback):
                 configs[plan.key] = complete
                 planned.append(plan)
         if not refused:
-            refused, notice = memory(planned, configs, here)
-            console.print(notice, soft_wrap=True)
+            need = weigh(planned, configs, here)
+            refused = need.refused
+            console.print(need.notice, soft_wrap=True)
         if refused:
             planned.clear()
             _refuse([*refused, f"Nothing was started: {len(refused)} of {len(jobs)} cannot work."])
         queue(planned, master)
+        if sharing.is_open(master):
+            states = [state_of(plan.folder) for plan in planned]
+            waiting = sum(state is not None and state.status != "finished" for state in states)
+            dearest = configs[need.dearest]
+            said = sharing.settle(master, waiting, dearest, need.bytes, need.memory, need.gpus)
+            console.print(said, soft_wrap=True)
         if "submitit" in str(master.hydra.launcher._target_):
             _quieten_submitit()
 
@@ -172,29 +181,42 @@ def tell_speed(master: DictConfig) -> None:
         given.append(f"speed={master.speed['gpu' if gpus else 'cpu'].name}")
 
 
-def memory(
-    plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool
-) -> tuple[list[str], str]:
-    """Refuse runs that cannot be built or do not fit this machine, in a sentence each.
+class Need(NamedTuple):
+    """What the runs of a sweep need, beside what there is."""
 
-    The second value is a sentence about what the largest needs.
-    """
-    wanted = [(plan.label, resolve(configs[plan.key])) for plan in plans]
+    refused: list[str]
+    """A sentence about each that cannot be built, or does not fit this machine."""
+    dearest: str
+    """Which needs the most memory."""
+    bytes: int = 0
+    """The memory of that one, if it is known."""
+    memory: int = 0
+    """Bytes of the device of this machine that would train it."""
+    gpus: int = 0
+    """Of this machine."""
+    notice: str = "The memory of a run could not be estimated."
+
+
+def weigh(plans: Sequence[Planned], configs: Mapping[str, DictConfig], here: bool) -> Need:
+    """What the runs need; ``here``: they are to fit this machine."""
+    wanted = [(plan.key, plan.label, resolve(configs[plan.key])) for plan in plans]
     with ProcessPoolExecutor(max_workers=1, mp_context=CONTEXT) as pool:  # lightning stays out
         try:
             return pool.submit(_weigh, wanted, here).result()
         except BrokenProcessPool:  # a part of somebody's own took the process with it
-            return [], "The memory of a run could not be estimated."
+            return Need([], wanted[0][0])
 
 
-def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[str], str]:
+def _weigh(wanted: list[tuple[str, str, dict[str, Any]]], here: bool) -> Need:
+    from torch.cuda import device_count
+
     from ir_lightning.training import memory
     from ir_lightning.training.loop import refuse_unbuildable
 
-    there = memory.available(wanted[0][1]["trainer"]["accelerator"])
+    there = memory.available(wanted[0][2]["trainer"]["accelerator"])
     needs: dict[str, memory.Estimate | memory.Unknown | UsageError] = {}
-    refused, largest = [], (0, "")
-    for label, plain in wanted:
+    refused, largest = [], (0, "", wanted[0][0])
+    for name, label, plain in wanted:
         # What differs in its seed or its images needs the same.
         parts = [plain[key] for key in ("system", "trainer", "callbacks")]
         key = json.dumps([parts, plain["budget"]], sort_keys=True, default=str)
@@ -210,12 +232,12 @@ def _weigh(wanted: list[tuple[str, dict[str, Any]]], here: bool) -> tuple[list[s
         if isinstance(need, UsageError):
             refused.append(f"{label}: {need}")
         elif isinstance(need, memory.Estimate):
-            largest = max(largest, (need.total, label))
-    size, label = largest
+            largest = max(largest, (need.total, label, name))
+    size, label, dearest = largest
     notice = f"Memory of a run: up to about {size / memory.GIB:.2f} GiB ({label})"
     if here:
         notice += f" of {there.bytes / memory.GIB:.1f} ({there.device})."
-    return refused, notice
+    return Need(refused, dearest, size, there.bytes, device_count(), notice)
 
 
 def queue(plans: Sequence[Planned], master: DictConfig) -> None:

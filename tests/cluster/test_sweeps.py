@@ -64,7 +64,8 @@ def test_slurm(accounting: bool, basic: Path, tmp_path: Path) -> None:
 
 
 def test_ray_on_this_machine(ray_env: dict[str, str], basic: Path, tmp_path: Path) -> None:
-    engine = ["hydra/launcher=gpu_packed", "hydra.launcher.ray.init.num_cpus=2", *RAY]
+    one_core = "hydra.launcher.ray.remote.num_cpus=1"
+    engine = ["hydra/launcher=gpu_packed", "hydra.launcher.ray.init.num_cpus=2", one_core]
     sweep(ray_env, *engine, f"paths.runs={tmp_path}", "depth=1,2")
     assert_same(tmp_path, basic)
 
