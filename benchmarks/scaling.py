@@ -37,7 +37,7 @@ SIZES = {
     "batch": (1, 2, 4, 8),
 }
 WORKERS = tuple(n for n in (1, 2, 4, 8) if n == 1 or n <= (os.cpu_count() or 1))
-ROUNDS = 4
+ROUNDS = 3
 
 
 def overrides(sizes: Mapping[str, int]) -> list[str]:

@@ -100,7 +100,7 @@ def apart() -> dict[str, float]:
 
     whole = ITERATIONS / (ITERATIONS - FIRST)
     ways = {"all": lambda: whole * train(), "data": all_data, "step": all_steps}
-    seconds = in_turns(ways, rounds=3)  # the warm-up makes every scene
+    seconds = in_turns(ways, rounds=2)  # the warm-up makes every scene
     return {name: statistics.median(took) / ITERATIONS for name, took in seconds.items()}
 
 

@@ -21,7 +21,7 @@ SMOKE = ["budget=smoke", "logger=csv", "callbacks=none", "trainer.accelerator=cp
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
 

@@ -46,7 +46,7 @@ def neighbours(kind: str) -> list[OtherProcess]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--spin", nargs="*", help="other values of GOMP_SPINCOUNT to compare")
     parser.add_argument("--serve", action="store_true")
     parser.add_argument("--forever", action="store_true")
@@ -70,7 +70,7 @@ def main() -> None:
                 name: OtherProcess("benchmarks.threads", "--serve", environment=environment)
                 for name, environment in ways.items()
             }
-            seconds = in_turns(steps, arguments.rounds, warm_up=2)
+            seconds = in_turns(steps, arguments.rounds)
             for step in steps.values():
                 step.close()
         rates = {name: AT_ONCE / statistics.median(took) for name, took in seconds.items()}
