@@ -45,13 +45,14 @@ browser:
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >/dev/null
 
 # A SLURM and a Ray of its own, started and stopped by the tests.
-test-cluster: setup   ## sweeps through a real SLURM and a real Ray (about seven minutes)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,ray,slurm]'
+test-cluster: engines   ## sweeps through a real SLURM and a real Ray (about seven minutes)
+	$(BIN)/python -m pytest tests/cluster -p no:xdist -rs
+
+engines: .venv/engines
 	@command -v slurmctld >/dev/null || PATH="$$PATH:/usr/sbin" command -v slurmctld >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge; } || \
 	  echo "WARNING: SLURM is not here and cannot be installed (apt-get install slurm-wlm munge, as root): its tests are SKIPPED."
-	$(BIN)/python -m pytest tests/cluster -p no:xdist -rs
 
 lint: setup   ## ruff and mypy
 	$(BIN)/ruff check .
@@ -68,6 +69,10 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/engines: .venv/ready
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,ray,slurm]'
 	touch $@
 
 audit:   ## known weaknesses of the pinned versions (needs the network)
