@@ -53,6 +53,7 @@ RENAMED = {
     "ir_lightning.data.Part": "ir_lightning.data.SceneSplit",
     "ir_lightning.data.SideBySide": "ir_lightning.data.SideBySideFolder",
     "ir_lightning.data.Together": "ir_lightning.data.InterleavedSource",
+    "ir_lightning.report.Trend": "ir_lightning.report.Grows",
     "ir_lightning.systems.Recipe": "ir_lightning.systems.Optimization",
 }
 """Former names of parts, and what they are called now."""

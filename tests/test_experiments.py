@@ -258,7 +258,7 @@ def test_the_papers_numbers_are_the_printed_ones() -> None:
         ({"report": {"claims": []}}, "report needs the _target_ of a kind of report"),
         ({"report": part("Nothing")}, r"broken.yaml: report: .*No module named '.*Nothing'"),
         ({"report": part("ScoreTable", colour="red")}, "ScoreTable.*argument 'colour'"),
-        ({"report": part("ScoreTable", claims=[part("Trend", says="x")])}, "Trend.*'over'"),
+        ({"report": part("ScoreTable", claims=[part("Grows", says="x")])}, "Grows.*'over'"),
         ({"report": part("ScoreMatrix", rows="a")}, "columns: None needs rows"),
     ],
 )

@@ -1,14 +1,15 @@
 """The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
-from ir_lightning.statistics.comparison import Array, compare, stacked, trend
+from ir_lightning.statistics.comparison import Evidence, difference, growth, verdicts
+from ir_lightning.statistics.effects import Array, stacked
 from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]
@@ -17,6 +18,10 @@ Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
 MARGIN = 0.2  #: dB: the loss of PSNR that does not matter.
+
+
+ALPHA = 0.05
+"""Probability that any claim of a family is called "supported", or any "not supported", falsely."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Judged:
     verdict: str  #: ``supported``, ``not supported`` or ``undecided``.
     reason: str  #: The estimate with its interval, or what is missing.
     sampled: bool = True  #: Whether it is judged from samples, and so may be wrong by chance.
+    family: str = ""  #: What it was judged together with.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +42,21 @@ class ReportClaim(ABC):
 
     says: str  #: The claim, in words.
     each: str | None = None  #: Key of cells for each of whose values it is judged; None: once.
+    family: str | None = None  #: Claims that share it are judged together; None: that say the same.
     sampled: ClassVar[bool] = True
 
     def places(self, results: Results) -> Iterable[str]:
         """Names of what the claim is judged for; an empty one if it is judged once."""
         return [""] if self.each is None else results.values(self.each)
 
-    def judge(self, results: Results) -> list[Judged]:
-        verdicts = []
-        for place in self.places(results):
-            try:
-                verdict, reason = self.verdict(results, place)
-            except NotMeasuredError as error:
-                verdict, reason = UNDECIDED, str(error)
-            verdicts.append(Judged(self.says, place, verdict, reason, self.sampled))
-        return verdicts
+    def evidence(self, results: Results, place: str) -> Evidence | None:
+        """Estimates that are judged together with those of the family; None: :meth:`verdict` does.
 
-    @abstractmethod
+        Raises:
+            NotMeasuredError, UsageError: as for :meth:`verdict`.
+        """
+        return None
+
     def verdict(self, results: Results, place: str) -> Verdict:
         """What the results say about the claim in one of its places.
 
@@ -60,6 +64,11 @@ class ReportClaim(ABC):
             NotMeasuredError: scores are missing, which leaves the claim undecided.
             UsageError: the claim is about cells that there are not.
         """
+        raise NotImplementedError(f"{type(self).__name__} has neither evidence nor a verdict")
+
+    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
+        """The same, of a claim whose share of its family's error is ``alpha``."""
+        return self.verdict(results, place)
 
     def one(self, results: Results, part: Part, place: str) -> CellRuns:
         """The only cell that has these values, and the place; UsageError for none or several."""
@@ -77,15 +86,28 @@ class ScoreClaim(ReportClaim):
     """Base of the claims about the scores of a metric."""
 
     metric: str = "psnr"  #: Where lower is better, a positive difference is an improvement, too.
+    gain: float | None = 0.5
+    """dB of PSNR over the degraded input that shows that a network is trained: what compares
+    untrained ones compares how they were initialised. None: not asked for."""
 
     def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
-        """(S, I) of each cell, as scores of which more is better.
+        """(S, scenes) of each cell, as scores of which more is better.
 
         Raises:
-            NotMeasuredError: a cell has none.
+            NotMeasuredError: a cell has none, was trained differently long, or is not trained.
         """
         if lacking := sum(not group.finished for group in groups):
             raise NotMeasuredError(f"{lacking} of {len(groups)} cells have no finished run yet")
+        lengths = sorted({run.iterations for group in groups for run in group.finished})
+        if len(lengths) > 1:
+            told = " and ".join(f"{length:,}" for length in lengths)
+            raise NotMeasuredError(f"trained differently long: {told} iterations in all")
+        gains = [gain for group in groups if (gain := group.gain) is not None]
+        if self.gain is not None and (low := [gain for gain in gains if gain < self.gain]):
+            raise NotMeasuredError(
+                f"not trained: {len(low)} of {len(groups)} cells have not passed the degraded "
+                f"input by {self.gain:g} dB (the lowest: {min(low):+.2f} dB)"
+            )
         return [results.metric(self.metric).sign * group.matrix(self.metric) for group in groups]
 
     def direction(self, results: Results) -> str:
@@ -102,10 +124,15 @@ class Difference(ScoreClaim):
     b: Part
     margin: float = 0.0  #: In the unit of the metric.
 
-    def verdict(self, results: Results, place: str) -> Verdict:
-        a, b = self.scores(results, [self.one(results, part, place) for part in (self.a, self.b)])
-        judged = compare(a, b, self.threshold, unit=results.metric(self.metric).unit)
-        return judged.verdict, judged.reason + self.direction(results)
+    paired: bool = False
+    """A seed is the same start for both, e.g. where they are one network with two losses."""
+
+    def evidence(self, results: Results, place: str) -> Evidence:
+        cells = [self.one(results, part, place) for part in (self.a, self.b)]
+        a, b = self.scores(results, cells)
+        unit, beside = results.metric(self.metric).unit, results.beside(cells, self.metric)
+        known = difference(a, b, self.threshold, unit, paired=self.paired, beside=beside)
+        return replace(known, note=self.direction(results))
 
     @property
     def threshold(self) -> float:
@@ -127,15 +154,17 @@ class AlongClaim(ScoreClaim):
 
     over: str  #: Key of the levels, which are numbers.
     where: Part = field(default_factory=dict)  #: Values of other keys.
-    start: float | None = None  #: The lowest level that counts; None: all of them.
+    start: float | None = None  #: The lowest level that counts; None: the lowest that there is.
+    stop: float | None = None  #: The highest.
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
         """The cells from the lowest level to the highest; UsageError for none."""
         start = -math.inf if self.start is None else self.start
+        stop = math.inf if self.stop is None else self.stop
         part = self.within(self.where, place)
         groups = [group for group in results.where(part) if self.over in group.cell]
         groups.sort(key=lambda group: group.number(self.over))
-        groups = [group for group in groups if group.number(self.over) >= start]
+        groups = [group for group in groups if start <= group.number(self.over) <= stop]
         if not groups:
             about = f"a claim is about {part or 'cells'} along {self.over}"
             raise UsageError(f"{results.name}: {about}, and there are none.")
@@ -143,17 +172,18 @@ class AlongClaim(ScoreClaim):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trend(AlongClaim):
-    """Quality grows along a factor; see :func:`.comparison.trend`."""
+class Grows(AlongClaim):
+    """Every step along a factor improves quality; see :func:`.comparison.growth`."""
 
-    margin: float = 0.0  #: The growth per unit of the factor that is claimed at least.
+    margin: float = 0.0  #: What each step brings at least, per unit of the factor.
 
-    def verdict(self, results: Results, place: str) -> Verdict:
+    def evidence(self, results: Results, place: str) -> Evidence:
         groups = self.levels(results, place)
         levels = [group.number(self.over) for group in groups]
-        per = f"{results.metric(self.metric).unit} per unit of {self.over}".lstrip()
-        judged = trend(stacked(self.scores(results, groups)), levels, self.margin, unit=per)
-        return judged.verdict, judged.reason + self.direction(results)
+        per = f"{results.metric(self.metric).unit} per unit of {self.over} in its smallest step"
+        scores = stacked(self.scores(results, groups))
+        known = growth(scores, levels, self.margin, per.lstrip())
+        return replace(known, note=self.direction(results))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +206,7 @@ class SaturatesAt(AlongClaim):
         bounds = self.expected.get(place) if isinstance(self.expected, Mapping) else self.expected
         return None if bounds is None else (int(bounds[0]), int(bounds[1]))
 
-    def saturation(self, results: Results, place: str) -> Saturation:
+    def saturation(self, results: Results, place: str, alpha: float = ALPHA) -> Saturation:
         """Where quality saturates; errors as for :meth:`verdict`."""
         groups = self.levels(results, place)
         depths = [int(group.number(self.over)) for group in groups]
@@ -184,10 +214,10 @@ class SaturatesAt(AlongClaim):
             raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
         scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin
-        return saturation(scores, margin, depths=depths, unit=unit)
+        return saturation(scores, margin, alpha, depths=depths, unit=unit)
 
-    def verdict(self, results: Results, place: str) -> Verdict:
-        measured, expected = self.saturation(results, place), self.expected_at(place)
+    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
+        measured, expected = self.saturation(results, place, alpha), self.expected_at(place)
         if expected is None:
             return UNDECIDED, f"Nothing was printed about it. {measured}"
         low, high = expected
@@ -199,3 +229,29 @@ class SaturatesAt(AlongClaim):
             return "supported", str(measured)
         outside = measured.lower > high or measured.upper < low
         return "not supported" if outside else UNDECIDED, str(measured)
+
+
+def judge(claims: Sequence[ReportClaim], results: Results) -> list[Judged]:
+    """Judge all claims of an experiment, each family by itself, in their order."""
+    asked = [(claim, place) for claim in claims for place in claim.places(results)]
+    families = [claim.family or claim.says for claim, _ in asked]
+    evidence: dict[int, Evidence] = {}
+    found: dict[int, Verdict] = {}
+    for place, ((claim, where), family) in enumerate(zip(asked, families, strict=True)):
+        try:
+            if (each := claim.evidence(results, where)) is not None:
+                evidence[place] = each
+            else:
+                alpha = ALPHA / families.count(family)
+                found[place] = claim.verdict_within(results, where, alpha)
+        except NotMeasuredError as error:
+            found[place] = UNDECIDED, str(error)
+    for family in dict.fromkeys(families):
+        members = [place for place in evidence if families[place] == family]
+        compared = verdicts([evidence[place] for place in members], ALPHA)
+        for place, comparison in zip(members, compared, strict=True):
+            found[place] = comparison.verdict, comparison.reason
+    return [
+        Judged(claim.says, where, *found[place], claim.sampled, families[place])
+        for place, (claim, where) in enumerate(asked)
+    ]

@@ -9,14 +9,15 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import Judged, ReportClaim
+from ir_lightning.report.claims import Judged, ReportClaim, judge
 from ir_lightning.report.runs import Cell, CellRuns, Results, Run
 from ir_lightning.runs.record import speed_of
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 CAUTION = (
-    "verdicts. Each one by itself is wrong in at most 5 % of repetitions; nothing is corrected for "
-    "their number."
+    "in {families}. Claims that say the same are one family: in at most 5 % of repetitions is any "
+    "of them called supported and not true, and the printed limits hold together. What a claim "
+    "sees is the true difference that is called supported in 80 % of repetitions."
 )
 
 
@@ -77,8 +78,12 @@ class Content:
     @property
     def caution(self) -> str | None:
         """How often verdicts are wrong, where there are several."""
-        sampled = sum(judged.sampled for judged in self.verdicts)
-        return f"{sampled} {CAUTION}" if sampled > 1 else None
+        families = [judged.family for judged in self.verdicts if judged.sampled]
+        if len(families) < 2:
+            return None
+        count = len(set(families))
+        named = "1 family" if count == 1 else f"{count} families"
+        return f"{len(families)} verdicts {CAUTION.format(families=named)}"
 
 
 class Figure(ABC):
@@ -129,7 +134,7 @@ class ReportKind(ABC):
     def content(self, results: Results) -> Content:
         return Content(
             self.tables(results),
-            [judged for claim in self.claims for judged in claim.judge(results)],
+            judge(self.claims, results),
             self.cells(results),
             self.figure.draw(results, self) if self.figure else [],
             self.notes(results),

@@ -58,7 +58,7 @@ KINDS = {
 CLAIMS = {
     "difference": "Difference",
     "not_worse": "NotWorse",
-    "trend": "Trend",
+    "trend": "Grows",
     "saturation": "SaturatesAt",
     "two_stage": "TwoStages",
     "ahead": "DiscriminatorAhead",

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,18 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
-from ir_lightning.runs.record import CURVE, budget_of, metric_label, metrics_of, read_result
+from ir_lightning.runs.record import (
+    CEILING,
+    CURVE,
+    budget_of,
+    metric_label,
+    metrics_of,
+    read_result,
+)
 from ir_lightning.runs.scores import read_scores
-from ir_lightning.statistics.comparison import Array
-from ir_lightning.statistics.comparison import Cell as Spread
-from ir_lightning.statistics.comparison import cell as spread_of
+from ir_lightning.statistics.effects import Array
+from ir_lightning.statistics.effects import Cell as Spread
+from ir_lightning.statistics.effects import cell as spread_of
 
 Cell = dict[str, str]
 """What makes a cell different from the others of its experiment: ``{"depth": "3", ...}``."""
@@ -61,6 +68,8 @@ class Run:
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     """(I images, M metrics) of the restored test images by the run's protocol, in test order; NaN
     where a metric is not defined for an image; empty until finished."""
+    scenes: "pd.Series[str]" = field(default_factory=lambda: pd.Series(dtype=str))
+    """(I,) what each image shows; images of one scene are averaged before anything is judged."""
     side: int | None = None
     """Of the part of each image that was scored, in pixels; None: whole images."""
 
@@ -68,12 +77,21 @@ class Run:
     def finished(self) -> bool:
         return self.record.get("status") == "finished"
 
+    @property
+    def iterations(self) -> int:
+        """Of the training and of what it began with."""
+        return int(self.record["iterations"]) + int(self.record.get("pretrained", 0))
+
     def values(self, metric: str) -> "pd.Series[float]":
-        """(I,) scores by the names of the images; NotMeasuredError without this metric."""
+        """(I,) scores by the names of the images; NotMeasuredError without this metric.
+
+        A PSNR is at most :data:`.CEILING`.
+        """
         if metric not in self.scores:
             lack = f"without {metric} (but with {', '.join(self.scores.columns) or 'nothing'})"
             raise NotMeasuredError(f"{self.directory.name} was scored {lack}")
-        return self.scores[metric]
+        scores = self.scores[metric]
+        return scores.clip(upper=CEILING) if metric.endswith("psnr") else scores
 
     def mean(self, metric: str) -> float:
         """Mean over the images for which the metric is defined; NaN without any."""
@@ -102,10 +120,21 @@ class CellRuns:
         """The data set of its runs; empty before one has finished."""
         return next((str(run.record["dataset"]) for run in self.finished), "")
 
-    def matrix(self, metric: str = "psnr") -> Array:
-        """(S, I) scores by seed, NaN for a run that has not finished.
+    @property
+    def gain(self) -> float | None:
+        """dB of PSNR over the degraded input, mean over runs; None where that had lost nothing."""
+        gains = []
+        for run in self.finished:
+            degraded = float(run.record["degraded"].get("psnr", math.inf))
+            if "psnr" in run.scores and degraded < CEILING:
+                gains.append(run.mean("psnr") - degraded)
+        return sum(gains) / len(gains) if gains else None
 
-        Images for which the metric is not defined in every finished run are left out.
+    def matrix(self, metric: str = "psnr") -> Array:
+        """(S, I) scores by seed and scene, NaN for a run that has not finished.
+
+        Images of one scene are averaged. Those for which the metric is not defined in every
+        finished run are left out.
 
         Raises:
             NotMeasuredError: no run has finished, one lacks the metric, or no image has a score.
@@ -116,10 +145,11 @@ class CellRuns:
         scores = pd.DataFrame(done).dropna()
         if scores.empty:
             raise NotMeasuredError(f"{metric} is defined for no test image")
-        return np.ascontiguousarray(scores.reindex(columns=[*self.runs]).T, dtype=np.float64)
+        scenes = scores.groupby(self.finished[0].scenes[scores.index], sort=False).mean()
+        return np.ascontiguousarray(scenes.reindex(columns=[*self.runs]).T, dtype=np.float64)
 
     def spread(self, metric: str = "psnr") -> Spread:
-        """Mean over images and seeds, and standard deviation between seeds; NaN without scores."""
+        """Mean over scenes and seeds, and standard deviation between seeds; NaN without scores."""
         try:
             return spread_of(self.matrix(metric))
         except NotMeasuredError:
@@ -156,6 +186,16 @@ class Results:
             raise UsageError(f"{self.name}: no cell has the key {key}; they have {keys or 'none'}.")
         return values
 
+    def beside(self, cells: Sequence[CellRuns], metric: str) -> list[Array]:
+        """(S, I) of the other cells that were scored on the images of ``cells``."""
+        data = {cell.trained_on for cell in cells}
+        others = [group for group in self.groups if group.finished and group not in cells]
+        matrices = []
+        for group in others:
+            if {group.trained_on} == data and metric in group.finished[0].scores:
+                matrices.append(group.matrix(metric))
+        return [scores[~np.isnan(scores).all(axis=1)] for scores in matrices]
+
     @property
     def runs(self) -> list[Run]:
         return [run for group in self.groups for run in group.runs.values()]
@@ -184,7 +224,8 @@ def read_run(directory: Path) -> Run:
     scores = scores.drop_duplicates(["image", "metric"])
     wide = scores.pivot(index="image", columns="metric", values="value")
     wide = wide.reindex(index=scores["image"].unique(), columns=scores["metric"].unique())
-    return Run(directory, record, wide, budget_of(directory).get("evaluation_side"))
+    scenes = scores.drop_duplicates("image").set_index("image")["scene"]
+    return Run(directory, record, wide, scenes, budget_of(directory).get("evaluation_side"))
 
 
 def collect(folder: Path) -> Results:

@@ -88,6 +88,11 @@ def metric_label(metric: str, unit: str) -> str:
     return " ".join(words) + (f" ({unit})" if unit else "")
 
 
+CEILING = 10 * math.log10(12 * 255**2)
+"""dB, 58.92: the PSNR of the error of rounding to 8 bits, 1/12 of a squared grey level. What is
+closer to the clean image (up to infinity, where all pixels are equal) counts as this in means."""
+
+
 def mean(values: Iterable[float]) -> float:
     """Mean over the images for which a metric is defined; NaN where it is for none."""
     defined = [value for value in values if not math.isnan(value)]

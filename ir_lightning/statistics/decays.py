@@ -17,7 +17,7 @@ from scipy.optimize import minimize, nnls
 from scipy.signal import lfilter
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.comparison import Array
+from ir_lightning.statistics.effects import Array
 
 FLOAT = np.finfo(float)
 BINS = 120

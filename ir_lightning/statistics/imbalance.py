@@ -21,7 +21,7 @@ from scipy.special import expit, stdtrit
 from scipy.stats import rankdata
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.comparison import Array
+from ir_lightning.statistics.effects import Array
 
 FOLDS = 2
 STEPS = 50  # of Newton's method; ten are usual

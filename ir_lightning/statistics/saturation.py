@@ -2,7 +2,7 @@
 
 A test that finds no difference cannot support that deeper networks are NOT better. So depth N has
 to be proven non-inferior: no deeper network better by the margin. p(M, N) is the one-sided p of
-"mu_M - mu_N >= margin", see :mod:`.comparison`; an N that is too small is declared with probability
+"mu_M - mu_N >= margin", see :mod:`.effects`; an N that is too small is declared with probability
 alpha at most.
 
 1. Gate: max over M of p(M, K) <= alpha, the deepest K against every other depth.
@@ -22,9 +22,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ir_lightning.statistics.comparison import Array, Effects, effects
+from ir_lightning.statistics.comparison import holm
+from ir_lightning.statistics.effects import (
+    FEWEST_SCENES,
+    FEWEST_SEEDS,
+    Array,
+    Effects,
+    effects,
+)
 
 PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
 
@@ -62,7 +69,7 @@ class Saturation:
     branch: Branch | None = None  #: A peak, or the deepest is proven as good as every other depth.
     standard_error: float = math.nan  #: dB, the largest of differences; NaN if unknown.
     seeds_needed: int | None = None  #: Per depth; None: no number of seeds is enough.
-    images_needed: int | None = None  #: Where seeds alone cannot help; None otherwise.
+    scenes_needed: int | None = None  #: Where seeds alone cannot help; None otherwise.
     harm: Harm | None = None  #: None when unresolved or when N_U is the deepest.
     reason: str = ""
 
@@ -87,7 +94,7 @@ def saturation(
     """Find the interval [N_L, N_U] of depths at which quality saturates; the rule is above.
 
     Args:
-        scores: (K depths, S seeds, I images), dB, higher is better; missing runs are NaN.
+        scores: (K depths, S seeds, I scenes), dB, higher is better; missing runs are NaN.
         margin: the loss that does not matter, dB.
         alpha: bound on the probability of declaring N too small.
         depths: names of the depths, rising; 1..K if None.
@@ -97,7 +104,7 @@ def saturation(
 
     Raises:
         ValueError: arguments that make no sense.
-        UsageError: scores that cannot be used, see :func:`.comparison.effects`.
+        UsageError: scores that cannot be used, see :func:`.effects.effects`.
     """
     found = effects(scores)
     names = tuple(range(1, len(found.means) + 1)) if depths is None else tuple(depths)
@@ -121,7 +128,7 @@ def saturation(
 
 
 def _tests(found: Effects, margin: float, keeps: float | None) -> tuple[Array, Array, Array]:
-    """All pairs [M, N]: p of "N is too small", p of "N is enough", variance of the image part."""
+    """All pairs [M, N]: p of "N is too small", p of "N is enough", variance of the scene part."""
     unit = np.eye(len(found.means))
     gain = unit[:, None] - unit[None]  # c of mu_M - mu_N
     if keeps is not None:
@@ -130,8 +137,8 @@ def _tests(found: Effects, margin: float, keeps: float | None) -> tuple[Array, A
     enough, small = pairs.p_below(margin), pairs.p_above(margin)
     np.fill_diagonal(enough, 0.0)
     np.fill_diagonal(small, 1.0)
-    images = np.einsum("mnj,jk,mnk->mn", gain, found.image_covariance, gain) / found.images
-    return enough, small, images
+    scenes = np.einsum("mnj,jk,mnk->mn", gain, found.scene_covariance, gain) / found.scenes
+    return enough, small, scenes
 
 
 def _upper(
@@ -159,28 +166,19 @@ def _lower(small: Array, alpha: float, *, only_deepest: bool) -> int:
     return int(kept[0]) if len(kept) else deepest
 
 
-def holm(p: Array, alpha: float) -> NDArray[np.bool_]:
-    """Which hypotheses Holm's step-down procedure rejects (Scand. J. Stat. 6 (1979) 65)."""
-    order = np.argsort(p, kind="stable")
-    passed = p[order] <= alpha / np.arange(len(p), 0, -1)
-    rejected = np.zeros(len(p), dtype=bool)
-    rejected[order] = np.logical_and.accumulate(passed)
-    return rejected
-
-
-def _plan(found: Effects, images: Array, margin: float) -> tuple[float, int | None, int | None]:
-    """Standard error now; seeds, or else images, that bring it to margin / 3.3."""
+def _plan(found: Effects, scenes: Array, margin: float) -> tuple[float, int | None, int | None]:
+    """Standard error now; seeds, or else scenes, that bring it to margin / 3.3."""
     # Depths far below the best are settled; their differences may vary much and matter little.
     near = found.means > found.means.max() - 2 * margin
     if near.sum() < 2:
         near = found.means >= np.sort(found.means)[-2]
-    image = float(images[np.ix_(near, near)].max())
-    seed = 2 * found.seed_variance
-    error = math.sqrt(seed / float(found.seeds[near].min()) + image)
+    scene = float(scenes[np.ix_(near, near)].max())
+    seed = 2 * found.spread.variance
+    error = math.sqrt(seed / float(found.seeds[near].min()) + scene)
     room = (margin / PLAN) ** 2
-    if image < room:
-        return error, max(2, math.ceil(seed / (room - image))), None
-    return error, None, math.ceil(2 * image * found.images / room) if room else None
+    if scene < room:
+        return error, max(2, math.ceil(seed / (room - scene))), None
+    return error, None, math.ceil(2 * scene * found.scenes / room) if room else None
 
 
 def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:
@@ -196,7 +194,7 @@ def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Har
 
 def _reason(found: Saturation, unit: str) -> str:
     if found.upper is None:
-        need = f"about {found.images_needed} images, whatever the seeds"
+        need = f"about {found.scenes_needed} scenes, whatever the seeds"
         if found.seeds_needed:
             need = f"{found.seeds_needed} seeds per depth"
         return (
@@ -215,13 +213,12 @@ def _reason(found: Saturation, unit: str) -> str:
 
 def _untestable(found: Effects, verdict: Saturation) -> Saturation:
     """The verdict where the scores cannot show their own error."""
-    few = found.seed_df < 1
-    need = " Train at least 2 seeds per depth (5 are the plan)." if few else ""
     empty = [name for name, seeds in zip(verdict.depths, found.seeds, strict=True) if seeds == 0]
+    few = not empty and found.scenes >= FEWEST_SCENES
     gap = f"depth {', '.join(map(str, empty))} has no finished run" if empty else found.gap
     return replace(
         verdict,
-        seeds_needed=2 if few else None,
-        images_needed=2 if found.images < 2 else None,
-        reason=f"Unresolved: {gap}.{need}",
+        seeds_needed=FEWEST_SEEDS if few else None,
+        scenes_needed=FEWEST_SCENES if found.scenes < FEWEST_SCENES else None,
+        reason=f"Unresolved: {gap}.",
     )

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ir_lightning.statistics.comparison import Array
 from ir_lightning.statistics.decays import EXP1, EXP2, MODELS, Fit, Series, ShapeGrid, binned
+from ir_lightning.statistics.effects import Array
 
 BIC_MARGIN = 10.0  #: By which two exponentials have to beat each rival.
 TAU_RATIO = 3.0  #: Below it two cannot be told from one (60 and 120 iterations: 3 of 20 series).

@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
         claims=[
             part("Difference", metric="lpips", a=deep, b=shallow, margin=0.1, says="3 beats 1"),
             part("Difference", metric="lpips", a=shallow, b=deep, says="1 beats 3"),
-            part("Trend", metric="lpips", over="depth", says="falls"),
+            part("Grows", metric="lpips", over="depth", stop=3, says="falls"),
             part(
                 "SaturatesAt",
                 metric="lpips",

@@ -119,7 +119,7 @@ def plant_method(folder: Path, scores: Sequence[Sequence[str]] | None) -> dict[s
     Returns:
         Its cell.
     """
-    for seed, row in enumerate(scores or [["1"] * 40] * 2):
+    for seed, row in enumerate(scores or [["1"] * 40] * 3):
         run_dir = folder / str(seed)
         write_result(run_dir, RECORD | {"seed": seed})
         with (run_dir / "test_images.csv").open("w", newline="") as file:
@@ -139,7 +139,7 @@ def judged(tmp_path: Path, a: dict[str, Any], b: dict[str, Any]) -> Content:
     runs = [
         {"cell": cell, "seed": seed, "run": f"../{cell['method']}/{seed}"}
         for cell in ([a] if a == b else [a, b])
-        for seed in (0, 1)
+        for seed in (0, 1, 2)
     ]
     index = {"experiment": "fig5", "title": "F", "budget": "cpu", "report": report, "runs": runs}
     write_json(tmp_path / "report" / INDEX, index)
@@ -153,21 +153,23 @@ def scores(mean: float, seed: int) -> list[str]:
 
 
 def test_the_claim_is_judged_over_images_that_have_undegraded_pixels(tmp_path: Path) -> None:
-    better = plant_method(tmp_path / "a", [scores(31.0, 0), scores(31.1, 1)])
-    worse = plant_method(tmp_path / "b", [scores(30.0, 2), scores(30.1, 3)])
+    better = plant_method(tmp_path / "a", [scores(31.0, 0), scores(31.1, 1), scores(31.0, 4)])
+    worse = plant_method(tmp_path / "b", [scores(30.0, 2), scores(30.1, 3), scores(30.0, 5)])
     content = judged(tmp_path, better, worse)
     assert content.verdicts[0].verdict == "supported"
     assert content.verdicts[0].reason.startswith("+1 dB [")
     assert judged(tmp_path, worse, better).verdicts[0].verdict == "not supported"
     row = list(content.tables["table"].iloc[0])
-    expected = np.mean([float(x) for s in (scores(31.0, 0), scores(31.1, 1)) for x in s if x])
+    expected = np.mean(
+        [float(x) for s in (scores(31.0, 0), scores(31.1, 1), scores(31.0, 4)) for x in s if x]
+    )
     assert row[:3] == ["method=a", "20.00", f"{expected:.2f}"]
-    assert row[4:] == ["30/40", "2/2"]
+    assert row[4:] == ["30/40", "3/3"]
 
 
 def test_runs_without_the_metric_leave_the_claim_open(tmp_path: Path) -> None:
     old = plant_method(tmp_path / "old", None)
-    new = plant_method(tmp_path / "new", [scores(30.0, 2), scores(30.1, 3)])
+    new = plant_method(tmp_path / "new", [scores(30.0, 2), scores(30.1, 3), scores(30.0, 5)])
     content = judged(tmp_path, new, old)
     assert content.verdicts[0].verdict == "undecided"
     assert "was scored without undegraded_psnr" in content.verdicts[0].reason

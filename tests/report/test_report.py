@@ -24,7 +24,7 @@ RECORD = {
     "protocol": "rgb8",
     "splits": {"test": {"sha256": "0123456789abcdef"}},
     "images": IMAGES,
-    "degraded": {"psnr": 21.116, "ssim": 0.6},
+    "degraded": {"psnr": 9.116, "ssim": 0.6},
     "budget": "cpu",
     "iterations": 10,
     "parameters": {"generator": 554_400, "discriminator": 0},
@@ -56,13 +56,13 @@ def plant(run_dir: Path, psnr: float, seed: int, **record: Any) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two methods of three seeds, one of which is missing."""
+    """Two methods of four seeds, one of which is missing."""
     runs = []
     for method, psnr in (("unet5", 25.0), ("pix2pix", 24.0)):
-        for seed in range(3):
+        for seed in range(4):
             name = f"{method}-{seed}"
             runs.append({"cell": {"method": method}, "seed": seed, "run": f"../{name}"})
-            if (method, seed) != ("pix2pix", 2):
+            if (method, seed) != ("pix2pix", 3):
                 plant(tmp_path / name, psnr + 0.1 * seed, seed)
     index = {"experiment": "table9", "title": "Table IX", "budget": "cpu", "report": REPORT}
     write_json(tmp_path / "report" / INDEX, {**index, "runs": runs})
@@ -73,8 +73,8 @@ MARKDOWN = (
     "|  | paper PSNR (dB) | ours PSNR (dB) | sd | difference | paper SSIM | ours SSIM "
     "| seeds | parameters (M) | multiply-adds (G) |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
-    "| UNet-5 | 24.00 | 25.10 | 0.10 | +1.10 | 0.8000 | 0.5020 | 3/3 | 0.554 | 12.35 |\n"
-    "| pix2pix & co | - | 24.05 | 0.07 | - | - | 0.4810 | 2/3 | 0.554 | 12.35 |\n"
+    "| UNet-5 | 24.00 | 25.15 | 0.13 | +1.15 | 0.8000 | 0.5030 | 4/4 | 0.554 | 12.35 |\n"
+    "| pix2pix & co | - | 24.10 | 0.10 | - | - | 0.4820 | 3/4 | 0.554 | 12.35 |\n"
 )
 
 
@@ -82,11 +82,11 @@ def test_the_tables_are_golden(folder: Path) -> None:
     write_report(folder)
     assert (folder / "table.md").read_text() == MARKDOWN
     assert (folder / "table.csv").read_text().splitlines()[1:] == [
-        "UNet-5,24.00,25.10,0.10,+1.10,0.8000,0.5020,3/3,0.554,12.35",
-        "pix2pix & co,-,24.05,0.07,-,-,0.4810,2/3,0.554,12.35",
+        "UNet-5,24.00,25.15,0.13,+1.15,0.8000,0.5030,4/4,0.554,12.35",
+        "pix2pix & co,-,24.10,0.10,-,-,0.4820,3/4,0.554,12.35",
     ]
     assert (
-        r"pix2pix \& co & - & 24.05 & 0.07 & - & - & 0.4810 & 2/3 & 0.554 & 12.35 \\"
+        r"pix2pix \& co & - & 24.10 & 0.10 & - & - & 0.4820 & 3/4 & 0.554 & 12.35 \\"
         in (folder / "table.tex").read_text().splitlines()
     )
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -98,7 +98,7 @@ def test_the_report_says_the_verdict_and_what_it_was_made_of(folder: Path) -> No
     write_report(folder)
     text = (folder / "report.md").read_text()
     assert "**supported**: UNet-5 is better" in text
-    for fact in ("5 of 6 finished", "protocol: rgb8", "iterations: 10", "A small run"):
+    for fact in ("7 of 8 finished", "protocol: rgb8", "iterations: 10", "A small run"):
         assert fact in text
 
 
@@ -141,7 +141,7 @@ def test_crops_are_said_and_do_not_compare_with_whole_images(folder: Path) -> No
     write_report(folder)
     text = (folder / "report.md").read_text()
     assert f"- test images: {IMAGES}, 256 x 256 pixels of each\n" in text
-    assert "- degraded: 21.12 dB (rain800)\n" in text
+    assert "- degraded: 9.12 dB (rain800)\n" in text
     (runs[1] / "config.yaml").write_text("budget:\n  name: cpu\n  evaluation_side: null\n")
     with pytest.raises(UsageError, match=r"scored parts of images differ, 256 in .*, whole in"):
         collect(folder)
@@ -160,7 +160,7 @@ METHODS = {"a": {"method": "unet5"}, "b": {"method": "pix2pix"}}
 
 @pytest.mark.parametrize(
     ("kind", "arguments"),
-    [("Difference", METHODS), ("NotWorse", METHODS), ("Trend", {"over": "depth"})],
+    [("Difference", METHODS), ("NotWorse", METHODS), ("Grows", {"over": "depth"})],
 )
 def test_a_claim_can_be_about_ssim(kind: str, arguments: dict[str, Any], folder: Path) -> None:
     """Of the planted runs, SSIM is PSNR over 50."""
@@ -180,8 +180,8 @@ def test_a_claim_can_be_about_ssim(kind: str, arguments: dict[str, Any], folder:
     assert "dB" not in ssim.reason
 
 
-def test_a_trend_can_begin_at_a_level(folder: Path) -> None:
-    """A rise from 0 to 8 and nothing after it: from 4 on quality grows, from 8 on it does not."""
+def test_growth_is_that_of_the_smallest_step_between_two_levels(folder: Path) -> None:
+    """A rise from 0 to 8 and nothing after it: up to 8 quality grows, up to 12 it does not."""
     runs = []
     for layers, psnr in ((0, 20.0), (4, 22.0), (8, 24.0), (12, 24.0)):
         for seed in range(3):
@@ -190,23 +190,23 @@ def test_a_trend_can_begin_at_a_level(folder: Path) -> None:
     report = part("ScoreTable", figure=part("LineFigure", x="layers"))
     index = {"experiment": "f", "title": "F", "budget": "cpu", "runs": runs, "report": report}
     write_json(folder / INDEX, index)
-    trend = part("Trend", over="layers", says="grows")
-    verdicts = claim(folder, trend, {**trend, "start": 4}, {**trend, "start": 8})
-    assert [judged.verdict for judged in verdicts] == ["supported", "supported", "undecided"]
-    slopes = [float(judged.reason.split()[0]) for judged in verdicts]
-    assert slopes == pytest.approx([0.35, 0.25, 0.0], abs=0.002)
+    grows = part("Grows", over="layers", says="grows")
+    verdicts = claim(folder, grows, {**grows, "stop": 8}, {**grows, "start": 4, "stop": 8})
+    assert [judged.verdict for judged in verdicts] == ["undecided", "supported", "supported"]
+    steps = [float(judged.reason.split()[0]) for judged in verdicts]
+    assert steps == pytest.approx([0.0, 0.5, 0.5], abs=0.002)
     assert len(content_of(folder).claims) == 3, "each is shown for itself"
 
 
 def test_a_claim_about_missing_runs_is_undecided(folder: Path) -> None:
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         write_result(folder.parent / f"pix2pix-{seed}", {"status": "failed", "reason": "x"})
     (judged,) = content_of(folder).verdicts
     assert judged.verdict == "undecided"
     assert "1 of 2 cells have no finished run" in judged.reason
     write_report(folder)
     assert (
-        "| pix2pix & co | - | - | - | - | - | - | 0/3 | - | - |"
+        "| pix2pix & co | - | - | - | - | - | - | 0/4 | - | - |"
         in (folder / "table.md").read_text()
     )
 

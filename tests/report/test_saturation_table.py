@@ -106,7 +106,7 @@ def test_a_claim_is_said_once_with_its_verdicts_below(tmp_path: Path) -> None:
     assert page.count('<p class="says">as printed</p>') == 1
     assert page.count('<span class="badge supported">supported</span>') == 2
     for form in (text, page):
-        assert "4 verdicts. Each one by itself is wrong in at most 5 %" in form
+        assert "4 verdicts in 1 family." in form
 
 
 def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_is_unresolved_says_what_it_would_take(tmp_path: Path) -> None:
 
 
 def test_a_table_needs_its_claim_and_the_key_of_its_rows(tmp_path: Path) -> None:
-    for claims in ([], [CLAIM, CLAIM], [part("Trend", over="depth", says="x")]):
+    for claims in ([], [CLAIM, CLAIM], [part("Grows", over="depth", says="x")]):
         with pytest.raises(UsageError, match=r"\.json: a SaturationTable needs one claim"):
             write_report(planted(tmp_path, claims=claims))
     index = json.loads((planted(tmp_path) / INDEX).read_text())

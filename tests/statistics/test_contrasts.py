@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.comparison import effects
+from ir_lightning.statistics.effects import effects
 
 
 def table(levels: int, seeds: int, images: int, seed: int = 0) -> np.ndarray:
@@ -21,34 +21,39 @@ def table(levels: int, seeds: int, images: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("weights", [(1, -1, 0), (0.5, 0.5, -1), (-1, 0, 1)])
-def test_the_definition_word_for_word(weights: tuple[float, ...]) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_definition_word_for_word(weights: tuple[float, ...], shared: bool) -> None:
     scores = table(3, 4, 30)
-    levels, seeds, images = scores.shape
-    seed_variance = np.mean([np.var(level.mean(axis=1), ddof=1) for level in scores])
-    by_image = [sum(weights[k] * scores[k, :, i].mean() for k in range(3)) for i in range(images)]
-    seed = sum(w**2 for w in weights) * seed_variance / seeds
-    image = np.var(by_image, ddof=1) / images
-    df = (seed + image) ** 2 / (seed**2 / (levels * (seeds - 1)) + image**2 / (images - 1))
+    if not shared:
+        scores[0] += np.array([-9, 9, -9, 9])[:, None]  # a level that shares no spread
+    by_scene = [sum(weights[k] * scores[k, :, i].mean() for k in range(3)) for i in range(30)]
+    own = [np.var(level.mean(axis=1), ddof=1) for level in scores]
+    parts = [(np.var(by_scene, ddof=1) / 30, 29)]
+    if shared:
+        parts += [(sum(w**2 for w in weights) * np.mean(own) / 4, 9)]
+    else:
+        parts += [(w**2 * variance / 4, 3) for w, variance in zip(weights, own, strict=True)]
 
     contrast = effects(scores).contrasts(weights)
 
-    error = np.sqrt(seed + image)
-    assert contrast.value == pytest.approx(np.mean(by_image))
-    assert contrast.standard_error == pytest.approx(error)
-    assert contrast.df == pytest.approx(df)
-    t = (np.mean(by_image) - 0.1) / error
-    assert contrast.p_below(0.1) == pytest.approx(student.cdf(t, df))
-    assert contrast.p_above(0.1) == pytest.approx(student.sf(t, df))
-    low, high = contrast.limits(0.05)
-    assert low == pytest.approx(np.mean(by_image) - student.ppf(0.95, df) * error)
-    assert high == pytest.approx(np.mean(by_image) + student.ppf(0.95, df) * error)
+    value = np.mean(by_scene)
+    assert contrast.value == pytest.approx(value)
+    assert contrast.standard_error == pytest.approx(np.sqrt(sum(part for part, _ in parts)))
+    for alpha in (0.05, 0.002):
+        reach = np.sqrt(sum(student.ppf(1 - alpha, df) ** 2 * part for part, df in parts))
+        low, high = contrast.limits(alpha)
+        assert low == pytest.approx(value - reach)
+        assert high == pytest.approx(value + reach)
+        assert contrast.p_above(low) == pytest.approx(alpha, rel=1e-4)
+        assert contrast.p_below(high) == pytest.approx(alpha, rel=1e-4)
+        assert contrast.p_below(low) == pytest.approx(1 - alpha, rel=1e-4)
 
 
 def test_many_contrasts_at_once_are_the_same_one_by_one() -> None:
     found = effects(table(4, 3, 20))
     weights = np.random.default_rng(1).normal(size=(2, 5, 4))
     together = found.contrasts(weights)
-    assert together.df.shape == (2, 5)
+    assert together.value.shape == (2, 5)
     one = found.contrasts(weights[1, 3])
     assert together.standard_error[1, 3] == pytest.approx(one.standard_error)
     assert together.p_below(0.2)[1, 3] == pytest.approx(one.p_below(0.2))
@@ -61,17 +66,19 @@ def test_a_missing_run_leaves_the_others_their_weight() -> None:
     kept = scores[0, [0, 2, 3]]
     assert found.seeds.tolist() == [3, 4]
     assert found.means[0] == pytest.approx(kept.mean())
-    assert found.seed_df == 5
+    assert found.spread.df == 5
     runs = kept.mean(axis=1), scores[1].mean(axis=1)
     scatter = sum(((run - run.mean()) ** 2).sum() for run in runs)
-    assert found.seed_variance == pytest.approx(scatter / 5)
-    seed = found.seed_variance * (1 / 3 + 1 / 4)
+    assert found.spread.variance == pytest.approx(scatter / 5)
+    seed = np.var(runs[0], ddof=1) / 3 + np.var(runs[1], ddof=1) / 4
     image = np.var(kept.mean(axis=0) - scores[1].mean(axis=0), ddof=1) / 25
+    if found.pooled:
+        seed = found.spread.variance * (1 / 3 + 1 / 4)
     assert found.contrasts([1, -1]).standard_error == pytest.approx(np.sqrt(seed + image))
 
 
 def test_scores_without_variance_leave_no_doubt() -> None:
-    scores = np.stack([np.full((2, 5), 30.0), np.full((2, 5), 29.0)])
+    scores = np.stack([np.full((3, 5), 30.0), np.full((3, 5), 29.0)])
     contrast = effects(scores).contrasts([1, -1])
     assert contrast.p_above(0.5) == 0
     assert contrast.p_above(1.5) == 1
@@ -79,7 +86,8 @@ def test_scores_without_variance_leave_no_doubt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((2, 1, 9), "two training seeds"), ((2, 3, 1), "one test image")]
+    ("shape", "words"),
+    [((2, 1, 9), "two training seeds"), ((2, 2, 9), "train 3"), ((2, 3, 4), "4 scenes")],
 )
 def test_what_cannot_be_judged_is_said(shape: tuple[int, int, int], words: str) -> None:
     found = effects(np.random.default_rng(0).normal(size=shape))
@@ -106,5 +114,5 @@ def test_unusable_scores_are_refused(value: float, words: str) -> None:
 
 
 def test_an_array_of_the_wrong_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="levels, seeds, images"):
+    with pytest.raises(ValueError, match="levels, seeds, scenes"):
         effects(np.zeros((3, 4)))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.saturation import Saturation, holm, saturation
+from ir_lightning.statistics.comparison import holm
+from ir_lightning.statistics.saturation import Saturation, saturation
 
 pytestmark = pytest.mark.slow
 
@@ -127,18 +128,18 @@ def test_an_unresolved_sweep_says_how_many_seeds_it_needs() -> None:
     assert np.mean([saturation(scores).resolved for scores in needed]) > 0.8
 
 
-def test_where_images_are_too_few_seeds_do_not_help() -> None:
+def test_where_scenes_are_too_few_seeds_do_not_help() -> None:
     verdict = saturation(next(sweeps(PLATEAU, 1, images=12)))
     assert not verdict.resolved
     assert verdict.seeds_needed is None
-    assert verdict.images_needed is not None
-    assert verdict.images_needed > 40
-    assert "images" in str(verdict)
+    assert verdict.scenes_needed is not None
+    assert verdict.scenes_needed > 40
+    assert "scenes" in str(verdict)
 
 
 def test_a_peak_costs_those_who_go_on() -> None:
     verdicts = [saturation(scores) for scores in sweeps(PEAK, 100)]
-    assert rate(lambda v: v.branch == "peak", verdicts) == 1
+    assert rate(lambda v: v.branch == "peak", verdicts) > 0.98
     harms = [verdict.harm for verdict in verdicts if verdict.harm]
     assert np.mean([harm.p_any < 0.05 and harm.p_margin < 0.05 for harm in harms]) > 0.99
     assert np.mean([harm.loss for harm in harms]) == pytest.approx(2, abs=0.05)
@@ -155,7 +156,7 @@ def test_a_plateau_costs_nothing(curve: list[float]) -> None:
     assert rate(lambda v: v.harm is not None and v.harm.low > 0, verdicts) <= 0.05
 
 
-def exact(curve: list[float], seeds: int = 2, images: int = 6) -> np.ndarray:
+def exact(curve: list[float], seeds: int = 3, images: int = 6) -> np.ndarray:
     """Scores almost without error whose means are ``curve``."""
     noise = 1e-4 * np.random.default_rng(0).standard_normal((len(curve), seeds, images))
     noise -= noise.mean(axis=(1, 2), keepdims=True)
@@ -207,9 +208,9 @@ def test_one_seed_is_not_enough() -> None:
     verdict = saturation(exact(PLATEAU, seeds=1))
     assert not verdict.resolved
     assert (verdict.lower, verdict.branch) == (None, None)
-    assert verdict.seeds_needed == 2
+    assert verdict.seeds_needed == 3
     assert verdict.means == pytest.approx(28 + np.array(PLATEAU))
-    assert "at least 2 seeds" in str(verdict)
+    assert "two training seeds" in str(verdict)
 
 
 def test_missing_runs() -> None:

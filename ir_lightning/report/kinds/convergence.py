@@ -14,7 +14,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import UNDECIDED, Part, ReportClaim, Verdict
 from ir_lightning.report.content import NamedCell, ReportKind
 from ir_lightning.report.runs import NotMeasuredError, Results, Run, read_curves
-from ir_lightning.statistics.comparison import Array
+from ir_lightning.statistics.effects import Array
 from ir_lightning.statistics.imbalance import (
     Imbalance,
     Time,
@@ -28,7 +28,6 @@ from ir_lightning.statistics.stages import FEWEST_SEEDS, Stages, over_seeds, sta
 
 LOSS = "train/generator"
 SCORE = "val/psnr"
-ALPHA = 0.05
 LEGEND = (
     "Taus and times in iterations; medians over seeds. A time with > was not reached; D is "
     "saturated at 0.9 bits, G converged at 90 % of its gain in validation PSNR. nu and r: how "
@@ -91,21 +90,21 @@ class CurveClaim(ReportClaim):
 
     where: Part
 
-    def verdict(self, results: Results, place: str) -> Verdict:
+    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
         runs = self.one(results, self.where, place).finished
         if not runs:
             raise NotMeasuredError("no run has finished")
-        return self.over_seeds([convergence(run) for run in runs])
+        return self.over_seeds([convergence(run) for run in runs], alpha)
 
     @abstractmethod
-    def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
+    def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         """What the curves of at least one seed say."""
 
 
 class TwoStages(CurveClaim):
     """The loss falls in two stages, by the rule of :mod:`ir_lightning.statistics.stages`."""
 
-    def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
+    def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         fits = [run.stages for run in runs if run.stages]
         if not fits:
             return UNDECIDED, runs[0].missing[0]
@@ -122,14 +121,14 @@ class DiscriminatorAhead(CurveClaim):
     only refute it.
     """
 
-    def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
+    def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         measured = [run.imbalance for run in runs if run.imbalance]
         reason = "B = " + "; ".join(map(str, measured))
         known = [balance for balance in measured if balance.bound != "unknown"]
         if len(known) < FEWEST_SEEDS or len(known) < len(runs):
             return UNDECIDED, f"{reason} ({FEWEST_SEEDS} seeds with a known B are needed)"
         values = np.array([balance.value for balance in known])
-        error = values.std(ddof=1) / np.sqrt(len(values)) * stdtrit(len(values) - 1, 1 - ALPHA)
+        error = values.std(ddof=1) / np.sqrt(len(values)) * stdtrit(len(values) - 1, 1 - alpha)
         low, high = values.mean() - error, values.mean() + error
         reason += f"; mean {values.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
         bounds = {balance.bound for balance in known}
@@ -146,7 +145,7 @@ class GradientVanishes(CurveClaim):
     Supported if it does in each of at least three seeds, refuted if it does in none.
     """
 
-    def over_seeds(self, runs: Sequence[Convergence]) -> Verdict:
+    def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         known = [run.vanishing for run in runs if run.vanishing]
         if not known:
             return UNDECIDED, runs[0].missing[-1]

@@ -1,7 +1,6 @@
 """Photographs, as ``RestorePhotographs`` has restored them, and what was not degraded: Fig. 5."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,10 @@ from ir_lightning.data.samples import Image
 from ir_lightning.errors import UsageError
 from ir_lightning.report.claims import Difference
 from ir_lightning.report.content import ReportKind
-from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
-from ir_lightning.statistics.comparison import Array
-from ir_lightning.statistics.comparison import cell as spread_of
+from ir_lightning.report.runs import NotMeasuredError, Results
+from ir_lightning.statistics.effects import cell as spread_of
 
 UNDEGRADED = "undegraded_psnr"
-CEILING = 10 * math.log10(12 * 255**2)
-"""dB: the error of rounding to 8 bits, 1/12 of a squared grey level. What is closer to the clean
-image (up to infinity, where all pixels are equal) counts as this."""
 PHOTOGRAPHS = Path("photographs") / "photographs.json"
 
 
@@ -30,9 +25,6 @@ class KeepsUndegraded(Difference):
     """A keeps better than B what had not been degraded, by PSNR over those pixels."""
 
     metric: str = UNDEGRADED
-
-    def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
-        return [np.minimum(scores, CEILING) for scores in super().scores(results, groups)]
 
 
 @dataclass(frozen=True)
@@ -124,9 +116,10 @@ class PhotographTable(ReportKind):
             group, mean, spread, images = cell.group, "-", "-", "-"
             try:
                 scores = group.matrix(UNDEGRADED)
-                measured = spread_of(np.minimum(scores, CEILING))
+                measured = spread_of(scores)
                 mean, spread = undegraded.text(measured.mean), undegraded.text(measured.sd)
-                images = f"{scores.shape[1]}/{len(group.finished[0].scores)}"
+                run = group.finished[0]
+                images = f"{run.scores[UNDEGRADED].count()}/{len(run.scores)}"
             except NotMeasuredError:
                 pass
             line = {"": cell.row} | {m.title: m.text(group.spread(m.name).mean) for m in metrics}

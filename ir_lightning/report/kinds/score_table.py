@@ -179,6 +179,6 @@ def levels(found: Saturation) -> str:
 def needed(found: Saturation) -> str:
     if found.resolved:
         return "-"
-    if found.images_needed:
-        return f"{found.images_needed} test images"
+    if found.scenes_needed:
+        return f"{found.scenes_needed} scenes"
     return f"{found.seeds_needed} seeds" if found.seeds_needed else "-"
