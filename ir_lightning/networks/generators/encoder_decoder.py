@@ -10,7 +10,8 @@ from ir_lightning.arguments import check_whole, written
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.convolutions import Convolution
 from ir_lightning.networks.enhancers.base import Enhancer
-from ir_lightning.networks.layers import Norm, initialise, norm_named, pad_to_multiple
+from ir_lightning.networks.first_weights import GENERATOR, initialise
+from ir_lightning.networks.layers import Norm, norm_named, pad_to_multiple
 from ir_lightning.networks.shapes import DEEPEST, level_widths, smallest_crop
 from ir_lightning.networks.upsamplers import Deconv, Nearest, Upsampler
 
@@ -65,7 +66,7 @@ class EncoderDecoderBase(nn.Module, ABC):
             self._decoder_layer(level, [channels, *widths], upsampler, norm_class, dropout)
             for level in range(depth, 0, -1)
         )
-        initialise(self)
+        initialise(self, GENERATOR)
 
     def check_crop(self, crop: int) -> None:
         """Refuse training crops whose side in pixels is below 2^depth, with a UsageError."""
