@@ -135,6 +135,11 @@ def test_trainings_that_differ_have_hashes_that_differ() -> None:
     assert len({hashes(override)[0] for override in SHAPES.values()}) == len(SHAPES)
 
 
+def test_how_a_sub_pixel_convolution_begins_is_in_the_hash() -> None:
+    asked = "upsampler=subpixel"
+    assert hashes(asked, "upsampler.init=normal")[0] != hashes(asked)[0]
+
+
 @pytest.mark.parametrize("override", SCORES.values(), ids=SCORES)
 def test_how_a_run_is_scored_is_another_evaluation_of_it(override: str) -> None:
     assert hashes(override)[0] == hashes()[0]
