@@ -27,7 +27,10 @@ class EncoderDecoderBase(nn.Module, ABC):
         width: channels w after the first layer; then 2w, 4w, 8w, 8w, ...
         norm: ``instance``, ``batch`` or ``none``. As in pix2pix there is none behind the
             outermost and innermost encoder layer and behind the output.
-        dropout: rate in the inner decoder layers, between 8w and 8w channels (pix2pix: 0.5).
+        dropout: rate in the inner decoder layers, between 8w and 8w channels, which there are from
+            depth 6 on: at depth 8 in three of them, as in pix2pix (0.5). Drawn from torch's default
+            generator while training. Off in evaluation, where pix2pix's authors leave it on: a
+            restored image does not depend on chance.
         enhancer: stands before the encoder layers it names.
         upsampler: how the decoder doubles; None for the generator's native way.
         channels: of the image.
