@@ -321,7 +321,7 @@ def test_bf16_is_asked_for_and_moves_an_8_bit_value_a_little(run_dir: Path) -> N
     moved = np.abs(full.astype(int) - half)
     assert 0 < moved.mean() < 1
     smooth = load(run_dir, "cpu", bf16=True)(image.astype(np.float32) / 255)
-    assert len(np.unique(smooth)) > 1000, "between 0.25 and 1, bf16 has 256 values"
+    assert len(np.unique(smooth)) > 500, "between 0.25 and 1, bf16 has 256 values"
 
 
 class Watched(nn.Module):

@@ -96,6 +96,11 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Seq
         word = config.pretrain.get(network)
         if word is None:
             continue
+        if isinstance(word, float):  # 81533e9077, and with it all that told which run it was
+            raise UsageError(
+                f"pretrain.{network}={word}: the hash was read as a number; quote it, as in "
+                f"\"pretrain.{network}='81533e9077'\", or give the run's folder."
+            )
         if str(word) == FIRST and first is not None:
             config_hash = training_hash(first)
             run_dir = directory_of(first, list(overrides), config_hash)

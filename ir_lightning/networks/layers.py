@@ -1,4 +1,4 @@
-"""Layers that the networks share: normalisation by name, first weights, padding to any size."""
+"""What the networks share: normalisation by name, padding to any size."""
 
 from collections.abc import Callable
 
@@ -33,19 +33,6 @@ NORMS: dict[str, Norm] = {"instance": InstanceNorm, "batch": BatchNorm, "none": 
 def norm_named(name: str) -> Norm:
     """The norm that the argument ``norm`` of a network names, or a UsageError."""
     return NORMS[check_choice("norm", name, NORMS)]
-
-
-def initialise(network: nn.Module) -> None:
-    """Convolutions from N(0, 0.02) with bias 0; batch norm scales from N(1, 0.02) with shift 0."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, 0.0, 0.02)
-        elif isinstance(layer, nn.BatchNorm2d):
-            nn.init.normal_(layer.weight, 1.0, 0.02)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from ir_lightning.arguments import check_choice
@@ -71,12 +72,52 @@ class SubPixelShuffle(nn.Module):
         return shuffled.reshape(batch, -1, height * scale, width * scale)
 
 
-class SubPixel(Upsampler):
-    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15."""
+class ICNRConvolution(Convolution):
+    """A 3x3 convolution for :class:`SubPixelShuffle` whose first image has no checkerboard.
 
-    def __init__(self, levels: str = "top") -> None:
+    (B, in_channels, H, W) to (B, out_channels r^2, H, W), r = ``scale``. The r^2 sub-kernels that
+    make one channel, every ``out_channels``-th one in eq. 15's order, begin equal: what is shuffled
+    at first is each pixel r^2 times ("ICNR", Aitken et al. 2017, arXiv 1707.02937).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int = 2) -> None:
+        super().__init__(in_channels, scale**2 * out_channels, 3, padding=1)
+        self.phases = scale**2
+        self._repeat()
+
+    def first_weights(self, random: torch.Generator) -> None:
+        """As of every convolution, N(0, 0.02) and bias 0, for one sub-kernel of each channel."""
+        nn.init.normal_(self.weight, 0.0, 0.02, generator=random)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self._repeat()
+
+    @torch.no_grad()
+    def _repeat(self) -> None:
+        for parameter in self.parameters():
+            first, *others = parameter.chunk(self.phases)
+            for other in others:
+                other.copy_(first)
+
+
+class SubPixel(Upsampler):
+    """A 3x3 convolution to four times the channels, then the pixel shuffle of eq. 15.
+
+    Args:
+        levels: see :class:`Upsampler`.
+        init: ``icnr``: the four sub-kernels of a channel begin equal, so that no checkerboard has
+            to be unlearned; ``normal``: each from N(0, 0.02) by itself.
+
+    Raises:
+        UsageError: any other ``levels`` or ``init``.
+    """
+
+    def __init__(self, levels: str = "top", init: str = "icnr") -> None:
         super().__init__(levels)
+        self.init = check_choice("init", init, ("icnr", "normal"))
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        if self.init == "icnr":
+            return nn.Sequential(ICNRConvolution(in_channels, out_channels), SubPixelShuffle())
         convolution = Convolution(in_channels, 4 * out_channels, 3, padding=1)
         return nn.Sequential(convolution, SubPixelShuffle())

@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from ir_lightning.names import current_name
 
-VERSION = 2
+VERSION = 3
 """Of what is hashed; to be raised with what a default means, or with this positive list, which
-leaves out how a run is scored and watched, and where. 1 was the whole configuration."""
+leaves out how a run is scored and watched, and where. 1 was the whole configuration; until 2 first
+weights were drawn one after the other, now each by its name."""
 
 SYSTEM = ("generator", "discriminator", "loss", "optimization")
 SYSTEM_WATCHES = ("saturated_accuracy", "saturated_iterations")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ir_lightning.errors import UsageError
+from ir_lightning.names import current_name
 
 CONFIG = "config.yaml"
 COMMAND = "the train.py command that it is a run of"
@@ -29,6 +30,7 @@ SPEED = {
     "degrade_on_gpu": False,
 }
 """Of all runs, before there was a choice; the precision was the trainer's."""
+SUBPIXEL = "ir_lightning.networks.SubPixel"
 EVALUATION = ("protocols", "whole_pixels", "tile", "overlap")
 """Keys of ``recipe`` that were about evaluation."""
 
@@ -61,6 +63,8 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
     discriminator, which is the system's.
     """
     renewed = dict(config)
+    for place in ((), ("generator",), ("system", "generator")):
+        renewed = _begun_normal(renewed, (*place, "upsampler"))
     if "trainer" in renewed:
         renewed.setdefault("speed", {**SPEED})
     if isinstance(renewed.get("recipe"), Mapping):
@@ -94,6 +98,19 @@ def current_config(config: Mapping[str, Any]) -> dict[str, Any]:
 def current_system_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """The ``state_dict`` of a system with today's names of its buffers."""
     return _renamed(state, STATE)
+
+
+def _begun_normal(node: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
+    """The same, but a sub-pixel convolution at this place says that it began ``normal``, as all did
+    before there was a choice, unless it says how.
+    """
+    if not place:
+        ours = current_name(str(node.get("_target_"))) == SUBPIXEL
+        return {"init": "normal", **node} if ours else dict(node)
+    key, *inside = place
+    if not isinstance(inner := node.get(key), Mapping):
+        return dict(node)
+    return {**node, key: _begun_normal(inner, tuple(inside))}
 
 
 def _parts(recipe: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

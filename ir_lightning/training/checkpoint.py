@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from lightning import __version__ as lightning_version
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.legacy import current_system_state
+from ir_lightning.runs.record import NETWORKS
 from ir_lightning.training.loggers.local import CurveLogger
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -30,7 +32,8 @@ of the best generator; ``random``: all random states."""
 
 class Checkpoints(Callback):
     """Before each validation, and every so many minutes: the training in ``last.ckpt``. After each
-    validation that is the best so far: the generator in ``best.ckpt``.
+    validation that is the best so far: the generator in ``best.ckpt``, and the discriminator that
+    stood beside it.
 
     A resumed run begins with the validation that follows its checkpoint, if any. So nothing is
     saved within one, where callbacks count and weights may be replaced by their average. It stands
@@ -82,8 +85,8 @@ class Checkpoints(Callback):
         iteration = pl_module.iteration
         self.best = {"metric": evaluation.choose_by, "value": value, "iteration": iteration}
         if trainer.is_global_zero:
-            generator = pl_module.generator.state_dict()
-            self._write(to_bytes({"generator": generator, **self.best}), BEST)
+            networks = {k: each.state_dict() for k, each in networks_of(pl_module).items()}
+            self._write(to_bytes({**networks, **self.best}), BEST)
 
     def save(self, trainer: Trainer, system: Any) -> None:
         """Write ``last.ckpt``, once an iteration; the former one becomes ``previous.ckpt``.
@@ -149,6 +152,12 @@ def refuse_objects(states: Mapping[str, Mapping[str, Any]]) -> None:
                 f"callbacks: the state of {key} cannot be saved ({str(error).splitlines()[0]}); "
                 "let its state_dict return only tensors, numbers, strings, lists and dicts."
             ) from None
+
+
+def networks_of(system: LightningModule) -> dict[str, nn.Module]:
+    """The networks that a system trains, by kind."""
+    parts = dict(system.named_children())
+    return {kind: parts[kind] for kind in NETWORKS if kind in parts}
 
 
 def resume(trainer: Trainer, system: LightningModule, state: State) -> None:

@@ -32,6 +32,7 @@ from ir_lightning.training.checkpoint import (
     State,
     load_latest,
     load_state,
+    networks_of,
     resume,
 )
 from ir_lightning.training.loaders import DataWait, Loaders
@@ -120,11 +121,17 @@ def begin(
 def test(
     trainer: pl.Trainer, system: RestorationSystem, loaders: Loaders, run_dir: Path, dataset: str
 ) -> pd.DataFrame:
-    """Score the test images with the weights that ``evaluation.weights`` chooses."""
+    """Score the test images with the weights that ``evaluation.weights`` chooses.
+
+    The discriminator becomes the one that stood beside that generator, so that what is saved goes
+    together.
+    """
     trainer.strategy.barrier("rank 0 has written the last checkpoint")
     if system.evaluation.weights == "best":
         best = load_state(run_dir / CHECKPOINTS / BEST)
-        system.generator.load_state_dict(best["generator"])
+        for kind, network in networks_of(system).items():
+            if kind in best:  # earlier versions kept no discriminator there
+                network.load_state_dict(best[kind])
     trainer.test(system, loaders, verbose=False)
     return score_table(system.test_rows, dataset)
 
@@ -249,12 +256,6 @@ def new_trainer(
             f"{trainer.precision} here: give trainer.precision=bf16-mixed or 32-true."
         )
     return trainer
-
-
-def networks_of(system: RestorationSystem) -> dict[str, Any]:
-    """The networks that a system trains, by kind."""
-    parts = dict(system.named_children())
-    return {kind: parts[kind] for kind in NETWORKS if kind in parts}
 
 
 def measure(

@@ -17,9 +17,9 @@ from ir_lightning.errors import DataError, UsageError
 from ir_lightning.files import atomic_write
 from ir_lightning.runs.legacy import CONFIG
 
-GENERATOR_FILE = "generator.safetensors"
+FILE = "{}.safetensors"  # of the network of a kind
+GENERATOR_FILE = FILE.format("generator")
 UNREADABLE = (OSError, ValueError, yaml.YAMLError, KeyError, TypeError)  # a file, or a key in it
-IN_SYSTEM = "generator."  # what the names of its weights begin with in the state of a system
 
 
 def save_network(
@@ -31,28 +31,28 @@ def save_network(
     # Copies: safetensors refuses tensors that share memory, as those of a recursive block do.
     state = network.state_dict().items()
     weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state}
-    with atomic_write(Path(run_dir) / f"{kind}.safetensors", "wb") as file:
+    with atomic_write(Path(run_dir) / FILE.format(kind), "wb") as file:
         file.write(save(weights, metadata={kind: json.dumps(config)}))
 
 
 def begin_with(network: nn.Module, kind: str, run_dir: str | os.PathLike[str]) -> None:
-    """Give a network the weights of the best validation of a run, as :func:`load_kept` does."""
-    if kind == "generator":
-        load_kept(network, Path(run_dir), "best")
-        return
-    _load_file(network, Path(run_dir) / f"{kind}.safetensors", f"pretrain.{kind}: ")
+    """Give a network the weights of the best validation of a run, as :func:`load_kept` does.
+
+    The best is said of the generator; a ``discriminator`` is the one that stood beside it.
+    """
+    load_kept(network, Path(run_dir), "best", kind)
 
 
-def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
-    """Give a generator the ``best`` or the ``last`` weights of a finished run: one of them lies in
-    ``generator.safetensors``, the other one in a checkpoint.
+def load_kept(network: nn.Module, run_dir: Path, weights: str, kind: str = "generator") -> None:
+    """Give a network the ``best`` or the ``last`` weights of a finished run: one of them lies in
+    ``KIND.safetensors``, the other one in a checkpoint.
 
     Raises:
         UsageError: there is no such file, or its weights are another network's.
         DataError: the file is damaged.
     """
     if weights == ("last" if _tested_last(run_dir) else "best"):
-        _load_file(generator, run_dir / GENERATOR_FILE)
+        _load_file(network, run_dir / FILE.format(kind))
         return
     from ir_lightning.training.checkpoint import BEST, LAST, load_state  # imports Lightning
 
@@ -64,8 +64,13 @@ def load_kept(generator: nn.Module, run_dir: Path, weights: str) -> None:
         )
     state = load_state(path)
     system = state.get("state_dict") or state.get("system", {})
-    of_system = {k.removeprefix(IN_SYSTEM): v for k, v in system.items() if k.startswith(IN_SYSTEM)}
-    _load(generator, state.get("generator", of_system), path)
+    begin = f"{kind}."  # of the names of its weights in the state of a system
+    of_system = {k.removeprefix(begin): v for k, v in system.items() if k.startswith(begin)}
+    found = state.get(kind) or of_system
+    if kind != "generator" and not found:  # earlier versions kept but the last discriminator
+        _load_file(network, run_dir / FILE.format(kind))
+        return
+    _load(network, found, path)
 
 
 def _tested_last(run_dir: Path) -> bool:
@@ -105,9 +110,9 @@ def load_generator(
     return generator.to(device).eval().requires_grad_(False)
 
 
-def _load_file(network: nn.Module, path: Path, key: str = "") -> None:
+def _load_file(network: nn.Module, path: Path) -> None:
     if not path.is_file():
-        raise UsageError(f"{key}{path} is not there; train that run again.")
+        raise UsageError(f"{path} is not there; train that run again.")
     _load(network, _read(path)[1], path)
 
 

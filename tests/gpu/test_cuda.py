@@ -169,7 +169,15 @@ def test_golden_traces_of_a_cpu(name: str, composed: Compose) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["pix2pix", "pix2pix_lsgan", "unet5", "unet5_infoaccum", "unet5_infoaccum_subpixel"]
+    "method",
+    [
+        "pix2pix",
+        "pix2pix_dropout",
+        "pix2pix_lsgan",
+        "unet5",
+        "unet5_infoaccum",
+        "unet5_infoaccum_subpixel",
+    ],
 )
 def test_every_method_is_recorded(method: str, composed: Compose) -> None:
     config = composed(*SMALL, *ON_GPU, f"method={method}", "speed=fast")
@@ -180,9 +188,15 @@ def test_every_method_is_recorded(method: str, composed: Compose) -> None:
     assert all(value == value and value < 1e4 for value in losses(run_dir / "metrics.csv"))
 
 
-def test_a_recorded_training_is_the_training(composed: Compose, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "network", [("depth=4",), ("depth=6", "generator.dropout=0.5")], ids=["plain", "dropout"]
+)
+def test_a_recorded_training_is_the_training(
+    network: tuple[str, ...], composed: Compose, tmp_path: Path
+) -> None:
+    """With dropout, too: a recording draws what the operations one by one would have drawn."""
     same = ("speed.precision=32-true", "speed.reproducible=true", "speed.channels_last=false")
-    usual = (*SMALL, *ON_GPU, "depth=4", "dataset=rain")
+    usual = (*SMALL, *ON_GPU, *network, "dataset=rain")
     fast = ("speed=fast", *same, "speed.degrade_on_gpu=false", f"paths.runs={tmp_path}/fast")
     recorded = finished(composed(*usual, *fast), [])
     exact = finished(composed(*usual, "speed=exact", f"paths.runs={tmp_path}/exact"), [])

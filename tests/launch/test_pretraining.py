@@ -90,6 +90,7 @@ def test_a_discriminator_from_other_data(composed: Compose, tmp_path: Path) -> N
     ("words", "sentence"),
     [
         (["pretrain.generator=nothing"], r"pretrain\.generator=nothing: there is no such run"),
+        (["pretrain.generator=81533e9077"], r"pretrain\.generator=inf: .* number; quote it"),
         (["pretrain.generator=first"], r"pretrain\.first has no overrides"),
         (["pretrain=reconstruction", "trainer.devices=2"], r"trainer\.devices=2.*several devices"),
         (
@@ -111,7 +112,7 @@ def test_another_network_is_refused_with_what_differs(composed: Compose) -> None
     first = [*STEP, "task=reconstruction"]
     digest = run(composed(*first), first)["config_hash"]
     with pytest.raises(UsageError, match=r"another generator \(depth: 3 there, 2 here\)"):
-        check(composed(*SMALL, "depth=2", f"pretrain.generator={digest}"))
+        check(composed(*SMALL, "depth=2", f"pretrain.generator='{digest}'"))
 
 
 def test_a_network_in_other_words_is_the_same_one(composed: Compose, tmp_path: Path) -> None:
@@ -123,17 +124,56 @@ def test_a_network_in_other_words_is_the_same_one(composed: Compose, tmp_path: P
     check(composed(*STEP, f"pretrain.generator='{tmp_path}/first'"))
 
 
-def test_the_best_weights_are_what_a_run_begins_with(tmp_path: Path) -> None:
+LAYER = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 3, "kernel_size": 1}
+
+
+@pytest.mark.parametrize("kind", ["generator", "discriminator"])
+def test_the_best_weights_are_what_a_run_begins_with(kind: str, tmp_path: Path) -> None:
     """Also those of a run that was tested with its last ones."""
-    layer = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 3, "kernel_size": 1}
-    best, last, begun = (build(layer, "layer") for _ in range(3))
-    save_network(tmp_path, "generator", last, layer)
+    best, last, begun = (build(LAYER, "layer") for _ in range(3))
+    save_network(tmp_path, kind, last, LAYER)
     (tmp_path / "checkpoints").mkdir()
-    torch.save({"generator": best.state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
+    torch.save({kind: best.state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
     for weights, kept in (("best", last), ("last", best)):
         (tmp_path / "config.yaml").write_text(f"evaluation: {{weights: {weights}}}")
-        begin_with(begun, "generator", tmp_path)
+        begin_with(begun, kind, tmp_path)
         assert torch.equal(begun.weight, kept.weight)
+
+
+def test_an_earlier_version_kept_only_its_last_discriminator(tmp_path: Path) -> None:
+    last, begun = (build(LAYER, "layer") for _ in range(2))
+    save_network(tmp_path, "discriminator", last, LAYER)
+    (tmp_path / "checkpoints").mkdir()
+    best = {"generator": build(LAYER, "layer").state_dict()}
+    torch.save(best, tmp_path / "checkpoints" / "best.ckpt")
+    for weights in ("best", "last"):
+        (tmp_path / "config.yaml").write_text(f"evaluation: {{weights: {weights}}}")
+        begin_with(begun, "discriminator", tmp_path)
+        assert torch.equal(begun.weight, last.weight)
+
+
+@pytest.mark.parametrize("tested", ["best", "last"])
+def test_the_discriminator_that_is_handed_on_stood_beside_the_generator(
+    tested: str, composed: Compose, tmp_path: Path
+) -> None:
+    """Both are those of the iteration of the best validation, which is not the last one."""
+    usual = [*SMALL, "depth=2", "width=4", "discriminator.layers=3", "budget.test_images=1"]
+    usual += ["schedule=constant", "optimizer.lr=0.03", "budget.checkpoint_every=2"]
+    first = [*usual, "budget.iterations=6", f"evaluation.weights={tested}"]
+    best = run(composed(*first, f"run_dir={tmp_path}/first"), first)["best_validation"]["iteration"]
+    assert best < 6
+    until_then = [*usual, f"budget.iterations={best}", f"run_dir={tmp_path}/until_then"]
+    run(composed(*until_then), until_then)
+    handed_on = [f"pretrain.{kind}='{tmp_path}/first'" for kind in ("generator", "discriminator")]
+    then = [*usual, "budget.iterations=2", *handed_on, FROZEN, f"run_dir={tmp_path}/then"]
+    run(composed(*then), then)
+    for kind in ("generator", "discriminator"):
+        file = f"{kind}.safetensors"
+        begun, expected = (load_file(tmp_path / run / file) for run in ("then", "until_then"))
+        assert all(torch.equal(begun[name], expected[name]) for name in expected), kind
+        kept = load_file(tmp_path / "first" / file)
+        same = all(torch.equal(kept[name], expected[name]) for name in expected)
+        assert same == (tested == "best"), "what lies side by side goes together"
 
 
 def test_a_run_that_has_failed_is_no_beginning(composed: Compose, tmp_path: Path) -> None:
@@ -154,9 +194,8 @@ def test_a_first_run_that_fails_fails_the_run(composed: Compose, tmp_path: Path)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    layer = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 3, "kernel_size": 1}
-    save_network(tmp_path, "discriminator", build(layer, "layer"), layer)
-    other = build(layer | {"out_channels": 4}, "layer")
+    save_network(tmp_path, "discriminator", build(LAYER, "layer"), LAYER)
+    other = build(LAYER | {"out_channels": 4}, "layer")
     with pytest.raises(UsageError, match="do not fit"):
         begin_with(other, "discriminator", tmp_path)
     with pytest.raises(UsageError, match="is not there; train that run again"):

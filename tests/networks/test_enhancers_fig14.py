@@ -127,7 +127,7 @@ def test_scan_weights_channels_and_not_places() -> None:
 def test_scan_has_the_layers_of_rescan_and_sees_35_pixels() -> None:
     block = Scan().build(3)
     layers = [layer for layer in block.layers if isinstance(layer, ContextLayer)]
-    assert [layer.convolution.dilation for layer in layers] == [1, 1, 2, 4, 8, 1]
+    assert [layer.convolution.dilation[0] for layer in layers] == [1, 1, 2, 4, 8, 1]
     assert {tuple(layer.gate[0].weight.shape) for layer in layers} == {(6, 24)}
     for parameter in every_weight(block).named_parameters():
         if "gate" in parameter[0]:  # the gate looks at the whole image; without it, 35 are left

@@ -264,6 +264,23 @@ def test_dropout_is_in_the_inner_layers_only() -> None:
     assert not any(isinstance(m, nn.Dropout) for m in UNet(8, 2).modules())
 
 
+def test_dropout_halves_features_while_training_and_no_restored_image() -> None:
+    torch.manual_seed(0)
+    unet, image = UNet(6, 8, dropout=0.5), torch.rand(1, 3, 64, 64)
+    inner = unet.decoder[1]
+    features = torch.rand(4, inner[1].in_channels, 8, 8)
+    whole = inner[:-1](features)
+    dropped = inner(features)
+    kept = dropped != 0
+    assert kept.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    torch.testing.assert_close(dropped[kept], 2 * whole[kept])
+    assert not unet(image).equal(unet(image))
+    unet.eval()
+    assert unet(image).equal(unet(image))
+    plain = UNet(6, 8).eval()
+    assert unet(image).equal(plain(image))  # of the same seed, so of the same weights
+
+
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_an_odd_image_is_continued_by_its_border(kind: type[EncoderDecoderBase]) -> None:
     torch.manual_seed(0)

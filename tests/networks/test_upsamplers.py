@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ir_lightning.errors import UsageError
+from ir_lightning.networks.first_weights import initialise, random_of
+from ir_lightning.networks.generators.encoder_decoder import EncoderDecoder, UNet
 from ir_lightning.networks.upsamplers import (
     Bilinear,
     Deconv,
+    ICNRConvolution,
     Nearest,
     SubPixel,
     SubPixelShuffle,
@@ -51,6 +54,70 @@ def test_pixel_shuffle_sends_each_gradient_back_to_its_place() -> None:
     assert t.grad.equal(numbers)
 
 
+def phases(image: Tensor, scale: int = 2) -> Tensor:
+    """(scale^2, B, C, H, W): every ``scale``-th pixel of (B, C, scale H, scale W), by start."""
+    rows, columns = range(scale), range(scale)
+    return torch.stack([image[..., r::scale, c::scale] for r in rows for c in columns])
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("in_a_generator", [True, False])
+def test_icnr_begins_without_a_checkerboard(scale: int, in_a_generator: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(ICNRConvolution(5, 3, scale), SubPixelShuffle(scale))
+    if in_a_generator:
+        initialise(layer, "generator")
+    first, *others = phases(layer(torch.randn(2, 5, 6, 7)), scale)
+    assert first.std() > 0.01
+    for other in others:
+        torch.testing.assert_close(other, first, atol=1e-6, rtol=0)
+    one, another, *_ = layer[0].weight[:3]  # the colours are not equal
+    assert not one.equal(another)
+
+
+@pytest.mark.parametrize("kind", [UNet, EncoderDecoder])
+@pytest.mark.parametrize("levels", ["top", "all"])
+def test_the_first_image_of_a_generator_has_no_checkerboard(
+    kind: Callable[..., nn.Module], levels: str
+) -> None:
+    """With ICNR; normal sub-kernels, and transposed convolutions, begin with one."""
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 32, 32)
+
+    def checkerboard(upsampler: Upsampler) -> float:
+        return phases(kind(3, 8, upsampler=upsampler)(image)).std(dim=0).mean().item()
+
+    assert checkerboard(SubPixel(levels)) < 1e-7
+    for other in (SubPixel(levels, "normal"), Deconv()):
+        assert checkerboard(other) > 1e-4
+
+
+def test_icnr_sub_kernels_are_normal_one_by_one() -> None:
+    torch.manual_seed(0)
+    weight = UNet(1, 64, upsampler=SubPixel()).decoder[0][1][0].weight
+    kernels = weight.reshape(4, 3, 64, 3, 3)
+    assert kernels[1:].equal(kernels[:1].expand(3, -1, -1, -1, -1))
+    assert kernels[0].std().item() == pytest.approx(0.02, rel=0.05)
+    assert kernels[0].mean().item() == pytest.approx(0, abs=0.002)
+
+
+def test_normal_sub_kernels_are_as_every_other_convolution() -> None:
+    torch.manual_seed(0)
+    top = UNet(1, 64, upsampler=SubPixel(init="normal")).decoder[0][1]
+    plain = nn.Conv2d(64, 12, 3, padding=1)
+    random = random_of("generator.decoder.0.1.0.weight", torch.device("cpu"))
+    nn.init.normal_(plain.weight, 0.0, 0.02, generator=random)
+    assert top[0].weight.equal(plain.weight)
+    assert top[0].bias.eq(0).all()
+
+
+def test_weights_of_either_beginning_fit_the_other() -> None:
+    one, other = (UNet(2, 4, upsampler=SubPixel(init=init)) for init in ("normal", "icnr"))
+    other.load_state_dict(one.state_dict())
+    image = torch.rand(1, 3, 8, 8)
+    assert one(image).equal(other(image))
+
+
 def through_identity(upsampler: Upsampler, image: Tensor) -> Tensor:
     """The layer's output when its 3x3 convolution only passes on what it gets."""
     layer = upsampler.build(3, 3)
@@ -79,3 +146,8 @@ def test_where_each_is_used_by_default() -> None:
 def test_unknown_levels_are_refused(kind: Callable[..., Upsampler]) -> None:
     with pytest.raises(UsageError, match=r"^levels=bottom: choose top or all"):
         kind("bottom")
+
+
+def test_an_unknown_beginning_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^init=zeros: choose icnr or normal"):
+        SubPixel(init="zeros")

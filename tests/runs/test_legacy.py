@@ -57,6 +57,24 @@ def test_the_first_protocol_chose_the_weights_of_an_old_run() -> None:
     assert evaluation_hash(renewed) == evaluation_hash(now)
 
 
+def test_an_old_sub_pixel_convolution_began_normal() -> None:
+    """Also by its former name; what says how it began, or is something else, stays."""
+    asked = ["upsampler=subpixel"]
+    now: Any = OmegaConf.to_container(load_config([*asked, "upsampler.init=normal"]), resolve=True)
+    before = json.loads(json.dumps(now))
+    for node in (before, before["generator"], before["system"]["generator"]):
+        node["upsampler"] = {
+            "_target_": "ir_lightning.networks.upsamplers.subpixel.SubPixel",
+            "levels": "top",
+        }
+    renewed = current_config(before)
+    for node in (renewed, renewed["generator"], renewed["system"]["generator"]):
+        assert node["upsampler"]["init"] == "normal"
+    assert training_hash(renewed) == training_hash(now) != training_hash(load_config(asked))
+    icnr: Any = OmegaConf.to_container(load_config(asked), resolve=True)
+    assert current_config(icnr) == icnr
+
+
 def test_what_is_up_to_date_passes_unchanged() -> None:
     now: Any = OmegaConf.to_container(load_config([]), resolve=True)
     assert current_config(now) == now

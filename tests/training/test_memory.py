@@ -46,7 +46,7 @@ STEPS = {
         "budget.batch=4",
         "optimization.gradient_clip=1.0",
     ),
-    "padded": ("depth=4", "budget.crop=100", "generator.dropout=0.5"),
+    "padded": ("depth=6", "budget.crop=100", "generator.dropout=0.5"),
     "mixed": ("depth=4", "enhancer=infoaccum", "enhancer.layers=8", "trainer.precision=bf16-mixed"),
     "half": ("depth=4", "trainer.precision=bf16-true"),
 }

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from ir_lightning.arguments import check_whole, check_wholes
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.convolutions import Convolution
-from ir_lightning.networks.layers import initialise, norm_named
+from ir_lightning.networks.first_weights import DISCRIMINATOR, initialise
+from ir_lightning.networks.layers import norm_named
 from ir_lightning.networks.shapes import KERNEL, level_widths, patch_strides, smallest_image
 
 
@@ -53,7 +54,7 @@ class PatchGAN(nn.Module):
             self.layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
         self.layers.append(Convolution(inputs, 1, KERNEL, last, padding=1))
-        initialise(self)
+        initialise(self, DISCRIMINATOR)
 
     def check_crop(self, crop: int) -> None:
         """Refuse crops whose side in pixels is below :func:`smallest_image`, with a UsageError."""
@@ -105,7 +106,7 @@ class MultiScale(PatchGAN):
         pyramid = Pyramid(width, scales)
         verdict = Convolution(pyramid.out_channels, 1, 1)
         self.layers[-1] = nn.Sequential(patches, nn.LeakyReLU(0.2), pyramid, verdict)
-        initialise(self.layers[-1])
+        initialise(self, DISCRIMINATOR)
 
 
 class Pyramid(nn.Module):

@@ -47,4 +47,8 @@ class Enhancer(ABC):
 
     @abstractmethod
     def build(self, channels: int) -> Block:
-        """A new block for (B, channels, H, W), for each position; its ``nn.Conv2d`` are redrawn."""
+        """A new block for (B, channels, H, W), for each position.
+
+        Its ``nn.Conv2d`` are redrawn by the generator, unless they say how
+        (:func:`~ir_lightning.networks.initialise`).
+        """

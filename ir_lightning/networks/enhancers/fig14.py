@@ -1,6 +1,7 @@
 """The deraining modules of the paper's Fig. 14, but for their layers that make an image."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -211,26 +212,15 @@ class Recursive(Enhancer):
         return RecursiveBlock(channels, self.recursions, self.width, self.norm)
 
 
-class DilatedConvolution(nn.Module):
-    """A 3x3 convolution that keeps PyTorch's first weights: a generator redraws nn.Conv2d only."""
-
-    def __init__(self, inputs: int, outputs: int, dilation: int) -> None:
-        super().__init__()
-        drawn = nn.Conv2d(inputs, outputs, 3)
-        self.weight, self.bias = drawn.weight, drawn.bias
-        self.dilation = dilation
-
-    def forward(self, features: Tensor) -> Tensor:
-        reach = self.dilation
-        return F.conv2d(features, self.weight, self.bias, padding=reach, dilation=reach)
-
-
 class ContextLayer(nn.Module):
-    """sigma(alpha * (W * x + b)): a dilated convolution, and alpha, the weights of its channels."""
+    """sigma(alpha * (W * x + b)): a dilated convolution, and alpha, the weights of its channels.
+
+    The first weights are PyTorch's: all from U(-b, b), b = 1 / sqrt(inputs of an output).
+    """
 
     def __init__(self, inputs: int, outputs: int, squeezed: int, dilation: int) -> None:
         super().__init__()
-        self.convolution = DilatedConvolution(inputs, outputs, dilation)
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
         squeeze, excite = nn.Linear(outputs, squeezed), nn.Linear(squeezed, outputs)
         self.gate = nn.Sequential(squeeze, nn.ReLU(inplace=True), excite, nn.Sigmoid())
 
@@ -238,6 +228,12 @@ class ContextLayer(nn.Module):
         convolved = self.convolution(features)
         alpha = self.gate(convolved.mean((2, 3)))  # (B, outputs), each from 0 to 1
         return F.leaky_relu_(convolved * alpha[:, :, None, None], 0.2)
+
+    def first_weights(self, random: torch.Generator) -> None:
+        for layer in (self.convolution, *self.gate):
+            for parameter in layer.parameters():
+                bound = cast(Tensor, layer.weight)[0].numel() ** -0.5
+                nn.init.uniform_(parameter, -bound, bound, generator=random)
 
 
 class Scan(Enhancer):

@@ -10,7 +10,8 @@ from ir_lightning.arguments import check_whole, written
 from ir_lightning.errors import UsageError
 from ir_lightning.networks.convolutions import Convolution
 from ir_lightning.networks.enhancers.base import Enhancer
-from ir_lightning.networks.layers import Norm, initialise, norm_named, pad_to_multiple
+from ir_lightning.networks.first_weights import GENERATOR, initialise
+from ir_lightning.networks.layers import Norm, norm_named, pad_to_multiple
 from ir_lightning.networks.shapes import DEEPEST, level_widths, smallest_crop
 from ir_lightning.networks.upsamplers import Deconv, Nearest, Upsampler
 
@@ -26,7 +27,10 @@ class EncoderDecoderBase(nn.Module, ABC):
         width: channels w after the first layer; then 2w, 4w, 8w, 8w, ...
         norm: ``instance``, ``batch`` or ``none``. As in pix2pix there is none behind the
             outermost and innermost encoder layer and behind the output.
-        dropout: rate in the inner decoder layers, between 8w and 8w channels (pix2pix: 0.5).
+        dropout: rate in the inner decoder layers, between 8w and 8w channels, which there are from
+            depth 6 on: at depth 8 in three of them, as in pix2pix (0.5). Drawn from torch's default
+            generator while training. Off in evaluation, where pix2pix's authors leave it on: a
+            restored image does not depend on chance.
         enhancer: stands before the encoder layers it names.
         upsampler: how the decoder doubles; None for the generator's native way.
         channels: of the image.
@@ -65,7 +69,7 @@ class EncoderDecoderBase(nn.Module, ABC):
             self._decoder_layer(level, [channels, *widths], upsampler, norm_class, dropout)
             for level in range(depth, 0, -1)
         )
-        initialise(self)
+        initialise(self, GENERATOR)
 
     def check_crop(self, crop: int) -> None:
         """Refuse training crops whose side in pixels is below 2^depth, with a UsageError."""
