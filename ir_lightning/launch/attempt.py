@@ -16,6 +16,7 @@ from rich.table import Table
 from ir_lightning.errors import RunError, Stopped, StorageError, UsageError
 from ir_lightning.files import atomic_write, remove_temporaries
 from ir_lightning.launch.child import Guard, Signals, Work, watched, work_in_child
+from ir_lightning.launch.pretraining import iterations_before
 from ir_lightning.runs import record as records
 from ir_lightning.runs.claim import Claim, announce_claim
 from ir_lightning.runs.identity import VERSION, evaluation_hash
@@ -75,6 +76,8 @@ def record_run(job: TrainingJob, claim: Claim, known: Record, in_sweep: bool) ->
         console.print(f"Run directory: {run_dir}", soft_wrap=True)
         if job.before is not None:
             job.before()
+        if before := iterations_before(plain):
+            begun["pretrained"] = before
         if not in_sweep:
             announce_claim(claim.directory)
         seen = {n: c for n, c in plain["callbacks"].items() if n != "progress" or not in_sweep}

@@ -7,7 +7,7 @@ is trained first, unless it has been.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from ir_lightning.build import current
 from ir_lightning.errors import UsageError
 from ir_lightning.launch.config import load_config
 from ir_lightning.runs.identity import canonical, directory_of, training_hash
-from ir_lightning.runs.record import NETWORKS
+from ir_lightning.runs.record import NETWORKS, read_result
 from ir_lightning.runs.state import find
 
 FIRST = "first"
@@ -112,6 +112,13 @@ def resolve_sources(config: DictConfig, first: DictConfig | None, overrides: Seq
         sources[network] = source.config_hash
     if sources:
         OmegaConf.update(config, "pretrain.sources", sources, force_add=True)
+
+
+def iterations_before(plain: Mapping[str, Any]) -> int:
+    """Iterations that the networks of a run have had before it, in all the runs they come from."""
+    sources = [plain["pretrain"][network] for network in plain["pretrain"].get("sources") or ()]
+    records = [read_result(Path(source)) for source in sources]
+    return max((r["iterations"] + r.get("pretrained", 0) for r in records), default=0)
 
 
 def _named(network: str, word: str, runs: Path) -> SourceRun:

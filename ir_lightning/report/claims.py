@@ -6,10 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ir_lightning.errors import UsageError
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
-from ir_lightning.statistics.comparison import Evidence, difference, growth, verdicts
-from ir_lightning.statistics.effects import Array, stacked
+from ir_lightning.statistics.comparison import (
+    Evidence,
+    difference,
+    equivalence,
+    growth,
+    verdicts,
+)
+from ir_lightning.statistics.effects import Array, effects, stacked
 from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]
@@ -149,6 +157,18 @@ class NotWorse(Difference):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Equivalent(Difference):
+    """A and B differ by less than ``margin``, whichever is better (two one-sided tests)."""
+
+    def evidence(self, results: Results, place: str) -> Evidence:
+        return equivalence(super().evidence(results, place))
+
+    @property
+    def threshold(self) -> float:
+        return -self.margin
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlongClaim(ScoreClaim):
     """Base of the claims about the levels of a factor, from the lowest to the highest."""
 
@@ -184,6 +204,35 @@ class Grows(AlongClaim):
         scores = stacked(self.scores(results, groups))
         known = growth(scores, levels, self.margin, per.lstrip())
         return replace(known, note=self.direction(results))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FallsFromPeak(AlongClaim):
+    """Some level is better than the highest; which one is not said beforehand, but estimated."""
+
+    margin: float = 0.0
+
+    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
+        groups = self.levels(results, place)
+        unit, found = (
+            results.metric(self.metric).unit,
+            effects(stacked(self.scores(results, groups))),
+        )
+        if found.gap or len(groups) < 2:
+            return UNDECIDED, found.gap or "there is one level"
+        lower = len(groups) - 1
+        falls = found.contrasts(np.eye(len(groups))[:-1] - np.eye(len(groups))[-1])
+        best, (low, high) = int(falls.value.argmax()), falls.limits(alpha / lower)
+        p = min(1.0, lower * float(falls.p_above(self.margin).min()))
+        level, top = (f"{group.number(self.over):g}" for group in (groups[best], groups[-1]))
+        reason = (
+            f"{self.over} = {level} is best, by {falls.value[best]:+.3g} {unit} over {top} "
+            f"[{low[best]:+.3g}, {high[best]:+.3g}], p = {p:.2g} as the best of {lower}"
+        )
+        if p <= alpha:
+            return "supported", reason + self.direction(results)
+        refuted = float(falls.p_below(self.margin).max()) <= alpha
+        return "not supported" if refuted else UNDECIDED, reason + self.direction(results)
 
 
 @dataclass(frozen=True, kw_only=True)

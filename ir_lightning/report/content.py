@@ -11,7 +11,7 @@ import pandas as pd
 
 from ir_lightning.report.claims import Judged, ReportClaim, judge
 from ir_lightning.report.runs import Cell, CellRuns, Results, Run
-from ir_lightning.runs.record import speed_of
+from ir_lightning.runs.record import CEILING, speed_of
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 CAUTION = (
@@ -174,6 +174,8 @@ def facts(results: Results) -> dict[str, str]:
         "protocol": _all(run.record["protocol"] for run in done),
         "iterations": _all(run.record["iterations"] for run in done),
         "test images": _all(_images(run) for run in done),
+        "scenes": _all(run.scenes.nunique() for run in done),
+        **exact_images(done),
         "data sets": _all(run.record["dataset"] for run in done),
         "degraded": _all(_degraded(run) for run in done),
         "device": _all(run.record["device"] for run in done),
@@ -190,6 +192,12 @@ def warning(results: Results) -> str:
 def _images(run: Run) -> str:
     part = f", {run.side} x {run.side} pixels of each" if run.side else ""
     return f"{run.record['images']}{part}"
+
+
+def exact_images(runs: Sequence[Run]) -> dict[str, str]:
+    """How many restored images count as :data:`.CEILING` in means; empty for none."""
+    exact = sum(int((run.scores["psnr"] > CEILING).sum()) for run in runs if "psnr" in run.scores)
+    return {f"images that count as {CEILING:.2f} dB": str(exact)} if exact else {}
 
 
 def _degraded(run: Run) -> str:

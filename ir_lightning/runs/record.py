@@ -89,13 +89,19 @@ def metric_label(metric: str, unit: str) -> str:
 
 
 CEILING = 10 * math.log10(12 * 255**2)
-"""dB, 58.92: the PSNR of the error of rounding to 8 bits, 1/12 of a squared grey level. What is
-closer to the clean image (up to infinity, where all pixels are equal) counts as this in means."""
+"""dB, 58.92: the PSNR of the error of rounding to 8 bits, 1/12 of a squared grey level. An image
+that is restored exactly, with an infinite PSNR, counts as this among others."""
 
 
 def mean(values: Iterable[float]) -> float:
-    """Mean over the images for which a metric is defined; NaN where it is for none."""
+    """Mean over the images for which a metric is defined; NaN where it is for none.
+
+    Infinite ones, beside others that are not, count as :data:`CEILING`: a single exact image
+    decides nothing.
+    """
     defined = [value for value in values if not math.isnan(value)]
+    if not all(map(math.isinf, defined)):
+        defined = [CEILING if value == math.inf else value for value in defined]
     # Added one after the other: numpy's order of adding would change the last digits.
     return sum(defined) / len(defined) if defined else math.nan
 

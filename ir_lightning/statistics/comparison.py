@@ -7,7 +7,7 @@ and is not true is at most alpha, and so is that of a false "not supported" (Hol
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,7 @@ class Evidence:
     unit: str = ""
     gap: str = ""  #: Why nothing can be judged.
     note: str = ""  #: Words behind the numbers.
+    shown: Contrasts | None = None  #: What the limits are of, instead of the smallest contrast.
 
     @property
     def p(self) -> float:
@@ -47,8 +48,8 @@ class Evidence:
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Of the smallest contrast, each missed with probability ``alpha`` at most."""
-        low, _ = self._contrasts.limits(alpha)
-        _, high = self._contrasts.limits(alpha / self._contrasts.value.size)
+        of = self.shown or self._contrasts
+        (low, _), (_, high) = of.limits(alpha), of.limits(alpha / of.value.size)
         return float(low.min()), float(high.min())
 
     def sees(self, alpha: float) -> float:
@@ -119,6 +120,16 @@ def difference(
             return _evidence(by_seed, np.array([[1.0]]), margin, unit)
     found = effects(stacked(rows), beside)
     return _evidence(found, np.array([[1.0, -1.0]]), margin, unit)
+
+
+def equivalence(of: Evidence) -> Evidence:
+    """From "A is not worse than B by the margin" to "nor is B worse than A"."""
+    if of.contrasts is None:
+        return of
+    both = np.concatenate([of.contrasts.value, -of.contrasts.value])
+    parts = np.concatenate([of.contrasts.parts] * 2)
+    known = Contrasts(both, parts, of.contrasts.df)
+    return replace(of, contrasts=known, shown=of.contrasts)
 
 
 def growth(

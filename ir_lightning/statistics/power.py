@@ -23,7 +23,7 @@ def seen(contrasts: Contrasts, alpha: float = 0.05, power: float = POWER) -> Arr
         - standard * np.sqrt(part.sum())
         for part in contrasts.parts.reshape(-1, len(contrasts.df))
     ]
-    return np.quantile(lacks, power, axis=1).reshape(contrasts.value.shape)
+    return np.asarray(np.quantile(lacks, power, axis=1).reshape(contrasts.value.shape))
 
 
 @lru_cache(maxsize=64)

@@ -84,6 +84,11 @@ def test_a_discriminator_from_other_data(composed: Compose, tmp_path: Path) -> N
     assert weights.keys() == {"rain", "rain_density"}
     for name, tensor in weights["rain"].items():
         assert torch.equal(tensor, weights["rain_density"][name])
+    records = [read_result(path.parent) for path in (tmp_path / "runs").glob("*/result.json")]
+    (ours,) = (record for record in records if record["dataset"] == "rain")
+    (theirs,) = (record for record in records if record["dataset"] == "rain_density")
+    assert ours["pretrained"] == theirs["iterations"], "what a comparison has to count"
+    assert "pretrained" not in theirs
 
 
 @pytest.mark.parametrize(

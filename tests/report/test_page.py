@@ -74,14 +74,14 @@ def test_every_number_of_the_table_is_on_the_page(tmp_path: Path) -> None:
         expected = [part for part in expected if part]
         rows = "\n".join(unescape(cell) for cell in cells)
         assert "\n".join(expected) in rows
-    assert "2/3" in cells
+    assert "3/4" in cells
 
 
 def test_claims_facts_and_the_warning_are_on_the_page(tmp_path: Path) -> None:
     page = Page(written(plant_experiment(tmp_path)))
     assert ("span", {"class": "badge supported"}) in page.tags
     claim = ("UNet-5 is better", "dB [", "against 0")
-    for words in (*claim, "5 of 6 finished", "rgb8", "A small run"):
+    for words in (*claim, "7 of 8 finished", "rgb8", "A small run"):
         assert words in page.words
 
 

@@ -8,6 +8,7 @@ from ir_lightning.errors import UsageError
 from ir_lightning.statistics.comparison import (
     compare,
     difference,
+    equivalence,
     growth,
     holm_p,
     verdicts,
@@ -147,6 +148,22 @@ def test_few_scenes_decide_nothing(scenes: int) -> None:
     claim = compare(a, b)
     assert claim.verdict == "undecided"
     assert claim.reason.startswith(f"{scenes} scene")
+
+
+@pytest.mark.parametrize(
+    ("gap", "verdict"),
+    [(0.0, "supported"), (0.15, "undecided"), (-0.15, "undecided"), (0.4, "not supported")],
+)
+def test_equivalence_takes_both_sides(gap: float, verdict: str) -> None:
+    """Schuirmann's two one-sided tests: that of the nearer bound decides."""
+    noise = np.random.default_rng(3).normal(0, 0.35, (2, 4, 60))
+    noise -= noise.mean(axis=(1, 2), keepdims=True)
+    one_sided = difference(30 + gap + noise[0], 30 + noise[1], -0.2)
+    (judged,) = verdicts([equivalence(one_sided)])
+    other = difference(30 + noise[1], 30 + gap + noise[0], -0.2)
+    assert judged.p == pytest.approx(max(one_sided.p, other.p))
+    assert judged.verdict == verdict
+    assert judged.low < gap < judged.high
 
 
 def test_growth_is_its_smallest_step() -> None:
