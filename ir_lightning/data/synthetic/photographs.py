@@ -19,7 +19,8 @@ from ir_lightning.data.synthetic import depth
 from ir_lightning.data.synthetic.depth import Disparity
 from ir_lightning.errors import UsageError
 
-PNG = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
+GREY = ("brick", "camera", "cell", "coins", "grass", "gravel", "moon")
+PNG = (*GREY, "astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
 JPEG = ("hubble_deep_field", "retina", "rocket")
 FILES = {name: f"{name}.png" for name in PNG} | {name: f"{name}.jpg" for name in JPEG}
 PRINCIPAL_POINT_OFFSET = 31.086  # pixels between the motorcycle's cameras, Middlebury's calibration
