@@ -10,6 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from ir_lightning.data.degradations.camera import CameraNoise
 from ir_lightning.data.degradations.degradation import Degradation
 from ir_lightning.data.degradations.models import (
     Haze,
@@ -24,14 +25,15 @@ from ir_lightning.errors import UsageError
 from tests.helpers.scenes import photograph, slope
 
 MODELS: dict[str, Degradation] = {
-    "noise": Noise(),
+    "noise": CameraNoise(),
     "haze": Haze(),
     "rain": Rain(),
     "rain_density": RainDensity(),
     "rain_haze": RainHaze(),
     "heavy_rain": HeavyRain(),
 }
-every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+EVERY = {**MODELS, "linear_noise": Noise()}
+every_model = pytest.mark.parametrize("model", EVERY.values(), ids=EVERY.keys())
 CONF = Path(__file__).parents[2] / "conf"
 
 

@@ -222,7 +222,7 @@ PINNED = {
     "depth=5": "3d214a004c",
     "method=pix2pix": "65f506c27e",
     "method=unet5_infoaccum_subpixel": "3b9f9ffa8b",
-    "dataset=all_in_one": "0ac86fdb94",
+    "dataset=all_in_one": "116c8a868f",
     "discriminator=multi_scale": "dbca823d8f",
     "enhancer=dense": "1b2a62f7a6",
 }

@@ -40,22 +40,27 @@ class Noise(Degradation):
 
     def degrade(self, scene: Scene) -> Tensor:
         shot, read = scene.uniform(self.shot), scene.uniform(self.read)
-        return scene.clean + self._unit_noise(scene) * (shot * scene.clean + read**2).sqrt()
+        noise = unit_noise(scene, self.correlation, scene.clean.shape[1])
+        return scene.clean + noise * (shot * scene.clean + read**2).sqrt()
 
-    def _unit_noise(self, scene: Scene) -> Tensor:
-        """(B, C, H, W): Gaussian, of mean 0 and variance 1 at every pixel."""
-        from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d  # not for the preflight
 
-        channels, height, width = scene.clean.shape[1:]
-        if self.correlation == 0:
-            return scene.normal(channels, height, width)
-        radius = math.ceil(3 * self.correlation)
-        size = 2 * radius + 1
-        white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
-        smooth = gaussian_blur2d(white, size, (self.correlation, self.correlation))
-        # The variance is the sum of the squared weights, products of those of one dimension.
-        deviation = get_gaussian_kernel1d(size, self.correlation).square().sum().item()
-        return smooth[..., radius:-radius, radius:-radius] / deviation
+def unit_noise(scene: Scene, correlation: float, channels: int) -> Tensor:
+    """(B, channels, H, W): Gaussian, of mean 0 and variance 1 at every pixel.
+
+    ``correlation`` is the standard deviation in pixels of the filter that smooths it.
+    """
+    from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d  # not for the preflight
+
+    height, width = scene.clean.shape[2:]
+    if correlation == 0:
+        return scene.normal(channels, height, width)
+    radius = math.ceil(3 * correlation)
+    size = 2 * radius + 1
+    white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
+    smooth = gaussian_blur2d(white, size, (correlation, correlation))
+    # The variance is the sum of the squared weights, products of those of one dimension.
+    deviation = get_gaussian_kernel1d(size, correlation).square().sum().item()
+    return smooth[..., radius:-radius, radius:-radius] / deviation
 
 
 def transmission(depth: Tensor, attenuation: Tensor) -> Tensor:
