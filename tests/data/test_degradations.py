@@ -10,6 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from ir_lightning.data.degradations.blended_rain import BlendedRain
 from ir_lightning.data.degradations.camera import CameraNoise
 from ir_lightning.data.degradations.degradation import Degradation
 from ir_lightning.data.degradations.models import (
@@ -27,7 +28,8 @@ from tests.helpers.scenes import photograph, slope
 MODELS: dict[str, Degradation] = {
     "noise": CameraNoise(),
     "haze": Haze(),
-    "rain": Rain(),
+    "rain": BlendedRain(),
+    "rain_strong": Rain(),
     "rain_density": RainDensity(),
     "rain_haze": RainHaze(),
     "heavy_rain": HeavyRain(),

@@ -25,7 +25,7 @@ from ir_lightning.data.synthetic.photographs import FILES, Photographs, motorcyc
 from ir_lightning.errors import UsageError
 
 CONF = Path(__file__).parents[2] / "conf"
-DATASETS = ["noise", "haze", "rain", "rain_density", "rain_haze", "heavy_rain"]
+DATASETS = ["noise", "haze", "rain", "rain_strong", "rain_density", "rain_haze", "heavy_rain"]
 CALIBRATION = 31.086  # of the motorcycle's cameras, as scikit-image documents it
 
 

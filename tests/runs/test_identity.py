@@ -219,12 +219,12 @@ def test_a_run_directory_has_the_hash_of_its_command(composed: Compose) -> None:
 
 
 PINNED = {
-    "depth=5": "3d214a004c",
-    "method=pix2pix": "65f506c27e",
-    "method=unet5_infoaccum_subpixel": "3b9f9ffa8b",
-    "dataset=all_in_one": "116c8a868f",
-    "discriminator=multi_scale": "dbca823d8f",
-    "enhancer=dense": "1b2a62f7a6",
+    "depth=5": "e54d4d9317",
+    "method=pix2pix": "3af07e1d47",
+    "method=unet5_infoaccum_subpixel": "bb5e951d0e",
+    "dataset=all_in_one": "5d8b206e72",
+    "discriminator=multi_scale": "27ee212b31",
+    "enhancer=dense": "f1e400aaa3",
 }
 
 
