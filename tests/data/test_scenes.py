@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zlib
 from itertools import combinations
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from ir_lightning.data.pair_maker import PairMaker
 from ir_lightning.data.samples import Sample, Source
 from ir_lightning.data.synthetic.crops import Crops
 from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
-from ir_lightning.data.synthetic.depth import filled, from_disparity, ground_plane, right_view
+from ir_lightning.data.synthetic.depth import (
+    GroundPlane,
+    Incline,
+    filled,
+    from_disparity,
+    ground_plane,
+    right_view,
+)
 from ir_lightning.data.synthetic.photographs import FILES, Photographs, motorcycle_disparity
 from ir_lightning.errors import UsageError
 
@@ -146,6 +154,56 @@ def test_the_made_up_depth_rises_smoothly_to_the_horizon(size: tuple[int, int]) 
         assert depth[:100].mean() > 0.5
         assert max(np.abs(np.diff(depth, axis=axis)).max() for axis in (0, 1)) < 0.05
         assert not np.array_equal(depth, ground_plane(*size, seed=2))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (300, 200)], ids=str)
+def test_an_incline_rises_to_the_upper_edge_without_a_horizon(size: tuple[int, int]) -> None:
+    depth = Incline()(*size, seed=1)
+    assert depth.shape == size
+    assert np.array_equal(depth, Incline()(*size, seed=1))
+    if size == (300, 200):
+        assert (depth.min(), depth.max()) == (0, 1)
+        means = [Incline()(*size, seed=seed).mean(1) for seed in range(20)]
+        thirds = [part.mean() for part in np.array_split(np.mean(means, axis=0), 3)]
+        assert thirds[0] > thirds[1] + 0.15 > thirds[2] + 0.2
+        # A third of which is not equally far, as above a horizon it is.
+        upper = np.mean([np.ptp(Incline()(*size, seed=s)[:100], axis=0).mean() for s in range(20)])
+        flat = np.mean([np.ptp(ground_plane(*size, seed=s)[:90], axis=0).mean() for s in range(20)])
+        assert upper > 0.25
+        assert upper > 1.3 * flat
+
+
+def test_an_incline_without_variation_is_exponential() -> None:
+    depth = Incline(rise=1.5, variation=0)(50, 3, seed=0)
+    row = np.linspace(1.5, 0, 50)
+    expected = (np.exp(row) - 1) / (np.exp(1.5) - 1)
+    np.testing.assert_allclose(depth, np.repeat(expected[:, None], 3, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_one_law_of_depth_in_training_validation_and_test(name: str) -> None:
+    config = dataset(name)
+    law = GroundPlane if name == "rain_haze" else Incline
+    for part in ("train", "validation", "test"):
+        found = []
+        pending = [instantiate(config[part].built_in)]
+        while pending:
+            source = pending.pop()
+            pending += getattr(source, "sources", []) or []
+            pending += [source.source] if hasattr(source, "source") else []
+            found += [source.depth] if isinstance(source, Photographs) else []
+        assert found
+        assert {type(each) for each in found} == {law}
+        assert instantiate(config[part].depth) == law()
+
+
+def test_without_a_law_the_depth_is_that_of_a_ground_plane() -> None:
+    for name in ("chelsea", "moon"):
+        old, new = (Photographs([name], depth=law)[0].depth for law in (None, Incline()))
+        assert old is not None
+        expected = ground_plane(*old.shape, zlib.crc32(name.encode()))
+        assert np.array_equal(old, expected)
+        assert not np.array_equal(old, new)
 
 
 # Crops.

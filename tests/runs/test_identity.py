@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning.data.degradations.models import Rain
+from ir_lightning.data.degradations.blended_rain import BlendedRain
 from ir_lightning.launch.config import load_config
 from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.runs.identity import directory_of, evaluation_hash, name_of, training_hash
@@ -180,7 +180,7 @@ class Moved(UNet):
         super().__init__(*args, **kwargs)
 
 
-class MovedRain(Rain):
+class MovedRain(BlendedRain):
     def __init__(self, *args: Any, wind: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
@@ -191,7 +191,7 @@ def test_a_new_argument_with_its_default_is_the_same_run(
     before = composed()
     known = training_hash(before), evaluation_hash(before)
     monkeypatch.setattr("ir_lightning.networks.generators.encoder_decoder.UNet", Moved)
-    monkeypatch.setattr("ir_lightning.data.degradations.models.Rain", MovedRain)
+    monkeypatch.setattr("ir_lightning.data.degradations.blended_rain.BlendedRain", MovedRain)
     assert (training_hash(before), evaluation_hash(before)) == known
     new = composed("+generator.gain=1", "+dataset.composition.wind=0.0")
     assert (training_hash(new), evaluation_hash(new)) == known
@@ -219,12 +219,12 @@ def test_a_run_directory_has_the_hash_of_its_command(composed: Compose) -> None:
 
 
 PINNED = {
-    "depth=5": "e54d4d9317",
-    "method=pix2pix": "3af07e1d47",
-    "method=unet5_infoaccum_subpixel": "bb5e951d0e",
-    "dataset=all_in_one": "5d8b206e72",
-    "discriminator=multi_scale": "27ee212b31",
-    "enhancer=dense": "f1e400aaa3",
+    "depth=5": "dd809f2434",
+    "method=pix2pix": "decebdbe57",
+    "method=unet5_infoaccum_subpixel": "571defbd83",
+    "dataset=all_in_one": "87730237f0",
+    "discriminator=multi_scale": "f89d340a9d",
+    "enhancer=dense": "26195c56a4",
 }
 
 

@@ -1,5 +1,6 @@
 """Noise as a photograph shows it: made in the sensor, seen through the camera's pipeline."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -66,11 +67,11 @@ class CameraNoise(Degradation):
 
     def __init__(
         self,
-        shot: Range = (0.00015, 0.01),
-        read: Range = (0.0006, 0.01),
-        gains: Range = (1.5, 2.2),
-        mixing: float = 0.45,
-        sharing: float = 0.6,
+        shot: Range = (0.00012, 0.008),
+        read: Range = (0.0005, 0.009),
+        gains: Range = (1.3, 2.1),
+        mixing: float = 0.6,
+        sharing: float = 0.65,
         correlation: float = 0.6,
         gamma: float | str = SRGB,
     ) -> None:
@@ -88,22 +89,23 @@ class CameraNoise(Degradation):
         if scene.clean.shape[1] != 3:
             raise ValueError(f"a camera has three channels, not {scene.clean.shape[1]}")
         shot, read = scene.logarithmic(self.shot), scene.logarithmic(self.read)
-        camera = self._camera(scene)
+        camera, inverse = self._camera(scene)
         light = to_linear(scene.clean, self.gamma)
-        sensor = torch.einsum("bij,bjhw->bihw", torch.linalg.inv(camera), light).clamp(min=0)
+        sensor = torch.einsum("bij,bjhw->bihw", inverse, light).clamp(min=0)
         noise = self._unit_noise(scene) * (shot * sensor + read**2).sqrt()
         seen = torch.einsum("bij,bjhw->bihw", camera, noise)
         return from_linear(light + seen, self.gamma)
 
-    def _camera(self, scene: Scene) -> Tensor:
-        """(B, 3, 3): M G, from the sensor's colours to those of the image."""
-        red, blue = scene.uniform(self.gains), scene.uniform(self.gains)
-        gains = torch.cat([red, torch.ones_like(red), blue], 1)[..., 0]
-        matrix = torch.eye(3) + self.mixing * torch.tensor(MIXING)
-        return scene.place(matrix)[None] * gains.transpose(1, 2)
+    def _camera(self, scene: Scene) -> tuple[Tensor, Tensor]:
+        """(B, 3, 3), both: M G, from the sensor's colours to the image's, and its inverse."""
+        red, blue = scene.numbers(self.gains), scene.numbers(self.gains)
+        gains = torch.stack([red, torch.ones_like(red), blue], 1)
+        camera = (torch.eye(3) + self.mixing * torch.tensor(MIXING)) * gains[:, None]
+        # Inverted on the CPU: on a GPU it would have to be waited for.
+        return scene.place(camera), scene.place(torch.linalg.inv(camera))
 
     def _unit_noise(self, scene: Scene) -> Tensor:
         """(B, 3, H, W): of variance 1, any two channels correlated by ``sharing``."""
         own = unit_noise(scene, self.correlation, scene.clean.shape[1])
         shared = unit_noise(scene, self.correlation, 1)
-        return (1 - self.sharing) ** 0.5 * own + self.sharing**0.5 * shared
+        return math.sqrt(1 - self.sharing) * own + math.sqrt(self.sharing) * shared
