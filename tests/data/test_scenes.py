@@ -180,6 +180,13 @@ def test_an_incline_without_variation_is_exponential() -> None:
     np.testing.assert_allclose(depth, np.repeat(expected[:, None], 3, 1), atol=1e-6)
 
 
+def test_an_impossible_incline_is_refused() -> None:
+    with pytest.raises(UsageError, match="rise=-1"):
+        Incline(rise=-1)
+    with pytest.raises(UsageError, match="variation="):
+        Incline(variation="much")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_one_law_of_depth_in_training_validation_and_test(name: str) -> None:
     config = dataset(name)

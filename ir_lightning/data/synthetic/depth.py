@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_lightning.arguments import check_number
 from ir_lightning.data.samples import Depth
 
 Disparity = NDArray[np.float32]  # (H, W), pixels between two views; not finite where unknown
@@ -85,10 +86,17 @@ class Incline:
     Args:
         rise: natural logarithm of the distance at the upper edge over that at the lower one.
         variation: by which the field changes the logarithm of the distance.
+
+    Raises:
+        UsageError: one of them is not from 0 to 10.
     """
 
     rise: float = 2.0
     variation: float = 0.6
+
+    def __post_init__(self) -> None:
+        check_number("rise", self.rise, 0, 10)
+        check_number("variation", self.variation, 0, 10)
 
     def __call__(self, height: int, width: int, seed: int) -> Depth:
         above = np.linspace(1, 0, height)[:, None]
