@@ -15,7 +15,7 @@ JOBS ?= $(if $(LAUNCHER),1,0)
 ARGS ?=
 
 quickstart: setup   ## train, score and look at a restorer (a few minutes on two cores)
-	$(BIN)/python train.py depth=4
+	$(BIN)/python train.py dataset=rain_strong depth=4
 
 $(EXPERIMENTS): setup   ## a table or figure of the paper: its runs, then its report
 	$(BIN)/ir-lightning experiment $@ --dataset $(DATASET) --budget $(BUDGET) --jobs $(JOBS) $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(ARGS)

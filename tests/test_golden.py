@@ -40,7 +40,7 @@ GOLDEN = ROOT / "tests" / "golden"
 BEFORE = GOLDEN / "before"
 
 METHODS = ("pix2pix", "pix2pix_lsgan", "unet5", "unet5_infoaccum", "unet5_infoaccum_subpixel")
-DATASETS = ("noise", "haze", "rain", "rain_density", "rain_haze", "heavy_rain")
+DATASETS = ("noise", "haze", "rain", "rain_strong", "rain_density", "rain_haze", "heavy_rain")
 TRACES = {
     **{f"method-{name}": [f"method={name}", "dataset=rain"] for name in METHODS[:3]},
     **{

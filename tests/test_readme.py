@@ -106,7 +106,8 @@ def test_other_commands_name_what_there_is(command: str) -> None:
     if program == "make":
         assert words[0] in " ".join(TARGETS).split()
     elif program == ".venv/bin/python":
-        assert (ROOT / words[0]).is_file()
+        module = words[1].replace(".", "/") + ".py" if words[0] == "-m" else words[0]
+        assert (ROOT / module).is_file()
     else:
         assert program == ".venv/bin/pip"
         extras = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text("utf-8"), re.M)

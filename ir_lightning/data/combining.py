@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from ir_lightning.arguments import check_whole
@@ -208,6 +208,23 @@ def held_out(keys: Iterable[str], fraction: float, seed: int) -> set[str]:
     count = min(max(1, round(fraction * len(different))), len(different) - 1)
     digests = {hashlib.sha256(f"{seed}:{key}".encode()).digest(): key for key in different}
     return {digests[digest] for digest in sorted(digests)[:count]}
+
+
+def scenes_first(source: Source) -> list[int]:
+    """All indices of a source: an image of every scene, then another of every scene that has one.
+
+    Scenes come in the order of their first images. The k-th one begins with its k-th image and goes
+    round: where the images of each scene stand in one order (by light, by angle of rain), the
+    first of all scenes would be of one kind.
+    """
+    images_of: dict[str, list[int]] = {}
+    for index in range(len(source)):
+        images_of.setdefault(source.scene(index), []).append(index)
+    turned = [
+        images[k % len(images) :] + images[: k % len(images)]
+        for k, images in enumerate(images_of.values())
+    ]
+    return [i for round_ in zip_longest(*turned) for i in round_ if i is not None]
 
 
 def large_enough(source: Source, crop: int) -> Subset:

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
-from ir_lightning.data.combining import large_enough
+from ir_lightning.data.combining import large_enough, scenes_first
 from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker, Pairs, centre
 from ir_lightning.data.samples import Sample, Source
 from ir_lightning.errors import STOP_SIGNALS
@@ -56,22 +57,36 @@ class TrainingPairs(Dataset[Pair]):
 
 @dataclass(eq=False, repr=False)
 class EvaluationPairs(Dataset[Pair]):
-    """The first ``limit`` images with fixed degradations, each with its ``scene``.
+    """At most ``limit`` images with fixed degradations, each with its ``scene``.
 
-    With a ``side``, only the ``side`` x ``side`` pixels around the centre.
+    The first ones, or, with ``order="scenes"``, :func:`~ir_lightning.data.combining.scenes_first`;
+    in the source's order. An image is degraded alike whichever others are taken. With a ``side``,
+    only the ``side`` x ``side`` pixels around the centre.
     """
 
     source: Source
     make: PairMaker
     limit: int | None = None
     side: int | None = None
+    order: str | None = None
+
+    @cached_property
+    def places(self) -> Sequence[int]:
+        """Which images of the source."""
+        count = len(self.source)
+        if self.limit is None or self.limit >= count:
+            return range(count)
+        if self.order is None:
+            return range(self.limit)
+        return sorted(scenes_first(self.source)[: self.limit])
 
     def __len__(self) -> int:
-        return len(self.source) if self.limit is None else min(self.limit, len(self.source))
+        return len(self.places)
 
     def __getitem__(self, index: int) -> Pair:
-        pair = self.make(self.source[index], EVALUATION_SEED + index)
-        pair["scene"] = self.source.scene(index)
+        place = self.places[index]
+        pair = self.make(self.source[place], EVALUATION_SEED + place)
+        pair["scene"] = self.source.scene(place)
         if self.side is not None:
             pair |= {kind: centre(pair[kind], self.side) for kind in ("degraded", "clean")}
         return pair
@@ -149,6 +164,8 @@ class RestorationData:
         input: ``degraded`` (restoration) or ``clean`` (reconstruction).
         batch: crops per iteration, of all processes together.
         validation_images, test_images: how many images are scored; None means all.
+        evaluation_order: which ones, where not all are: None, the first; ``scenes``, images of as
+            many scenes as can be.
         evaluation_side: they are cut to so many pixels around their centres; None: whole images.
         small_images: of training images below the crop: ``skip`` leaves them out, ``pad`` pads
             them by reflection, ``refuse`` says that the preflight has seen none.
@@ -174,6 +191,7 @@ class RestorationData:
         store: str | bool = "off",
         stores: str = "stores",
         workers: int = 0,
+        evaluation_order: str | None = None,
     ) -> None:
         self.seed = check_whole("seed", seed, 0, 2**32 - 1)
         self.iterations = check_whole("iterations", iterations, 1)
@@ -183,6 +201,8 @@ class RestorationData:
         check_whole("test_images", test_images, 1, optional=True)
         check_whole("evaluation_side", evaluation_side, WINDOW, optional=True)
         check_choice("small_images", small_images, ("refuse", "pad", "skip"))
+        if evaluation_order is not None:
+            check_choice("evaluation_order", evaluation_order, ("scenes",))
         train = from_store(train, store, stores, "train")
         validation = from_store(validation, store, stores, "validation")
         test = from_store(test, store, stores, "test")
@@ -190,9 +210,9 @@ class RestorationData:
             train = large_enough(train, augment.crop)
         make = PairMaker(composition, input)
         self.training_pairs = TrainingPairs(train, make, augment, seed)
-        side = evaluation_side
-        self.validation_pairs = EvaluationPairs(validation, make, validation_images, side)
-        self.test_pairs = EvaluationPairs(test, make, test_images, side)
+        how = (evaluation_side, evaluation_order)
+        self.validation_pairs = EvaluationPairs(validation, make, validation_images, *how)
+        self.test_pairs = EvaluationPairs(test, make, test_images, *how)
         self.start = 0  # a resumed run sets the iteration that it continues from
 
     def train_dataloader(self, rank: int = 0, world: int = 1) -> DataLoader[Pair]:

@@ -22,7 +22,7 @@ SYSTEM = ("generator", "discriminator", "loss", "optimization")
 SYSTEM_WATCHES = ("saturated_accuracy", "saturated_iterations")
 DATA = (
     *("train", "validation", "composition", "input", "augment", "seed", "iterations", "batch"),
-    *("validation_images", "evaluation_side", "small_images"),
+    *("validation_images", "evaluation_side", "evaluation_order", "small_images"),
 )
 DATA_ELSEWHERE = ("test", "test_images", "store", "stores", "workers")
 TRAINER_WHERE = (
@@ -30,7 +30,7 @@ TRAINER_WHERE = (
     "sync_batchnorm",
 )
 SPEED_SHAPES = ("channels_last", "degrade_on_gpu", "graph")
-TEST = ("test", "test_images", "evaluation_side", "composition")
+TEST = ("test", "test_images", "evaluation_side", "evaluation_order", "composition")
 CHOICE = ("choose_by", "validation_protocol", "validation_metrics")
 TILING = ("whole_pixels", "tile", "overlap")
 
@@ -105,7 +105,7 @@ def evaluation_hash(config: DictConfig | Mapping[str, Any]) -> str:
     degraded one, or with ``task=reconstruction`` the clean one) is the run's, not the evaluation's.
     """
     plain = _portable(config)
-    test = {key: plain["data"][key] for key in TEST}
+    test = {key: plain["data"].get(key) for key in TEST}
     evaluation = _without(plain["system"]["evaluation"], CHOICE)
     return _digits(test=canonical(test), evaluation=canonical(evaluation))
 

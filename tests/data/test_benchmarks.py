@@ -5,6 +5,8 @@ version of its clean one, and its clean image that of the expected scene.
 """
 
 import shutil
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from ir_lightning.data.benchmarks.weather import (
     ResideIn,
     SOTSIndoor,
     SOTSOutdoor,
+    photographs,
 )
 from ir_lightning.data.samples import Checked, Source, files_of
 from ir_lightning.errors import DataError, UnpairedError, UsageError
@@ -245,6 +248,29 @@ def test_one_photograph_of_rain800_under_other_rain_is_one_scene(tmp_path: Path)
     assert scenes == {"1": "1", "2": "2", "178": "2", "394": "1"}
 
 
+def test_copies_in_the_test_set_of_rain800_are_one_scene(tmp_path: Path) -> None:
+    # On the benchmark 4.jpg and 17.jpg show one photograph; in training they show two.
+    trees.rain800(tmp_path, training=17, test=17)
+    for split, first in (("test_syn", "4"), ("training", "17")):
+        source = Rain800(tmp_path, split)
+        by_name = {source.name(i): source.scene(i) for i in range(len(source))}
+        assert by_name["17"] == first, split
+
+
+@pytest.mark.parametrize(
+    ("split", "pictures", "count"), [("training", 700, 368), ("test_syn", 100, 76)]
+)
+def test_the_pictures_of_rain800_show_fewer_photographs(
+    split: str, pictures: int, count: int
+) -> None:
+    known = photographs(split)
+    assert {int(name) for name in known} <= set(range(1, pictures + 1))
+    for name, first in known.items():
+        assert known[first] == first
+        assert int(first) <= int(name)
+    assert pictures - len(known) + len(set(known.values())) == count
+
+
 def test_identical_pictures_of_rain800_are_one_scene(tmp_path: Path) -> None:
     trees.rain800(tmp_path, training=10)  # on the benchmark, 11.jpg shows what 5.jpg shows
     folder = tmp_path / "training"
@@ -388,6 +414,49 @@ def test_rain100_without_the_one_or_the_other(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(UsageError, match="0 images are called rain-001 and 2 norain-001"):
         Rain100(tmp_path, ["Rain100L"])
+
+
+# Scenes: what must not stand on both sides of a split, and what scores are averaged over first.
+
+
+@pytest.mark.parametrize(
+    ("tree", "source"),
+    [
+        (trees.reside, ITS),
+        (trees.reside, SOTSIndoor),
+        (trees.reside, SOTSOutdoor),
+        (trees.reside_in, lambda root: ResideIn(root, "test")),
+        (trees.raincityscapes, lambda root: RainCityscapes(root, "train")),
+        (trees.raincityscapes, lambda root: RainCityscapes(root, "val")),
+        (trees.outdoorrain, lambda root: OutdoorRain(root, "paper", "train")),
+        (trees.outdoorrain, lambda root: OutdoorRain(root, "scene", "test")),
+        (trees.rain100, lambda root: Rain100(root, ["RainTrainL"])),
+    ],
+)
+def test_images_are_of_one_scene_exactly_if_their_clean_image_is_one(
+    tree: Callable[[Path], None], source: Callable[[Path], Source], tmp_path: Path
+) -> None:
+    tree(tmp_path)
+    images = source(tmp_path)
+    clean = [zlib.crc32(images[i].clean.tobytes()) for i in range(len(images))]
+    by_scene: dict[str, set[int]] = defaultdict(set)
+    by_image: dict[int, set[int]] = defaultdict(set)
+    for index, pixels in enumerate(clean):
+        by_scene[images.scene(index)].add(index)
+        by_image[pixels].add(index)
+    assert sorted(map(sorted, by_scene.values())) == sorted(map(sorted, by_image.values()))
+
+
+@pytest.mark.parametrize("medium", [False, True], ids=["small", "medium"])
+def test_the_scene_of_a_photograph_of_sidd_is_the_second_field_of_its_folder(
+    medium: bool, tmp_path: Path
+) -> None:
+    trees.sidd(tmp_path, medium)
+    source = SIDDPhotographs(tmp_path)
+    for index in range(len(source)):
+        assert source.scene(index) == source.name(index).split("_")[1]
+    blocks = SIDDBlocks(tmp_path)
+    assert [blocks.scene(i) for i in range(4)] == ["0001", "0001", "0002", "0002"]
 
 
 # The options of the group `dataset`.

@@ -63,6 +63,35 @@ def test_haze_is_the_scattering_equation() -> None:
     np.testing.assert_allclose(hazy, clean.numpy() * t + 0.85 * (1 - t), atol=1e-6)
 
 
+def test_haze_begins_at_the_nearest_point() -> None:
+    clean, depth = photograph(), slope()
+    hazy = Haze(beta=1.3, light=0.85, distance=1.7, near=0.3)(clean, depth, seed=0).numpy()
+    t = np.exp(-1.3 * 1.7 * (0.3 + 0.7 * depth.numpy()))
+    np.testing.assert_allclose(hazy, clean.numpy() * t + 0.85 * (1 - t), atol=1e-6)
+
+
+@pytest.mark.parametrize("ranged", ["distance", "near"])
+def test_haze_draws_the_distances_from_their_ranges(ranged: str) -> None:
+    black, count = torch.zeros(400, 1, 1, 2), 400
+    depth = torch.tensor([1.0, 0.0]).expand(count, 1, 1, 2)
+    fixed = {"beta": 1.0, "light": 1.0, "distance": 1.0, "near": 0.5, ranged: [0.4, 0.9]}
+    far, near = -np.log(1 - Haze(**fixed)(black, depth, seed=0).double().numpy()[:, 0, 0].T)
+    drawn = {"distance": far, "near": near / far}
+    assert drawn[ranged].min() > 0.4 - 1e-3
+    assert drawn[ranged].max() < 0.9 + 1e-3
+    assert drawn[ranged].std() == pytest.approx(0.5 / np.sqrt(12), rel=0.15)
+    for other in drawn.keys() - {ranged}:
+        np.testing.assert_allclose(drawn[other], fixed[other], atol=1e-5)
+
+
+def test_distances_that_are_drawn_move_nothing_else() -> None:
+    clean, near = photograph(), torch.zeros_like(photograph()[:, :1])
+    for model in (Haze, HeavyRain):
+        plain, ranged = model(near=0.0), model(near=0.0, distance=[0.1, 0.9])
+        # At relative depth 0 the farthest point is not seen.
+        assert torch.equal(plain(clean, near, seed=3), ranged(clean, near, seed=3))
+
+
 def test_haze_draws_beta_and_light_from_their_ranges() -> None:
     black, count = torch.zeros(400, 1, 1, 2), 400
     depth = torch.tensor([1.0, 0.5]).expand(count, 1, 1, 2)
@@ -218,6 +247,10 @@ def test_heavy_rain_is_rain_behind_a_veil() -> None:
     t = np.exp(-3.3 * depth.numpy())
     expected = t * rainy + (1 - t) * 0.6
     np.testing.assert_allclose(model(clean, depth, seed=2).numpy(), expected, atol=1e-5)
+    away = HeavyRain(beta=3.3, light=0.6, blur=0, streaks=FAINT, distance=0.7, near=0.2)
+    t = np.exp(-3.3 * 0.7 * (0.2 + 0.8 * depth.numpy()))
+    expected = t * rainy + (1 - t) * 0.6
+    np.testing.assert_allclose(away(clean, depth, seed=2).numpy(), expected, atol=1e-5)
 
 
 def test_heavy_rain_saturates_before_the_veil() -> None:

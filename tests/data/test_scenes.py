@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zlib
 from itertools import combinations
 from pathlib import Path
 
@@ -12,15 +13,27 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from ir_lightning.data.audit.duplicates import near, perceptual_hash
 from ir_lightning.data.combining import Concat
+from ir_lightning.data.degradations.models import Rain
+from ir_lightning.data.module import EvaluationPairs
+from ir_lightning.data.pair_maker import PairMaker
 from ir_lightning.data.samples import Sample, Source
+from ir_lightning.data.synthetic.crops import Crops
 from ir_lightning.data.synthetic.dead_leaves import DeadLeaves
-from ir_lightning.data.synthetic.depth import filled, from_disparity, ground_plane, right_view
+from ir_lightning.data.synthetic.depth import (
+    GroundPlane,
+    Incline,
+    filled,
+    from_disparity,
+    ground_plane,
+    right_view,
+)
 from ir_lightning.data.synthetic.photographs import FILES, Photographs, motorcycle_disparity
 from ir_lightning.errors import UsageError
 
 CONF = Path(__file__).parents[2] / "conf"
-DATASETS = ["noise", "haze", "rain", "rain_density", "rain_haze", "heavy_rain"]
+DATASETS = ["noise", "haze", "rain", "rain_strong", "rain_density", "rain_haze", "heavy_rain"]
 CALIBRATION = 31.086  # of the motorcycle's cameras, as scikit-image documents it
 
 
@@ -143,6 +156,98 @@ def test_the_made_up_depth_rises_smoothly_to_the_horizon(size: tuple[int, int]) 
         assert not np.array_equal(depth, ground_plane(*size, seed=2))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (300, 200)], ids=str)
+def test_an_incline_rises_to_the_upper_edge_without_a_horizon(size: tuple[int, int]) -> None:
+    depth = Incline()(*size, seed=1)
+    assert depth.shape == size
+    assert np.array_equal(depth, Incline()(*size, seed=1))
+    if size == (300, 200):
+        assert (depth.min(), depth.max()) == (0, 1)
+        means = [Incline()(*size, seed=seed).mean(1) for seed in range(20)]
+        thirds = [part.mean() for part in np.array_split(np.mean(means, axis=0), 3)]
+        assert thirds[0] > thirds[1] + 0.15 > thirds[2] + 0.2
+        # A third of which is not equally far, as above a horizon it is.
+        upper = np.mean([np.ptp(Incline()(*size, seed=s)[:100], axis=0).mean() for s in range(20)])
+        flat = np.mean([np.ptp(ground_plane(*size, seed=s)[:90], axis=0).mean() for s in range(20)])
+        assert upper > 0.25
+        assert upper > 1.3 * flat
+
+
+def test_an_incline_without_variation_is_exponential() -> None:
+    depth = Incline(rise=1.5, variation=0)(50, 3, seed=0)
+    row = np.linspace(1.5, 0, 50)
+    expected = (np.exp(row) - 1) / (np.exp(1.5) - 1)
+    np.testing.assert_allclose(depth, np.repeat(expected[:, None], 3, 1), atol=1e-6)
+
+
+def test_an_impossible_incline_is_refused() -> None:
+    with pytest.raises(UsageError, match="rise=-1"):
+        Incline(rise=-1)
+    with pytest.raises(UsageError, match="variation="):
+        Incline(variation="much")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_one_law_of_depth_in_training_validation_and_test(name: str) -> None:
+    config = dataset(name)
+    law = GroundPlane if name == "rain_haze" else Incline
+    for part in ("train", "validation", "test"):
+        found = []
+        pending = [instantiate(config[part].built_in)]
+        while pending:
+            source = pending.pop()
+            pending += getattr(source, "sources", []) or []
+            pending += [source.source] if hasattr(source, "source") else []
+            found += [source.depth] if isinstance(source, Photographs) else []
+        assert found
+        assert {type(each) for each in found} == {law}
+        assert instantiate(config[part].depth) == law()
+
+
+def test_without_a_law_the_depth_is_that_of_a_ground_plane() -> None:
+    for name in ("chelsea", "moon"):
+        old, new = (Photographs([name], depth=law)[0].depth for law in (None, Incline()))
+        assert old is not None
+        expected = ground_plane(*old.shape, zlib.crc32(name.encode()))
+        assert np.array_equal(old, expected)
+        assert not np.array_equal(old, new)
+
+
+# Crops.
+
+
+def test_crops_are_parts_of_their_images_with_their_depth() -> None:
+    whole = Photographs(["chelsea", "coffee"], draws=2)
+    crops = Crops(whole, size=50, seed=3)
+    places = []
+    for index in range(len(crops)):
+        cut, image = crops[index], whole[index]
+        assert (cut.name, crops.scene(index)) == (whole.name(index), whole.scene(index))
+        assert cut.clean.shape == (*crops.size(index), 3) == (50, 50, 3)
+        windows = np.lib.stride_tricks.sliding_window_view(image.clean, (50, 50), axis=(0, 1))
+        found = np.argwhere((windows[..., 0, 0] == cut.clean[0, 0]).all(2))
+        (place,) = [
+            (y, x)
+            for y, x in found
+            if np.array_equal(image.clean[y : y + 50, x : x + 50], cut.clean)
+        ]
+        assert image.depth is not None
+        assert cut.depth is not None
+        y, x = place
+        assert np.array_equal(cut.depth, image.depth[y : y + 50, x : x + 50])
+        places.append((index // 2, place))
+    assert len(set(places)) == 4  # of one photograph, two parts
+    assert np.array_equal(Crops(whole, 50, seed=3)[1].clean, crops[1].clean)
+    assert not np.array_equal(Crops(whole, 50, seed=4)[1].clean, crops[1].clean)
+
+
+def test_crops_larger_than_an_image_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"chelsea is 451 x 300 pixels, too small for crops of 301"
+    ):
+        Crops(Photographs(["chelsea"]), size=301)
+
+
 # All sources.
 
 
@@ -152,8 +257,9 @@ def test_the_made_up_depth_rises_smoothly_to_the_horizon(size: tuple[int, int]) 
         Photographs(["chelsea"], draws=2),
         DeadLeaves(count=2, size=16),
         Concat({"a": Photographs(["chelsea"]), "b": DeadLeaves(count=1, size=16)}),
+        Crops(Photographs(["chelsea"], draws=2), size=20),
     ],
-    ids=["photographs", "dead leaves", "concat"],
+    ids=["photographs", "dead leaves", "concat", "crops"],
 )
 def test_a_source_ends_and_cannot_be_written_into(source: Source) -> None:
     assert len(source) == len(samples(source)) == 2
@@ -237,8 +343,28 @@ def test_no_scene_stands_on_two_sides_of_a_split(name: str) -> None:
     assert known <= set.union(*scenes.values())
     names = [source.name(i) for source in sides.values() for i in range(len(source))]
     assert len(names) == len(set(names))
-    assert scenes["test"] == {"chelsea", "coffee"}
-    assert len(sides["test"]) == 6
+    for side, images, different in (("validation", 16, 16), ("test", 72, 67)):
+        assert (len(sides[side]), len(scenes[side])) == (images, different)
+    assert {"chelsea", "coffee"} < scenes["test"]
+
+
+def test_no_picture_of_a_test_set_is_trained_on_under_another_name() -> None:
+    config = dataset("rain")
+    looks = {
+        side: [perceptual_hash(sample.clean) for sample in samples(instantiate(config[side]))]
+        for side in ("train", "validation", "test")
+    }
+    for one, other in combinations(looks, 2):
+        first = len(looks[one])
+        across = [(i, j) for i, j in near([*looks[one], *looks[other]]) if i < first <= j]
+        assert not across, (one, other)
+
+
+def test_a_small_share_of_the_test_set_shows_as_many_scenes_as_can_be() -> None:
+    source = instantiate(dataset("rain").test)
+    for limit in (2, 20, 67):
+        pairs = EvaluationPairs(source, PairMaker(Rain(), "degraded"), limit, order="scenes")
+        assert len({source.scene(place) for place in pairs.places}) == limit == len(pairs)
 
 
 def test_a_dataset_can_be_changed_from_the_command_line() -> None:

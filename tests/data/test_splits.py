@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
-from ir_lightning.data.combining import SceneSplit, Subset, held_out, large_enough
+from ir_lightning.data.combining import SceneSplit, Subset, held_out, large_enough, scenes_first
 from ir_lightning.data.image_files import write_image
+from ir_lightning.data.module import EvaluationPairs
+from ir_lightning.data.pair_maker import PairMaker
 from ir_lightning.data.pairs import PairedFolders, SideBySideFolder
 from ir_lightning.data.samples import Sample, files_of
 from ir_lightning.errors import UsageError
@@ -111,6 +115,34 @@ def test_a_part_knows_its_files_and_sizes(fill: Fill) -> None:
     ] * 2
     assert part.size(0) == (6, 8)
     assert files_of(Subset(Scenes(2, shots=1), [0]), 0) == []
+
+
+def test_scenes_come_first_and_then_more_of_each() -> None:
+    source = Scenes(7, shots=3)  # 0 1 2, 3 4 5, 6
+    assert scenes_first(source) == [0, 4, 6, 1, 5, 2, 3]
+    assert scenes_first(Scenes(4, shots=1)) == [0, 1, 2, 3]
+
+
+def test_images_of_all_kinds_are_among_the_first() -> None:
+    source = Scenes(600, shots=15)  # as Outdoor-Rain: each scene has the same 15 kinds
+    first = scenes_first(source)[:40]
+    assert [index // 15 for index in first] == list(range(40))
+    assert {index % 15 for index in first} == set(range(15))
+
+
+def degraded_by_seed(clean: Tensor, _: Tensor | None, seed: list[int]) -> Tensor:
+    return torch.full_like(clean, seed[0] % 256 / 255)
+
+
+def test_which_images_are_taken_changes_nothing_in_them() -> None:
+    source, make = Scenes(12, shots=3), PairMaker(degraded_by_seed, "degraded")
+    every = {pair["name"]: pair for pair in EvaluationPairs(source, make)}
+    for order, expected in ((None, [0, 1, 2, 3]), ("scenes", [0, 4, 8, 9])):
+        pairs = [*EvaluationPairs(source, make, 4, order=order)]
+        assert [pair["name"] for pair in pairs] == [f"image{i}" for i in expected]
+        for pair in pairs:
+            assert pair["scene"] == every[pair["name"]]["scene"]
+            assert torch.equal(pair["degraded"], every[pair["name"]]["degraded"])
 
 
 @pytest.mark.parametrize("keys", [9000, 600])

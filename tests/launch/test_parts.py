@@ -26,7 +26,7 @@ GROUPS = ("generator", "enhancer", "discriminator", "loss", "schedule", "system"
 OPTIONS = [path for group in GROUPS for path in sorted(CONF.glob(f"{group}/*.yaml"))]
 PARTS = {f"{p.parent.name}={p.stem}": [p.parent.name] for p in [*OPTIONS, *SYNTHETIC]}
 PARTS["budget=smoke"] = ["optimization", "evaluation", "augment"]
-SIGNED = {"angle"}  # may be below 0
+SIGNED = {"angle", "exposure"}  # may be below 0
 
 
 def parts(node: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:

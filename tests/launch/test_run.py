@@ -61,7 +61,7 @@ def test_a_run_leaves_everything_about_it(composed: Compose, tmp_path: Path) -> 
     assert on_disk["restored"]["undegraded_psnr"] == pytest.approx(undegraded["rgb8", "restored"])
     assert len(undegraded) == 1, "scored where there are colours, after restoration"
     assert set(scores["dataset"]) == {"rain"}
-    assert set(scores["scene"]) == {"chelsea"}
+    assert set(scores["scene"]) == {"chelsea", "coffee"}
     assert on_disk["metrics"]["psnr"] == {"unit": "dB", "higher_is_better": True}
     assert on_disk["best_validation"]["metric"] == "psnr"
 

@@ -12,10 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from ir_lightning.data.degradations.models import Rain
+from ir_lightning.data.degradations.blended_rain import BlendedRain
 from ir_lightning.launch.config import load_config
 from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.runs.identity import directory_of, evaluation_hash, name_of, training_hash
+from ir_lightning.runs.legacy import read_config
 from tests.conftest import CONF, Compose
 
 SHAPES = {  # the weights
@@ -51,15 +52,16 @@ SHAPES = {  # the weights
     "accumulation": "+trainer.accumulate_grad_batches=2",
     "a callback": "+callbacks.x._target_=lightning.pytorch.callbacks.EMAWeightAveraging",
     "a first run": "+pretrain.sources.generator=0123456789",
-    "validation": "dataset.validation.built_in.draws=3",
+    "validation": "dataset.validation.built_in.sources.leaves.count=3",
     "validation images": "budget.validation_images=2",
     "their cut": "budget.evaluation_side=64",
+    "their choice": "data.evaluation_order=null",
     "their rhythm": "budget.checkpoint_every=7",
     "their metric": "evaluation.choose_by=ssim",
     "their protocol": "evaluation.validation_protocol=y-matlab",
 }
 SCORES = {  # only the scores
-    "test images": "dataset.test.built_in.draws=1",
+    "test images": "dataset.test.built_in.sources.leaves.count=3",
     "number of test images": "budget.test_images=1",
     "further protocols": "evaluation.protocols=[rgb8]",
     "another first protocol": "evaluation.protocols=[y-matlab]",
@@ -183,7 +185,7 @@ class Moved(UNet):
         super().__init__(*args, **kwargs)
 
 
-class MovedRain(Rain):
+class MovedRain(BlendedRain):
     def __init__(self, *args: Any, wind: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
@@ -194,7 +196,7 @@ def test_a_new_argument_with_its_default_is_the_same_run(
     before = composed()
     known = training_hash(before), evaluation_hash(before)
     monkeypatch.setattr("ir_lightning.networks.generators.encoder_decoder.UNet", Moved)
-    monkeypatch.setattr("ir_lightning.data.degradations.models.Rain", MovedRain)
+    monkeypatch.setattr("ir_lightning.data.degradations.blended_rain.BlendedRain", MovedRain)
     assert (training_hash(before), evaluation_hash(before)) == known
     new = composed("+generator.gain=1", "+dataset.composition.wind=0.0")
     assert (training_hash(new), evaluation_hash(new)) == known
@@ -222,12 +224,12 @@ def test_a_run_directory_has_the_hash_of_its_command(composed: Compose) -> None:
 
 
 PINNED = {
-    "depth=5": "a130fb4ad7",
-    "method=pix2pix": "49b7479b4c",
-    "method=unet5_infoaccum_subpixel": "ab482016f3",
-    "dataset=all_in_one": "63a3d1520e",
-    "discriminator=multi_scale": "3e6c1eee1f",
-    "enhancer=dense": "0c054e0e85",
+    "depth=5": "97670bc9d5",
+    "method=pix2pix": "b44d393469",
+    "method=unet5_infoaccum_subpixel": "a2f2346cc7",
+    "dataset=all_in_one": "4668f9d343",
+    "discriminator=multi_scale": "508ef5d4ff",
+    "enhancer=dense": "13be5b7294",
 }
 
 
@@ -236,6 +238,18 @@ def test_the_hash_of_a_run_stays(override: str) -> None:
     """A default that has changed shows here. What it meant before needs to be said then, by the
     configuration or by a new VERSION: the runs on people's disks were trained with it."""
     assert hashes(override)[0] == PINNED[override]
+
+
+BEFORE = {"finished": "74a01e6a4c", "regression": "f82c345352", "interrupted": "4bd3716e11"}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_the_hashes_of_a_run_of_earlier_days_stay(name: str) -> None:
+    """Its data sets had other scenes and degradations than those of the same names today."""
+    config = read_config(CONF.parent / "tests" / "golden" / "before" / name)
+    assert training_hash(config) == BEFORE[name]
+    assert evaluation_hash(config) == "928fcf785f"
+    assert BEFORE[name] not in PINNED.values()
 
 
 @pytest.mark.slow

@@ -97,7 +97,8 @@ def test_gradients_in_closed_form(loss: str, composed: Compose) -> None:
 def test_too_few_windows_are_refused(composed: Compose) -> None:
     with pytest.raises(UsageError, match=r"windows=3: give a whole number of at least 4"):
         Balance(windows=3, side=32)
-    asked = [*ASKED, BALANCED, "callbacks.balance.side=400"]
+    rocket = [f"~dataset.validation.built_in.sources.{key}" for key in ("crops", "leaves")]
+    asked = [*ASKED, BALANCED, "callbacks.balance.side=400", *rocket]
     with pytest.raises(UsageError, match=r"give a smaller callbacks\.balance\.side"):
         run(composed(*asked), asked)
 
@@ -109,9 +110,9 @@ def test_every_validation_image_has_its_share_of_the_windows(
         {kind: torch.full((3, 64, 64), n) for kind in ("degraded", "clean")} for n in range(4)
     ]
     monkeypatch.setattr(
-        "ir_lightning.training.callbacks.balance.EvaluationPairs", lambda *_: images
+        "ir_lightning.training.callbacks.balance.EvaluationPairs", lambda *_, **__: images
     )
-    source = SimpleNamespace(source=None, make=None)
+    source = SimpleNamespace(source=None, make=None, order=None)
     trainer = SimpleNamespace(datamodule=SimpleNamespace(validation_pairs=source))
     balance = Balance(windows=4, side=32)  # each image has four
     balance.setup(trainer, cast(Any, SimpleNamespace(discriminator=None)), "fit")

@@ -189,7 +189,8 @@ def of_test_set(run: Run, count: int) -> tuple[str, list[SourcePhotograph]]:
     source = build(dataset["test"], "dataset.test")
     composition = dataset["composition"] and build(dataset["composition"], "dataset.composition")
     make = PairMaker(composition, "degraded")
-    pairs = EvaluationPairs(source, make, run.record["images"], side)
+    order = config["data"].get("evaluation_order")
+    pairs = EvaluationPairs(source, make, run.record["images"], side, order)
     kind = "paired" if composition is None else "synthetic"
     shown = [pairs[place] for place in _spread(len(pairs), count)]
     return f"{kind} test images of {run.record['dataset']}, not real photographs", [

@@ -1,5 +1,6 @@
 """What every degradation model has in common: its parameters, its scenes, its call."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -15,15 +16,21 @@ Range = float | Sequence[float]  # a fixed number, or [low, high], from which ea
 Interval = tuple[float, float]
 
 
-def interval(name: str, value: Range, smallest: float, largest: float) -> Interval:
-    """Lowest and highest value of a parameter; raises UsageError beyond the legal ones."""
+def interval(
+    name: str, value: Range, smallest: float, largest: float, positive: bool = False
+) -> Interval:
+    """Lowest and highest value of a parameter; raises UsageError beyond the legal ones.
+
+    A range that is ``positive`` begins above 0, as one whose logarithm is drawn must.
+    """
     try:
         low, high = (value, value) if isinstance(value, int | float) else value
-        legal = smallest <= low <= high <= largest
+        legal = smallest <= low <= high <= largest and (low > 0 or low == high or not positive)
     except (TypeError, ValueError):
         legal = False
     if not legal:
         wanted = f"a number, or a range [low, high], between {smallest:g} and {largest:g}"
+        wanted += ", that does not begin at 0" if positive else ""
         raise UsageError(f"{name}={written(value)}: give {wanted}.")
     return float(low), float(high)
 
@@ -58,6 +65,13 @@ class Scene:
     def uniform(self, interval: Interval) -> Tensor:
         """(B, 1, 1, 1): the same, ready to be multiplied with the images."""
         return self.place(self.numbers(interval)).view(-1, 1, 1, 1)
+
+    def logarithmic(self, interval: Interval) -> Tensor:
+        """(B, 1, 1, 1): for each image a number whose logarithm is drawn evenly; 0 if both are."""
+        low, high = interval
+        if low == high:
+            return self.uniform(interval)
+        return self.uniform((math.log(low), math.log(high))).exp()
 
     def choice(self, rows: Sequence[Sequence[float]]) -> Tensor:
         """(K, B, 1, 1, 1): for each image one of the rows of K numbers, all equally likely."""

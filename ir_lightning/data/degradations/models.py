@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ir_lightning.arguments import check_number, written
 from ir_lightning.data.benchmarks.weather import WEATHER
-from ir_lightning.data.degradations.degradation import Degradation, Range, Scene, interval
+from ir_lightning.data.degradations.degradation import Degradation, Interval, Range, Scene, interval
 from ir_lightning.data.degradations.streaks import Streaks
 from ir_lightning.errors import UsageError
 
@@ -40,27 +40,39 @@ class Noise(Degradation):
 
     def degrade(self, scene: Scene) -> Tensor:
         shot, read = scene.uniform(self.shot), scene.uniform(self.read)
-        return scene.clean + self._unit_noise(scene) * (shot * scene.clean + read**2).sqrt()
+        noise = unit_noise(scene, self.correlation, scene.clean.shape[1])
+        return scene.clean + noise * (shot * scene.clean + read**2).sqrt()
 
-    def _unit_noise(self, scene: Scene) -> Tensor:
-        """(B, C, H, W): Gaussian, of mean 0 and variance 1 at every pixel."""
-        from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d  # not for the preflight
 
-        channels, height, width = scene.clean.shape[1:]
-        if self.correlation == 0:
-            return scene.normal(channels, height, width)
-        radius = math.ceil(3 * self.correlation)
-        size = 2 * radius + 1
-        white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
-        smooth = gaussian_blur2d(white, size, (self.correlation, self.correlation))
-        # The variance is the sum of the squared weights, products of those of one dimension.
-        deviation = get_gaussian_kernel1d(size, self.correlation).square().sum().item()
-        return smooth[..., radius:-radius, radius:-radius] / deviation
+def unit_noise(scene: Scene, correlation: float, channels: int) -> Tensor:
+    """(B, channels, H, W): Gaussian, of mean 0 and variance 1 at every pixel.
+
+    ``correlation`` is the standard deviation in pixels of the filter that smooths it.
+    """
+    from kornia.filters import gaussian_blur2d, get_gaussian_kernel1d  # not for the preflight
+
+    height, width = scene.clean.shape[2:]
+    if correlation == 0:
+        return scene.normal(channels, height, width)
+    radius = math.ceil(3 * correlation)
+    size = 2 * radius + 1
+    white = scene.normal(channels, height + 2 * radius, width + 2 * radius)
+    smooth = gaussian_blur2d(white, size, (correlation, correlation))
+    # The variance is the sum of the squared weights, products of those of one dimension.
+    deviation = get_gaussian_kernel1d(size, correlation).square().sum().item()
+    return smooth[..., radius:-radius, radius:-radius] / deviation
 
 
 def transmission(depth: Tensor, attenuation: Tensor) -> Tensor:
     """Part of the light that arrives: exp(-attenuation * depth), Beer-Lambert's law."""
     return torch.exp(-attenuation * depth)
+
+
+def distances(scene: Scene, farthest: Interval, near: Interval) -> Tensor:
+    """(B, 1, H, W): from ``near`` (in parts of it) to ``farthest``, both drawn for each image."""
+    # Drawn last by every model: where both are fixed, nothing else that is drawn has moved.
+    far, nearest = scene.uniform(farthest), scene.uniform(near)
+    return far * (nearest + (1 - nearest) * scene.depth)
 
 
 def veil(scene: Tensor, transmission: Tensor, light: Tensor) -> Tensor:
@@ -77,21 +89,29 @@ class Haze(Degradation):
     Args:
         beta: scattering coefficient, per unit of distance.
         light: atmospheric light A, gray, in parts of full scale.
-        distance: of the farthest point of a scene (relative depth 1); d = distance * depth.
+        distance: of the farthest point of a scene (relative depth 1), drawn for each image.
+        near: of the nearest point, in parts of that: d = distance (near + (1 - near) depth). In
+            RESIDE no point touches the camera.
     """
 
     needs_depth: ClassVar[bool] = True
 
     def __init__(
-        self, beta: Range = (0.6, 1.8), light: Range = (0.7, 1.0), distance: float = 2.0
+        self,
+        beta: Range = (0.6, 1.8),
+        light: Range = (0.7, 1.0),
+        distance: Range = 2.0,
+        near: Range = 0.0,
     ) -> None:
         self.beta = interval("beta", beta, 0, 100)
         self.light = interval("light", light, 0, 1)
-        self.distance = float(check_number("distance", distance, 0, 1000))
+        self.distance = interval("distance", distance, 0, 1000)
+        self.near = interval("near", near, 0, 1)
 
     def degrade(self, scene: Scene) -> Tensor:
         beta, light = scene.uniform(self.beta), scene.uniform(self.light)
-        return veil(scene.clean, transmission(self.distance * scene.depth, beta), light)
+        away = distances(scene, self.distance, self.near)
+        return veil(scene.clean, transmission(away, beta), light)
 
 
 class Rain(Degradation):
@@ -138,10 +158,11 @@ class HeavyRain(Degradation):
     blurred a little and J + sum S is limited to full scale.
 
     Args:
-        beta: attenuation per unit of relative depth.
+        beta: attenuation per unit of distance.
         light: atmospheric light A, gray, in parts of full scale.
         blur: standard deviation in pixels of the blur of J, at most 2; 0 leaves J sharp.
         streaks: the layers S_i; None for the default rain.
+        distance, near: of the farthest and the nearest point, as of :class:`Haze`.
     """
 
     needs_depth: ClassVar[bool] = True
@@ -152,10 +173,14 @@ class HeavyRain(Degradation):
         light: Range = (0.3, 0.9),
         blur: Range = (0.0, 1.0),
         streaks: Streaks | None = None,
+        distance: Range = 1.0,
+        near: Range = 0.0,
     ) -> None:
         self.beta = interval("beta", beta, 0, 100)
         self.light = interval("light", light, 0, 1)
         self.blur = interval("blur", blur, 0, 2)
+        self.distance = interval("distance", distance, 0, 1000)
+        self.near = interval("near", near, 0, 1)
         self.streaks = streaks or Streaks()
 
     def degrade(self, scene: Scene) -> Tensor:
@@ -165,7 +190,8 @@ class HeavyRain(Degradation):
         sigma = scene.numbers(self.blur).clamp(min=1e-3)[:, None].expand(-1, 2)
         blurred = gaussian_blur2d(scene.clean, 9, sigma, border_type="replicate")
         rainy = blurred + self.streaks.layers(scene).sum(1, keepdim=True)
-        return veil(rainy.clamp(max=1), transmission(scene.depth, beta), light)
+        away = distances(scene, self.distance, self.near)
+        return veil(rainy.clamp(max=1), transmission(away, beta), light)
 
 
 class RainHaze(Degradation):

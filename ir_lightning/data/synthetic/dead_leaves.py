@@ -77,7 +77,7 @@ class DeadLeaves:
         return self.name(index)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)  # of training, validation and test together
 def _scene(
     seed: int, index: int, height: int, width: int, smallest: float, largest: float
 ) -> tuple[Image, Depth]:

@@ -1,9 +1,13 @@
 """Relative depth maps: measured ones from stereo, and a stand-in where nothing was measured."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ir_lightning.arguments import check_number
 from ir_lightning.data.samples import Depth
 
 Disparity = NDArray[np.float32]  # (H, W), pixels between two views; not finite where unknown
@@ -56,6 +60,56 @@ def right_view(disparity: Disparity) -> Disparity:
     return warped
 
 
+class DepthLaw(Protocol):
+    """Makes a depth up for a picture of ``height`` x ``width`` pixels; hashable."""
+
+    def __call__(self, height: int, width: int, seed: int) -> Depth: ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class GroundPlane:
+    """An open street: a plane up to a horizon, :func:`ground_plane`."""
+
+    def __call__(self, height: int, width: int, seed: int) -> Depth:
+        return ground_plane(height, width, seed)
+
+
+@dataclass(frozen=True)
+class Incline:
+    """A room, or a slope: the distance grows evenly from the lower edge to the upper one.
+
+    distance = exp(rise * height above the lower edge + variation * f), f a smooth random field in
+    [-1, 1]. Without a horizon, and without a part that is equally far all over.
+
+    Args:
+        rise: natural logarithm of the distance at the upper edge over that at the lower one.
+        variation: by which the field changes the logarithm of the distance.
+
+    Raises:
+        UsageError: one of them is not from 0 to 10.
+    """
+
+    rise: float = 2.0
+    variation: float = 0.6
+
+    def __post_init__(self) -> None:
+        check_number("rise", self.rise, 0, 10)
+        check_number("variation", self.variation, 0, 10)
+
+    def __call__(self, height: int, width: int, seed: int) -> Depth:
+        above = np.linspace(1, 0, height)[:, None]
+        return normalised(np.exp(self.rise * above + self.variation * waves(height, width, seed)))
+
+
+def waves(height: int, width: int, seed: int) -> NDArray[np.float32]:
+    """(H, W): a smooth random field in [-1, 1] of about six bumps in each direction."""
+    coarse = np.random.default_rng(seed).uniform(-1, 1, (6, 6)).astype(np.float32)
+    field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(field, -1, 1), np.float32)
+
+
 def ground_plane(height: int, width: int, seed: int) -> Depth:
     """A made-up depth with the trend and range of an outdoor scene's, but without its objects.
 
@@ -65,6 +119,4 @@ def ground_plane(height: int, width: int, seed: int) -> Depth:
     """
     row = np.linspace(0, 1, height)[:, None]
     nearness = np.hypot(0.1, np.clip((row - 1 / 3) / (2 / 3), 0, 1))  # bends into the horizon
-    waves = np.random.default_rng(seed).uniform(-1, 1, (6, 6)).astype(np.float32)
-    field = np.clip(cv2.resize(waves, (width, height), interpolation=cv2.INTER_CUBIC), -1, 1)
-    return normalised(np.exp(0.3 * field) / nearness)
+    return normalised(np.exp(0.3 * waves(height, width, seed)) / nearness)

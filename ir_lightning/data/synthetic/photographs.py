@@ -16,10 +16,11 @@ from ir_lightning.data.combining import Subset, held_out
 from ir_lightning.data.pairs import FileSource, pictures_in
 from ir_lightning.data.samples import Depth, Image, Sample, Source, fixed
 from ir_lightning.data.synthetic import depth
-from ir_lightning.data.synthetic.depth import Disparity
+from ir_lightning.data.synthetic.depth import DepthLaw, Disparity, GroundPlane
 from ir_lightning.errors import UsageError
 
-PNG = ("astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
+GREY = ("brick", "camera", "cell", "coins", "grass", "gravel", "moon")
+PNG = (*GREY, "astronaut", "chelsea", "coffee", "ihc", "motorcycle_left", "motorcycle_right")
 JPEG = ("hubble_deep_field", "retina", "rocket")
 FILES = {name: f"{name}.png" for name in PNG} | {name: f"{name}.jpg" for name in JPEG}
 PRINCIPAL_POINT_OFFSET = 31.086  # pixels between the motorcycle's cameras, Middlebury's calibration
@@ -31,7 +32,7 @@ class Photographs:
 
     The motorcycle's depth is measured: structured light gave the disparity of the left view (7 %
     of it is unknown), which is moved to where the right camera sees it. All other depths are made
-    up by :func:`~ir_lightning.data.synthetic.depth.ground_plane`.
+    up by the law ``depth``; None is :class:`~ir_lightning.data.GroundPlane`.
 
     With ``draws``, each appears under several degradations: ``chelsea-1``, ``chelsea-2``.
 
@@ -39,7 +40,7 @@ class Photographs:
         UsageError: an unknown name, or no name, or no draw.
     """
 
-    def __init__(self, names: Sequence[str], draws: int = 1) -> None:
+    def __init__(self, names: Sequence[str], draws: int = 1, depth: DepthLaw | None = None) -> None:
         known = ", ".join(sorted(FILES))
         for name in names:
             if name not in FILES:
@@ -48,12 +49,13 @@ class Photographs:
             raise UsageError(f"names=[]: give one or more of {known}.")
         self.names = list(names)
         self.draws = check_whole("draws", draws, 1)
+        self.depth = depth or GroundPlane()
 
     def __len__(self) -> int:
         return len(self.names) * self.draws
 
     def __getitem__(self, index: int) -> Sample:
-        clean, depth = _photograph(self._photograph_name(index))
+        clean, depth = _photograph(self._photograph_name(index), self.depth)
         return Sample(self.name(index), clean, depth=depth)
 
     def name(self, index: int) -> str:
@@ -73,8 +75,8 @@ class Photographs:
         return self.names[index // self.draws]
 
 
-@lru_cache(maxsize=len(FILES))
-def _photograph(name: str) -> tuple[Image, Depth]:
+@lru_cache(maxsize=2 * len(FILES))
+def _photograph(name: str, law: DepthLaw) -> tuple[Image, Depth]:
     with Picture.open(_folder() / FILES[name]) as picture:
         clean = np.array(picture.convert("RGB"))
     if name.startswith("motorcycle"):
@@ -82,7 +84,7 @@ def _photograph(name: str) -> tuple[Image, Depth]:
         disparity = depth.filled(left if name.endswith("left") else depth.right_view(left))
         return fixed(clean, depth.from_disparity(disparity, PRINCIPAL_POINT_OFFSET))
     height, width = clean.shape[:2]
-    return fixed(clean, depth.ground_plane(height, width, zlib.crc32(name.encode())))
+    return fixed(clean, law(height, width, zlib.crc32(name.encode())))
 
 
 def motorcycle_disparity() -> Disparity:
@@ -102,21 +104,22 @@ def _folder() -> Path:
 class Folder(FileSource):
     """All images of a folder, clean, for a composition model to degrade.
 
-    Folders in it are not looked into. The depth is made up by
-    :func:`~ir_lightning.data.synthetic.depth.ground_plane`, a function of name and size.
+    Folders in it are not looked into. The depth is made up by the law ``depth``, a function of name
+    and size; None is :class:`~ir_lightning.data.GroundPlane`.
 
     Raises:
         UsageError: the folder is missing or empty, or a name is ambiguous.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], depth: DepthLaw | None = None) -> None:
         super().__init__(pictures_in(root))
+        self.depth = depth or GroundPlane()
 
     def __getitem__(self, index: int) -> Sample:
         """Read one photograph; raises DataError where the file is broken."""
         (clean,) = self._read(index)
         height, width = clean.shape[:2]
-        distance = depth.ground_plane(height, width, zlib.crc32(self.name(index).encode()))
+        distance = self.depth(height, width, zlib.crc32(self.name(index).encode()))
         return Sample(self.name(index), clean, depth=distance)
 
     def scene(self, index: int) -> str:
@@ -128,15 +131,19 @@ class Folder(FileSource):
         return first_of_identical([pair.files[0] for pair in self.pairs])
 
 
-def scenes(clean_dir: str | None, part: str, built_in: Source) -> Source:
+def scenes(
+    clean_dir: str | None, part: str, built_in: Source, depth: DepthLaw | None = None
+) -> Source:
     """A part (``train``, ``validation``, ``test``) of the user's own scenes, or the built-in ones.
+
+    ``depth`` is the law of the depth of the user's.
 
     Raises:
         UsageError: the folder holds fewer than three different images.
     """
     if clean_dir is None:
         return built_in
-    source = Folder(clean_dir)
+    source = Folder(clean_dir, depth)
     keys = [source.scene(index) for index in range(len(source))]
     if (different := len(set(keys))) < 3:
         problem = "cannot be cut into a training, a validation and a test part; give at least three"

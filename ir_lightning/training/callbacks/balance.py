@@ -50,7 +50,7 @@ class Balance(Callback):
         if stage == "test" or self.pairs or not hasattr(pl_module, "discriminator"):
             return
         data = trainer.datamodule.validation_pairs
-        whole = EvaluationPairs(data.source, data.make, self.windows)
+        whole = EvaluationPairs(data.source, data.make, self.windows, order=data.order)
         pairs = [whole[index] for index in range(len(whole))]
         side = min(self.side, *(min(pair["clean"].shape[-2:]) for pair in pairs))
         found = [window for pair in pairs for window in _windows(pair, side)]
