@@ -16,8 +16,9 @@ from ir_lightning.runs.record import CEILING, speed_of
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 CAUTION = (
     "in {families}. Claims that say the same are one family: in at most 5 % of repetitions is any "
-    "of them called supported and not true, and the printed limits hold together. What a claim "
-    "sees is the true difference that is called supported in 80 % of repetitions."
+    "of them called supported and not true (Holm). The printed limits hold together (Bonferroni), "
+    "for which they are a little wider than the verdicts. What a claim sees is the true value that "
+    "is called supported in 80 % of repetitions."
 )
 
 
