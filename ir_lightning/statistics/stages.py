@@ -42,6 +42,16 @@ class Stages:
         return fast, slow
 
     @property
+    def one_stage(self) -> bool:
+        """Whether a rival of one stage is proven: better than two exponentials, by the margin.
+
+        That they were not found is no proof: in noise of 0.15 of a loss (a batch of one has 0.16 to
+        0.21), true stages of 20 and 300 in 1,000 iterations are found in 1 of 8 curves.
+        """
+        two = self.fits[EXP2.name].bic
+        return any(two - fit.bic >= BIC_MARGIN for fit in self.fits.values())
+
+    @property
     def bic(self) -> dict[str, float]:
         """BIC of each model; less is better."""
         return {name: fit.bic for name, fit in self.fits.items()}
@@ -98,7 +108,8 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
 def over_seeds(curves: Sequence[Stages]) -> Agreement:
     """Judge the curves of several trainings that differ only in their seed.
 
-    "two-stage" if each of at least three curves is; "undecided" if there are fewer than three.
+    "two-stage" if each of at least three curves is; "not two-stage" if each of them is proven to
+    have one; "undecided" otherwise.
 
     Raises:
         ValueError: there is no curve.
@@ -112,9 +123,13 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
     if len(curves) < FEWEST_SEEDS:
         text += f"; at least {FEWEST_SEEDS} seeds are needed"
         return Agreement(len(curves), count, "undecided", taus, f"{text}.")
-    agreed = count == len(curves)
-    verdict: Literal["two-stage", "not two-stage"] = "two-stage" if agreed else "not two-stage"
-    return Agreement(len(curves), count, verdict, taus, f"{text}.")
+    one = sum(curve.one_stage for curve in curves)
+    verdict: Literal["two-stage", "not two-stage", "undecided"] = "undecided"
+    if count == len(curves):
+        verdict = "two-stage"
+    elif one == len(curves):
+        verdict = "not two-stage"
+    return Agreement(len(curves), count, verdict, taus, f"{text}, {one} are proven to have one.")
 
 
 def _failures(fits: dict[str, Fit], p: float, window: float) -> list[str]:

@@ -100,12 +100,24 @@ def test_a_verdict_takes_three_seeds_that_agree() -> None:
     agreed = over_seeds(two)
     assert (agreed.verdict, agreed.two_stage, agreed.seeds) == ("two-stage", 3, 3)
     assert agreed.taus == pytest.approx((60, 900), rel=0.1)
-    assert over_seeds(two + one).verdict == "not two-stage"
+    assert over_seeds(two + one).verdict == "undecided"
+    assert over_seeds(one * 3).verdict == "not two-stage"
     few = over_seeds(two[:2])
     assert few.verdict == "undecided"
     assert "at least 3 seeds" in str(few)
     with pytest.raises(ValueError, match="no curves"):
         over_seeds([])
+
+
+def test_absence_of_power_refutes_nothing() -> None:
+    """Two true stages in the noise of batches of one: hardly found, and not called one stage."""
+    t = np.arange(1.0, 1001)
+    loss = 0.1 + 0.4 * np.exp(-t / 20) + 0.2 * np.exp(-t / 300)
+    random = np.random.default_rng(8)
+    curves = [stages(t, loss * (1 + 0.2 * random.standard_normal(len(t)))) for _ in range(3)]
+    assert sum(curve.two_stage for curve in curves) < 3
+    assert not any(curve.one_stage for curve in curves)
+    assert over_seeds(curves).verdict == "undecided"
 
 
 def test_a_curve_is_judged_the_same_twice() -> None:
