@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, matrices
 from ir_lightning.statistics.comparison import (
     Evidence,
     difference,
@@ -116,7 +116,8 @@ class ScoreClaim(ReportClaim):
                 f"not trained: {len(low)} of {len(groups)} cells have not passed the degraded "
                 f"input by {self.gain:g} dB (the lowest: {min(low):+.2f} dB)"
             )
-        return [results.metric(self.metric).sign * group.matrix(self.metric) for group in groups]
+        sign = results.metric(self.metric).sign
+        return [sign * scores for scores in matrices(groups, self.metric)]
 
     def direction(self, results: Results) -> str:
         """Words behind the numbers of a metric of which less is better."""

@@ -130,11 +130,8 @@ class CellRuns:
                 gains.append(run.mean("psnr") - degraded)
         return sum(gains) / len(gains) if gains else None
 
-    def matrix(self, metric: str = "psnr") -> Array:
-        """(S, I) scores by seed and scene, NaN for a run that has not finished.
-
-        Images of one scene are averaged. Those for which the metric is not defined in every
-        finished run are left out.
+    def by_image(self, metric: str) -> pd.DataFrame:
+        """(I, S) scores by image and seed, of the images for which every finished run has one.
 
         Raises:
             NotMeasuredError: no run has finished, one lacks the metric, or no image has a score.
@@ -145,8 +142,11 @@ class CellRuns:
         scores = pd.DataFrame(done).dropna()
         if scores.empty:
             raise NotMeasuredError(f"{metric} is defined for no test image")
-        scenes = scores.groupby(self.finished[0].scenes[scores.index], sort=False).mean()
-        return np.ascontiguousarray(scenes.reindex(columns=[*self.runs]).T, dtype=np.float64)
+        return scores.reindex(columns=[*self.runs])
+
+    def matrix(self, metric: str = "psnr") -> Array:
+        """(S, I) scores by seed and scene, see :func:`matrices`."""
+        return matrices([self], metric)[0]
 
     def spread(self, metric: str = "psnr") -> Spread:
         """Mean over scenes and seeds, and standard deviation between seeds; NaN without scores."""
@@ -161,6 +161,24 @@ class CellRuns:
             return float(self.cell[key])
         except (KeyError, ValueError):
             raise UsageError(f"{key}: the cell {self.cell} has no number there.") from None
+
+
+def matrices(groups: Sequence[CellRuns], metric: str) -> list[Array]:
+    """(S, I) scores of each cell by seed and scene, NaN for a run that has not finished.
+
+    Scenes are the same in all cells, in one order: means over the images of each, of those that
+    every finished run of every cell has a score for.
+
+    Raises:
+        NotMeasuredError: as :meth:`CellRuns.by_image`, or the cells share no image.
+    """
+    tables = [group.by_image(metric) for group in groups]
+    images = [i for i in tables[0].index if all(i in table.index for table in tables)]
+    if not images:
+        raise NotMeasuredError(f"the cells share no image for which {metric} is defined")
+    scenes = groups[0].finished[0].scenes[images]
+    means = [table.loc[images].groupby(scenes, sort=False).mean() for table in tables]
+    return [np.ascontiguousarray(mean.T, dtype=np.float64) for mean in means]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import pytest
 
 from ir_lightning.files import write_json
 from ir_lightning.report.index import INDEX
+from ir_lightning.report.runs import collect, matrices
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import CEILING, mean, write_result
-from ir_lightning.runs.scores import write_scores
+from ir_lightning.runs.scores import read_scores, write_scores
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import RECORD
 
@@ -133,3 +134,20 @@ def test_cells_that_differ_by_less_than_the_margin_are_equivalent(tmp_path: Path
     assert judged.verdict == "supported"
     (judged,) = content_of(plant(tmp_path, {"a": 3.0, "b": 3.5}, claim=claim)).verdicts
     assert judged.verdict == "not supported"
+
+
+def test_cells_are_compared_on_the_images_that_both_have_scores_for(tmp_path: Path) -> None:
+    """In whatever order, and where a metric is not defined for the same number of others."""
+    folder = plant(tmp_path, {"a": 3.0, "b": 2.0}, scenes=8)
+    for method, undefined in (("a", "0-0"), ("b", "7-0")):
+        for seed in range(SEEDS):
+            place = tmp_path / f"{method}-{seed}"
+            table = read_scores(place)
+            table.loc[table["image"] == undefined, "value"] = np.nan
+            write_scores(place, table[::-1] if method == "b" else table)
+    (judged,) = content_of(folder).verdicts
+    assert judged.verdict == "supported"
+    assert float(judged.reason.split()[0]) == pytest.approx(1.0, abs=0.02)
+    a, b = (group.by_image("psnr") for group in collect(folder).groups)
+    assert (len(a), len(b)) == (7, 7)
+    assert [m.shape for m in matrices(collect(folder).groups, "psnr")] == [(SEEDS, 6)] * 2
