@@ -58,8 +58,9 @@ def read(folder: Path) -> Results:
         scenes = pd.Series([scene_of(i, record["dataset"]) for i in scores.index], scores.index)
         run = Run(folder / record["config_hash"], known, scores, scenes)
         groups.setdefault(json.dumps(cell), CellRuns(cell)).runs[seed] = run
+    cells = [CellRuns(group.cell, dict(sorted(group.runs.items()))) for group in groups.values()]
     name = folder.name.partition("-")[0]
-    return Results(folder, name, name, "cpu", [*groups.values()])
+    return Results(folder, name, name, "cpu", cells)
 
 
 def text() -> str:
@@ -69,8 +70,8 @@ def text() -> str:
         "",
         "Made by `python -m benchmarks.rejudge` from each folder's `runs.csv` and `images.csv`:",
         "scenes, not files, are the unit (synthetic test images show two photographs, the 100 of",
-        "Rain800 76), claims that say the same are one family, and networks that have not passed",
-        "their degraded input are not compared.",
+        "Rain800 76), all claims of a file are one family, and networks that have not passed their",
+        "degraded input are not compared (En/Decoder, which loses detail whatever it learns, is).",
     ]
     for folder in sorted(path.parent for path in RESULTS.glob("*/*/images.csv")):
         results = read(folder)

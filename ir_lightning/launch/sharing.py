@@ -54,7 +54,7 @@ def settle(
         waiting: runs that are not trained yet.
         dearest: the configuration that needs the most memory; it is tried.
         need: bytes of its tensors.
-        memory: bytes of a GPU.
+        memory: bytes of a GPU; 0: not known.
         gpus: of this machine.
     """
     ray = master.hydra.launcher.ray
@@ -63,8 +63,9 @@ def settle(
     limits = {
         "run": -(-waiting // max(1, gpus)),
         "core": int(cores / max(1, gpus)),
-        "memory": memory // (need + BESIDE),
     }
+    if memory:
+        limits["memory"] = memory // (need + BESIDE)
     scarce = min(limits, key=lambda name: limits[name])
     most = min(limits[scarce], MOST)
     if most > 1:
@@ -113,6 +114,9 @@ def try_out(plain: dict[str, Any], most: int) -> tuple[int, str]:
                 theirs.close()
                 trainings.append((child, ours))
             warm = _warm([pipe for _, pipe in trainings])
+            for child, pipe in trainings:
+                if pipe not in warm:
+                    child.kill()  # it would warm up beside those that are timed
 
             def measure(k: int) -> float:
                 for pipe in warm[:k]:

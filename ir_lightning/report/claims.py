@@ -13,7 +13,6 @@ from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, matric
 from ir_lightning.statistics.comparison import (
     Evidence,
     difference,
-    equivalence,
     growth,
     verdicts,
 )
@@ -50,7 +49,7 @@ class ReportClaim(ABC):
 
     says: str  #: The claim, in words.
     each: str | None = None  #: Key of cells for each of whose values it is judged; None: once.
-    family: str | None = None  #: Claims that share it are judged together; None: that say the same.
+    family: str | None = None  #: Claims that share it are judged together; None: all without one.
     sampled: ClassVar[bool] = True
 
     def places(self, results: Results) -> Iterable[str]:
@@ -139,8 +138,14 @@ class Difference(ScoreClaim):
     def evidence(self, results: Results, place: str) -> Evidence:
         cells = [self.one(results, part, place) for part in (self.a, self.b)]
         a, b = self.scores(results, cells)
-        unit, beside = results.metric(self.metric).unit, results.beside(cells, self.metric)
-        known = difference(a, b, self.threshold, unit, paired=self.paired, beside=beside)
+        unit = results.metric(self.metric).unit
+        if self.paired:
+            seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
+            a, b = (
+                scores[[[*cell.runs].index(seed) for seed in seeds]]
+                for scores, cell in zip((a, b), cells, strict=True)
+            )
+        known = difference(a, b, self.threshold, unit, paired=self.paired)
         return replace(known, note=self.direction(results))
 
     @property
@@ -162,11 +167,7 @@ class Equivalent(Difference):
     """A and B differ by less than ``margin``, whichever is better (two one-sided tests)."""
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        return equivalence(super().evidence(results, place))
-
-    @property
-    def threshold(self) -> float:
-        return -self.margin
+        return replace(super().evidence(results, place), both=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,16 +180,19 @@ class AlongClaim(ScoreClaim):
     stop: float | None = None  #: The highest.
 
     def levels(self, results: Results, place: str) -> list[CellRuns]:
-        """The cells from the lowest level to the highest; UsageError for none."""
+        """The cells from the lowest level to the highest; UsageError for fewer than two."""
         start = -math.inf if self.start is None else self.start
         stop = math.inf if self.stop is None else self.stop
         part = self.within(self.where, place)
         groups = [group for group in results.where(part) if self.over in group.cell]
         groups.sort(key=lambda group: group.number(self.over))
         groups = [group for group in groups if start <= group.number(self.over) <= stop]
-        if not groups:
+        numbers = [group.number(self.over) for group in groups]
+        if len(set(numbers)) < len(numbers):
+            raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
+        if len(groups) < 2:
             about = f"a claim is about {part or 'cells'} along {self.over}"
-            raise UsageError(f"{results.name}: {about}, and there are none.")
+            raise UsageError(f"{results.name}: {about}, and there are not two.")
         return groups
 
 
@@ -219,8 +223,8 @@ class FallsFromPeak(AlongClaim):
             results.metric(self.metric).unit,
             effects(stacked(self.scores(results, groups))),
         )
-        if found.gap or len(groups) < 2:
-            return UNDECIDED, found.gap or "there is one level"
+        if found.gap:
+            return UNDECIDED, found.gap
         lower = len(groups) - 1
         falls = found.contrasts(np.eye(len(groups))[:-1] - np.eye(len(groups))[-1])
         best, (low, high) = int(falls.value.argmax()), falls.limits(alpha / lower)
@@ -260,8 +264,6 @@ class SaturatesAt(AlongClaim):
         """Where quality saturates; errors as for :meth:`verdict`."""
         groups = self.levels(results, place)
         depths = [int(group.number(self.over)) for group in groups]
-        if len(set(depths)) < len(depths):
-            raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
         scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
         margin = MARGIN if self.margin is None else self.margin
         return saturation(scores, margin, alpha, depths=depths, unit=unit)
@@ -284,24 +286,29 @@ class SaturatesAt(AlongClaim):
 def judge(claims: Sequence[ReportClaim], results: Results) -> list[Judged]:
     """Judge all claims of an experiment, each family by itself, in their order."""
     asked = [(claim, place) for claim in claims for place in claim.places(results)]
-    families = [claim.family or claim.says for claim, _ in asked]
+    # What follows no rule with an error of its own takes no part of the others'.
+    families = [(claim.family or "") if claim.sampled else None for claim, _ in asked]
     evidence: dict[int, Evidence] = {}
     found: dict[int, Verdict] = {}
     for place, ((claim, where), family) in enumerate(zip(asked, families, strict=True)):
         try:
-            if (each := claim.evidence(results, where)) is not None:
-                evidence[place] = each
-            else:
-                alpha = ALPHA / families.count(family)
-                found[place] = claim.verdict_within(results, where, alpha)
+            known = claim.evidence(results, where)
+        except NotMeasuredError as error:  # it counts to its family all the same
+            known = Evidence(math.nan, None, gap=str(error))
+        if known is not None:
+            evidence[place] = known
+            continue
+        try:
+            found[place] = claim.verdict_within(results, where, ALPHA / families.count(family))
         except NotMeasuredError as error:
             found[place] = UNDECIDED, str(error)
     for family in dict.fromkeys(families):
         members = [place for place in evidence if families[place] == family]
-        compared = verdicts([evidence[place] for place in members], ALPHA)
+        alpha = ALPHA * len(members) / families.count(family)
+        compared = verdicts([evidence[place] for place in members], alpha)
         for place, comparison in zip(members, compared, strict=True):
             found[place] = comparison.verdict, comparison.reason
     return [
-        Judged(claim.says, where, *found[place], claim.sampled, families[place])
+        Judged(claim.says, where, *found[place], claim.sampled, families[place] or "")
         for place, (claim, where) in enumerate(asked)
     ]

@@ -15,10 +15,10 @@ from ir_lightning.runs.record import CEILING, speed_of
 
 SMALL_RUN = "A small run: its numbers do not compare with the paper's."
 CAUTION = (
-    "in {families}. Claims that say the same are one family: in at most 5 % of repetitions is any "
-    "of them called supported and not true (Holm). The printed limits hold together (Bonferroni), "
-    "for which they are a little wider than the verdicts. What a claim sees is the true value that "
-    "is called supported in 80 % of repetitions."
+    "verdicts in {families}: in at most 5 % of repetitions is any of a family called supported and "
+    "not true (Holm). Each limit is missed in at most 5 % of repetitions by any of them "
+    "(Bonferroni), for which limits are a little wider than verdicts. What a difference sees is "
+    "the true value that is called supported in 80 % of repetitions."
 )
 
 
@@ -84,7 +84,7 @@ class Content:
             return None
         count = len(set(families))
         named = "1 family" if count == 1 else f"{count} families"
-        return f"{len(families)} verdicts {CAUTION.format(families=named)}"
+        return f"{len(families)} {CAUTION.format(families=named)}"
 
 
 class Figure(ABC):

@@ -125,7 +125,7 @@ class CellRuns:
         """dB of PSNR over the degraded input, mean over runs; None where that had lost nothing."""
         gains = []
         for run in self.finished:
-            degraded = float(run.record["degraded"].get("psnr", math.inf))
+            degraded = float(run.record.get("degraded", {}).get("psnr", math.inf))
             if "psnr" in run.scores and degraded < CEILING:
                 gains.append(run.mean("psnr") - degraded)
         return sum(gains) / len(gains) if gains else None
@@ -177,6 +177,12 @@ def matrices(groups: Sequence[CellRuns], metric: str) -> list[Array]:
     if not images:
         raise NotMeasuredError(f"the cells share no image for which {metric} is defined")
     scenes = groups[0].finished[0].scenes[images]
+    for run in (run for group in groups for run in group.finished):
+        if not run.scenes[images].equals(scenes):
+            told = f"{run.directory.name} says differently which images show one scene"
+            raise NotMeasuredError(f"{told}: evaluate all runs with one version")
+    if any(np.isinf(table.loc[images].to_numpy()).any() for table in tables):
+        raise NotMeasuredError(f"{metric} is infinite for some images: a restored one is broken")
     means = [table.loc[images].groupby(scenes, sort=False).mean() for table in tables]
     return [np.ascontiguousarray(mean.T, dtype=np.float64) for mean in means]
 
@@ -203,16 +209,6 @@ class Results:
             keys = ", ".join(dict.fromkeys(key for g in self.groups for key in g.cell))
             raise UsageError(f"{self.name}: no cell has the key {key}; they have {keys or 'none'}.")
         return values
-
-    def beside(self, cells: Sequence[CellRuns], metric: str) -> list[Array]:
-        """(S, I) of the other cells that were scored on the images of ``cells``."""
-        data = {cell.trained_on for cell in cells}
-        others = [group for group in self.groups if group.finished and group not in cells]
-        matrices = []
-        for group in others:
-            if {group.trained_on} == data and metric in group.finished[0].scores:
-                matrices.append(group.matrix(metric))
-        return [scores[~np.isnan(scores).all(axis=1)] for scores in matrices]
 
     @property
     def runs(self) -> list[Run]:

@@ -94,16 +94,19 @@ that is restored exactly, with an infinite PSNR, counts as this among others."""
 
 
 def mean(values: Iterable[float]) -> float:
-    """Mean over the images for which a metric is defined; NaN where it is for none.
-
-    Infinite ones, beside others that are not, count as :data:`CEILING`: a single exact image
-    decides nothing.
-    """
+    """Mean over the images for which a metric is defined; NaN where it is for none."""
     defined = [value for value in values if not math.isnan(value)]
-    if not all(map(math.isinf, defined)):
-        defined = [CEILING if value == math.inf else value for value in defined]
     # Added one after the other: numpy's order of adding would change the last digits.
     return sum(defined) / len(defined) if defined else math.nan
+
+
+def mean_score(metric: str, values: Iterable[float]) -> float:
+    """The same of a metric of restored images, in which a PSNR counts as :data:`CEILING` at most.
+
+    So a single exact image neither hides the others nor chooses a checkpoint.
+    """
+    capped = [min(value, CEILING) for value in values] if metric.endswith("psnr") else values
+    return mean(capped)
 
 
 def score_text(value: Any, unit: str, sign: str = "") -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import atomic_write
-from ir_lightning.runs.record import TEST_IMAGES, mean, read_result
+from ir_lightning.runs.record import TEST_IMAGES, mean, mean_score, read_result
 
 COLUMNS = ["image", "scene", "dataset", "metric", "protocol", "kind", "value"]
 """Images of one ``scene`` show the same thing; ``kind``: ``degraded`` or ``restored``."""
@@ -69,7 +69,8 @@ def mean_scores(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     means: dict[str, dict[str, dict[str, float]]] = {}
     for key, values in scores.groupby(["protocol", "kind", "metric"], sort=False)["value"]:
         protocol, kind, metric = map(str, key)
-        means.setdefault(protocol, {}).setdefault(kind, {})[metric] = mean(values.tolist())
+        average = mean_score(metric, values) if kind == "restored" else mean(values)
+        means.setdefault(protocol, {}).setdefault(kind, {})[metric] = average
     return means
 
 
@@ -95,11 +96,13 @@ def _dataset_of(image: str, own: str) -> str:
 def _lengthened(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The table of an earlier version, a row per image, as one with a row per score.
 
-    It does not say which scene an image shows: every image counts as one of its own.
+    It does not say which scene an image shows: those that differ in a last number, such as
+    ``chelsea-1`` and ``chelsea-2``, count as one, and any other as one of its own.
     """
     own, names, parts = read_result(folder).get("dataset", ""), table["name"], []
     datasets = [_dataset_of(name, own) for name in names]
-    about = pd.DataFrame({"image": names, "scene": names, "dataset": datasets})
+    scenes = [re.sub(r"-\d+$", "", name) for name in names]
+    about = pd.DataFrame({"image": names, "scene": scenes, "dataset": datasets})
     for column in table.columns:
         if column == UNTOUCHED:
             metric, protocol, kind = "undegraded_psnr", "rgb8", "restored"

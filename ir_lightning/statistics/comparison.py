@@ -7,7 +7,7 @@ and is not true is at most alpha, and so is that of a false "not supported" (Hol
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -33,29 +33,43 @@ class Evidence:
     unit: str = ""
     gap: str = ""  #: Why nothing can be judged.
     note: str = ""  #: Words behind the numbers.
-    shown: Contrasts | None = None  #: What the limits are of, instead of the smallest contrast.
+    both: bool = False  #: It is about "within the margin of 0, on either side".
 
     @property
     def p(self) -> float:
         """Of "a contrast is at most the margin": small supports the claim."""
+        if self.both:  # two one-sided tests
+            sides = self._contrasts.p_above(-self.margin), self._contrasts.p_below(self.margin)
+            return float(np.max(sides))
         return float(self._contrasts.p_above(self.margin).max())
 
     @property
     def p_against(self) -> float:
         """Of "all are more than the margin": small refutes the claim."""
         p = self._contrasts.p_below(self.margin)
+        if self.both:
+            p = np.append(
+                self._contrasts.p_below(-self.margin), self._contrasts.p_above(self.margin)
+            )
         return min(1.0, float(p.min()) * p.size)
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Of the smallest contrast, each missed with probability ``alpha`` at most."""
-        of = self.shown or self._contrasts
-        (low, _), (_, high) = of.limits(alpha), of.limits(alpha / of.value.size)
+        low, _ = self._contrasts.limits(alpha)
+        _, high = self._contrasts.limits(alpha / self._contrasts.value.size)
         return float(low.min()), float(high.min())
 
     def sees(self, alpha: float) -> float:
-        """The true value that is called "supported" in 80 % of repetitions."""
-        power = 1 - (1 - POWER) / self._contrasts.value.size  # every step has to succeed
-        return self.margin + float(np.max(seen(self._contrasts, alpha, power)))
+        """The true value that is called "supported" in 80 % of repetitions.
+
+        Where it is about both sides: the largest, on either; NaN if there is none.
+        """
+        count = self._contrasts.value.size
+        power = 1 - (1 - POWER) / (2 if self.both else count)  # every test has to succeed
+        needed = float(np.max(seen(self._contrasts, alpha, power)))
+        if self.both:
+            return self.margin - needed if needed <= self.margin else math.nan
+        return self.margin + needed
 
     @property
     def _contrasts(self) -> Contrasts:
@@ -90,7 +104,6 @@ def difference(
     unit: str = "",
     *,
     paired: bool = False,
-    beside: Sequence[Array] = (),
 ) -> Evidence:
     """What scores say about "A is better than B by more than ``margin``".
 
@@ -101,8 +114,8 @@ def difference(
         a, b: (S_a, I) and (S_b, I), higher is better; missing runs are NaN for all scenes.
         margin, unit: of the difference.
         paired: a seed is the same start for both methods, so that they differ less than two seeds
-            do. To be decided from what the methods are, and not from the scores.
-        beside: (S, I) of further methods, by whose seeds the error between seeds is known better.
+            do; row s of both is one seed. To be decided from what the methods are, and not from
+            the scores.
 
     Raises:
         UsageError: the scenes differ in number, or scores cannot be used.
@@ -114,22 +127,12 @@ def difference(
         raise UsageError(
             f"{rows[0].shape[1]} and {rows[1].shape[1]} scenes: score both methods on the same."
         )
-    if paired and len(rows[0]) == len(rows[1]):
-        by_seed = effects((rows[0] - rows[1])[None])
-        if by_seed.gap is None:
-            return _evidence(by_seed, np.array([[1.0]]), margin, unit)
-    found = effects(stacked(rows), beside)
+    if paired and len(rows[0]) != len(rows[1]):
+        raise ValueError(f"{len(rows[0])} and {len(rows[1])} seeds are no pairs")
+    if paired:
+        return _evidence(effects((rows[0] - rows[1])[None]), np.array([[1.0]]), margin, unit)
+    found = effects(stacked(rows))
     return _evidence(found, np.array([[1.0, -1.0]]), margin, unit)
-
-
-def equivalence(of: Evidence) -> Evidence:
-    """From "A is not worse than B by the margin" to "nor is B worse than A"."""
-    if of.contrasts is None:
-        return of
-    both = np.concatenate([of.contrasts.value, -of.contrasts.value])
-    parts = np.concatenate([of.contrasts.parts] * 2)
-    known = Contrasts(both, parts, of.contrasts.df)
-    return replace(of, contrasts=known, shown=of.contrasts)
 
 
 def growth(
@@ -173,23 +176,27 @@ def compare(
     alpha: float = 0.05,
     *,
     paired: bool = False,
-    beside: Sequence[Array] = (),
 ) -> Comparison:
     """Judge one :func:`difference` by itself."""
-    (judged,) = verdicts([difference(a, b, margin, paired=paired, beside=beside)], alpha)
+    (judged,) = verdicts([difference(a, b, margin, paired=paired)], alpha)
     return judged
 
 
 def verdicts(family: Sequence[Evidence], alpha: float = 0.05) -> list[Comparison]:
-    """Judge the claims of a family; what cannot be judged does not count to it."""
-    testable = [each for each in family if each.contrasts is not None]
-    adjusted = iter(holm_p(np.array([each.p for each in testable])))
-    against = iter(holm_p(np.array([each.p_against for each in testable])))
+    """Judge the claims of a family.
+
+    What cannot be judged counts to it as well: which claims these are may depend on the scores.
+    """
+    judged = [each.contrasts is not None for each in family]
+    for_it = holm_p(np.array([e.p if ok else 1.0 for e, ok in zip(family, judged, strict=True)]))
+    against = holm_p(
+        np.array([e.p_against if ok else 1.0 for e, ok in zip(family, judged, strict=True)])
+    )
     return [
-        _untestable(each, alpha, len(testable))
-        if each.contrasts is None
-        else _judged(each, next(adjusted), next(against), alpha, len(testable))
-        for each in family
+        _judged(each, float(p), float(q), alpha, len(family))
+        if ok
+        else _untestable(each, alpha, len(family))
+        for each, ok, p, q in zip(family, judged, for_it, against, strict=True)
     ]
 
 
@@ -222,10 +229,13 @@ def _judged(evidence: Evidence, p: float, against: float, alpha: float, family: 
     low, high = evidence.limits(alpha / family)
     sees, margin = evidence.sees(alpha / family), evidence.margin
     value = f"{evidence.estimate:+.3g} {evidence.unit}".rstrip()
+    bound, far = f"{margin:g}", f"{sees:+.2g}"
+    if evidence.both:
+        bound, far = f"within {margin:g}", "none" if math.isnan(sees) else f"up to {sees:.2g}"
     told = f"p = {p:.2g}"
     if family > 1:
         told += f" among {family} (alone {evidence.p:.2g})"
-    reason = f"{value} [{low:+.3g}, {high:+.3g}] against {margin:g}, {told}; sees {sees:+.2g}"
+    reason = f"{value} [{low:+.3g}, {high:+.3g}] against {bound}, {told}; sees {far}"
     reason += evidence.note
     known = (low, high, p, evidence.p, sees, margin, alpha, family)
     return Comparison(evidence.estimate, *known, verdict, reason)

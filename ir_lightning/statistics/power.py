@@ -33,28 +33,16 @@ def _drawn(df: tuple[float, ...]) -> tuple[Array, Array]:
     return ndtri(uniform[:, 0]), chdtri(np.array(df), uniform[:, 1:]) / np.array(df)
 
 
-def planned(
-    seeds: int,
-    scenes: int,
-    seed_sd: float,
-    scene_sd: float,
-    alpha: float = 0.05,
-    *,
-    pooled_df: int | None = None,
-) -> float:
+def planned(seeds: int, scenes: int, seed_sd: float, scene_sd: float, alpha: float = 0.05) -> float:
     """What a comparison of two methods will see, from what their scores are known to vary by.
 
     Args:
-        seeds: of each method, 3 or more, or 2 with ``pooled_df``.
+        seeds: of each method, 3 or more.
         scenes: 5 or more.
         seed_sd: between the seeds of a method.
         scene_sd: between scenes, of the difference of the methods.
         alpha: of the comparison, i.e. divided by how many are in its family.
-        pooled_df: degrees of freedom of a spread that all cells share; None: each has its own.
     """
-    own = [seed_sd**2 / seeds] * 2
-    parts, df = ([sum(own)], [pooled_df]) if pooled_df else (own, [seeds - 1] * 2)
-    known = Contrasts(
-        np.zeros(1), np.array([[*parts, scene_sd**2 / scenes]]), np.array([*df, scenes - 1])
-    )
-    return float(seen(known, alpha)[0])
+    parts = np.array([[seed_sd**2 / seeds, seed_sd**2 / seeds, scene_sd**2 / scenes]])
+    df = np.array([seeds - 1, seeds - 1, scenes - 1])
+    return float(seen(Contrasts(np.zeros(1), parts, df), alpha)[0])

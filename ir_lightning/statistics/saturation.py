@@ -106,7 +106,7 @@ def saturation(
         ValueError: arguments that make no sense.
         UsageError: scores that cannot be used, see :func:`.effects.effects`.
     """
-    found = effects(scores)
+    found = effects(scores, share=True)
     names = tuple(range(1, len(found.means) + 1)) if depths is None else tuple(depths)
     if len(found.means) < 2 or len(names) != len(found.means) or list(names) != sorted(set(names)):
         raise ValueError(f"{len(found.means)} depths of scores, named {names}: give two or more")
@@ -173,7 +173,7 @@ def _plan(found: Effects, scenes: Array, margin: float) -> tuple[float, int | No
     if near.sum() < 2:
         near = found.means >= np.sort(found.means)[-2]
     scene = float(scenes[np.ix_(near, near)].max())
-    seed = 2 * found.spread.variance
+    seed = 2 * float(found.variances[near].mean())
     error = math.sqrt(seed / float(found.seeds[near].min()) + scene)
     room = (margin / PLAN) ** 2
     if scene < room:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from ir_lightning.errors import DivergedError, RunError
 from ir_lightning.networks.tiling import restore_tiled
-from ir_lightning.runs.record import mean
+from ir_lightning.runs.record import mean_score
 from ir_lightning.systems.across_ranks import any_process, from_all, gathered, means
 from ir_lightning.systems.evaluation import Evaluation
 from ir_lightning.systems.optimization import Optimization
@@ -210,7 +210,8 @@ class RestorationSystem(LightningModule, ABC):
             RunError: the metric that chooses the best weights is not defined for any image.
         """
         rows = gathered(self, self.rows)
-        means = {name: mean(row["scores"][name] for row in rows) for name in rows[0]["scores"]}
+        names = rows[0]["scores"]
+        means = {name: mean_score(name, [row["scores"][name] for row in rows]) for name in names}
         chosen = self.evaluation.choose_by
         if math.isnan(means[chosen]):
             raise RunError(

@@ -47,14 +47,12 @@ def supported(world: World, family: int, paired: bool, repeats: int, count_files
     for _ in range(repeats):
         files = world.by_file(random)
         scores = files.reshape(*files.shape[:2], -1) if count_files else files.mean(axis=3)
-        evidence = [
-            difference(scores[k], scores[0], paired=paired, beside=[*scores[1:k], *scores[k + 1 :]])
-            for k in range(1, family + 1)
-        ]
+        evidence = [difference(scores[k], scores[0], paired=paired) for k in range(1, family + 1)]
         false += any(judged.verdict == "supported" for judged in verdicts(evidence))
     return false / repeats
 
 
+WILD = (0.3, 0.3) + (0.1,) * 12  # two of many; which a test for equal spreads overlooks
 EQUAL, UNEQUAL = (0.2,) * 7, (0.06, 0.66, 0.06, 0.66, 0.06, 0.66, 0.06)
 
 
@@ -63,16 +61,21 @@ def most(repeats: int) -> float:
     return 0.05 + 3.1 * np.sqrt(0.05 * 0.95 / repeats)
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_a_claim_is_seldom_supported_falsely(seeds: int) -> None:
     rates = []
     for scenes, files in DESIGNS:
         for spreads in (EQUAL, UNEQUAL):
-            for paired in (False, True):
-                world = World(seeds, scenes, files, spreads, shared=0.5 if paired else 0.0)
+            for paired, shared in ((False, 0.0), (False, 0.5), (True, 0.5)):
+                world = World(seeds, scenes, files, spreads, shared)
                 rates.append(supported(world, 1, paired, 300))
     assert max(rates) <= most(300)
-    assert np.mean(rates) <= 0.06
+    assert np.mean(rates) <= 0.05
+
+
+def test_two_wild_methods_among_quiet_ones_are_no_better(  # as pooled, in up to 15 %
+) -> None:
+    assert supported(World(3, 50, 1, WILD), 1, False, 600) <= most(600)
 
 
 @pytest.mark.parametrize(("family", "repeats"), [(6, 400), (24, 100)])
@@ -87,7 +90,7 @@ def test_a_family_seldom_has_one_that_is_supported_falsely(family: int, repeats:
 def test_files_of_a_scene_are_no_scenes() -> None:
     """What was wrong: 50 rooms in 10 kinds of haze were 500 images, each a unit of its own."""
     rates = [
-        supported(World(3, scenes, files, EQUAL, scene=1.5), 1, False, 300, count_files=True)
+        supported(World(3, scenes, files, (0.06,) * 2, scene=1.5), 1, False, 300, count_files=True)
         for scenes, files in ((50, 10), (40, 32))
     ]
     assert min(rates) > 0.09

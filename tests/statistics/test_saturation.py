@@ -210,12 +210,12 @@ def test_one_seed_is_not_enough() -> None:
     assert (verdict.lower, verdict.branch) == (None, None)
     assert verdict.seeds_needed == 3
     assert verdict.means == pytest.approx(28 + np.array(PLATEAU))
-    assert "two training seeds" in str(verdict)
+    assert "1 seed of a cell" in str(verdict)
 
 
 def test_missing_runs() -> None:
     scores = exact([-2, -1, 0, 0], seeds=3)
-    scores[1, 2] = scores[3, :2] = np.nan
+    scores[1, 2] = scores[3, 0] = np.nan
     assert saturation(scores).upper == 3
     scores[2] = np.nan
     verdict = saturation(scores)

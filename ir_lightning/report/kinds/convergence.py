@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,8 @@ class CurveClaim(ReportClaim):
 class TwoStages(CurveClaim):
     """The loss falls in two stages, by the rule of :mod:`ir_lightning.statistics.stages`."""
 
+    sampled: ClassVar[bool] = False  #: The rule asks three seeds to agree, and has no one error.
+
     def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         fits = [run.stages for run in runs if run.stages]
         if not fits:
@@ -144,6 +147,8 @@ class GradientVanishes(CurveClaim):
 
     Supported if it does in each of at least three seeds, refuted if it does in none.
     """
+
+    sampled: ClassVar[bool] = False  #: As that of :class:`TwoStages`.
 
     def over_seeds(self, runs: Sequence[Convergence], alpha: float) -> Verdict:
         known = [run.vanishing for run in runs if run.vanishing]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.claims import SaturatesAt
+from ir_lightning.report.claims import ALPHA, SaturatesAt
 from ir_lightning.report.content import NamedCell, ReportKind, cell_name
 from ir_lightning.report.runs import NotMeasuredError, ReportedMetric, Results
 from ir_lightning.statistics.saturation import Saturation
@@ -151,7 +151,8 @@ class SaturationTable(ReportKind):
         unit = f" ({metric.unit})" if metric.unit else ""
         ours = mean = depth = error = needs = "-"
         try:
-            found = self.claim.saturation(results, task)
+            share = ALPHA / len(results.values(self.rows))  # as the claim is judged
+            found = self.claim.saturation(results, task, share)
             best, at = max(zip(found.means, found.depths, strict=True), key=lambda pair: pair[0])
             ours, mean, depth = levels(found), metric.text(metric.sign * best), str(at)
             error, needs = metric.text(found.standard_error), needed(found)
