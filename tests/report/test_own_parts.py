@@ -81,7 +81,7 @@ def test_one_class_each_is_all_that_a_newcomer_writes(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     assert "- **supported**: six. said of table9" in text
     assert "UNet-5 is better" in text
-    assert "| method=unet5 | 3 |" in text
+    assert "| method=unet5 | 4 |" in text
     assert (folder / "figure.txt").read_text() == "Table IX"
     assert "method=pix2pix" in (folder / "report.html").read_text()
 

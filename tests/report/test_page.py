@@ -110,7 +110,7 @@ def test_links_are_relative_and_lead_to_files(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path)
     addresses = [v["href"] for tag, v in Page(written(folder)).tags if tag == "a"]
     runs = [address for address in addresses if not address.startswith("#")]
-    assert len(runs) == 5 * 4
+    assert len(runs) == 7 * 4
     for address in runs:
         assert address.startswith("../runs/")
         assert (folder / unquote(address)).is_file()
@@ -121,7 +121,7 @@ def test_every_run_is_listed_with_what_it_was_made_with(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs" / "method=unet5,seed=1-0123456789")
     page = Page(written(folder))
     assert page.words.count("not begun") == 2
-    assert page.words.count("fedcba9876") == page.words.count("torch 2.13.0") == 4
+    assert page.words.count("fedcba9876") == page.words.count("torch 2.13.0") == 6
     assert page.words.count("25.00 dB, SSIM 0.5000") == 1
 
 
@@ -154,7 +154,7 @@ def test_without_galleries_or_curves_there_is_still_a_page(tmp_path: Path) -> No
 def test_an_experiment_that_has_not_begun_has_a_page(tmp_path: Path) -> None:
     folder = plant_experiment(tmp_path)
     shutil.rmtree(tmp_path / "runs")
-    assert "0 of 6 finished" in Page(written(folder)).words
+    assert "0 of 8 finished" in Page(written(folder)).words
 
 
 def test_cells_are_compared_on_the_first_image(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_claim_is_said_once_with_its_verdicts_below(tmp_path: Path) -> None:
     assert page.count('<p class="says">as printed</p>') == 1
     assert page.count('<span class="badge supported">supported</span>') == 2
     for form in (text, page):
-        assert "4 verdicts in 1 family." in form
+        assert "4 verdicts in 1 family:" in form
 
 
 def test_a_missing_depth_leaves_its_row_open(tmp_path: Path) -> None:

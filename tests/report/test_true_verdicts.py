@@ -11,7 +11,7 @@ from ir_lightning.files import write_json
 from ir_lightning.report.index import INDEX
 from ir_lightning.report.runs import collect, matrices
 from ir_lightning.report.write import write_report
-from ir_lightning.runs.record import CEILING, mean, write_result
+from ir_lightning.runs.record import CEILING, mean_score, write_result
 from ir_lightning.runs.scores import read_scores, write_scores
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import RECORD
@@ -104,8 +104,11 @@ def test_an_exact_image_stops_nothing_and_is_counted(tmp_path: Path) -> None:
 
 
 def test_an_exact_image_chooses_nothing() -> None:
-    assert mean([float("inf"), 30.0, 30.0]) == pytest.approx((CEILING + 60) / 3)
-    assert mean([float("inf"), float("inf")]) == float("inf")
+    """It is better than an image that is nearly exact, and no mean is infinite."""
+    exact, near = float("inf"), 70.0
+    assert mean_score("psnr", [exact, 30.0, 30.0]) == pytest.approx((CEILING + 60) / 3)
+    assert mean_score("psnr", [exact, near]) == mean_score("psnr", [near, near]) == CEILING
+    assert mean_score("vif", [exact, 1.0]) == exact, "only of a PSNR is the ceiling known"
     assert f"{CEILING:.2f}" == "58.92"
 
 
