@@ -150,10 +150,7 @@ def _live(
     os.environ.update(environment)
     os.chdir(folder)
     _end_with_parent()
-    log = os.open(attempt / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(log, stream.fileno())
+    write_into(attempt / LOG)
     with Signals() as signals:
         try:
             pipe.send(("measured", work(lambda: still_ours(attempt), signals)))
@@ -166,6 +163,14 @@ def _live(
             traceback.print_exc()
             pipe.send((RunError.__name__, f"{type(error).__name__}: {error}"))
     pipe.close()
+
+
+def write_into(log: Path) -> None:
+    """From now on, append whatever this process prints, and its libraries, to a file."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(file, stream.fileno())
 
 
 def _end_with_parent() -> None:

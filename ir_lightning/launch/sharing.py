@@ -1,7 +1,6 @@
 """How many runs of a sweep share a GPU: as many as train more together, found by a short try."""
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from ir_lightning.launch.child import CONTEXT
+from ir_lightning.launch.child import CONTEXT, write_into
 from ir_lightning.launch.config import device_here
 from ir_lightning.launch.preflight import resolve
 
@@ -155,9 +154,7 @@ def _warm(pipes: Sequence[Connection]) -> list[Connection]:
 
 def _train(pipe: Connection, plain: dict[str, Any], log: Path) -> None:
     """A process that trains until it is killed, and is timed whenever it is sent some seconds."""
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(file, stream.fileno())
+    write_into(log)
     from ir_lightning.training.paced import train_paced  # takes seconds to import
 
     train_paced(plain, pipe)

@@ -143,11 +143,12 @@ class Effects:
         c = np.asarray(weights, dtype=float)
         spread = np.einsum("...j,jk,...k->...", c, self.scene_covariance, c)
         scene = np.maximum(spread, 0) / self.scenes  # rounding can make it negative
-        seed = c**2 * self.variances / self.seeds
-        degrees = self.seeds - 1
         if self.shared:
             seed = self.shared.variance * (c**2 / self.seeds).sum(-1, keepdims=True)
             degrees = np.array([self.shared.df])
+        else:
+            seed = c**2 * self.variances / self.seeds
+            degrees = self.seeds - 1
         parts = np.concatenate([seed, scene[..., None]], axis=-1)
         return Contrasts(np.asarray(c @ self.means), parts, np.append(degrees, self.scenes - 1))
 
@@ -189,8 +190,9 @@ def effects(scores: ArrayLike, share: bool = False) -> Effects:
     covariance = np.full((len(y), len(y)), np.nan)
     if scenes > 1:
         covariance = np.atleast_2d(np.cov(by_scene))
-    spread = _spread(levels, variances)
-    shared = spread if share and spread.usable else None
+    shared = _spread(levels, variances) if share else None
+    if shared and not shared.usable:
+        shared = None
     return Effects(means, seeds, scenes, variances, shared, covariance)
 
 
