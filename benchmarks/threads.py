@@ -46,7 +46,7 @@ def neighbours(kind: str) -> list[OtherProcess]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--spin", nargs="*", help="other values of GOMP_SPINCOUNT to compare")
     parser.add_argument("--serve", action="store_true")
     parser.add_argument("--forever", action="store_true")
