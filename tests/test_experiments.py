@@ -178,6 +178,27 @@ def test_the_command_trains_what_is_missing_and_reports(
     assert (tmp_path / "reports" / "short-synthetic-smoke" / "report.html").exists()
 
 
+def given(job: Job, key: str) -> str:
+    """What a job says last about a key."""
+    return [each.partition("=")[2] for each in job.overrides if each.startswith(f"{key}=")][-1]
+
+
+@pytest.mark.parametrize("budget", ["cpu", "paper"])
+@pytest.mark.parametrize("name", ["fig3", "fig12", "table1"])
+def test_no_depth_of_a_sweep_is_scored_on_padding(name: str, budget: str) -> None:
+    for job in Experiment.named(name).jobs(budget=budget):
+        assert int(given(job, "budget.evaluation_side")) % 2 ** int(job.cell["depth"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "key"), [("cpu", "budget.iterations"), ("paper", "budget.epochs")]
+)
+def test_who_is_pre_trained_trains_as_long_as_who_is_not(budget: str, key: str) -> None:
+    jobs = Experiment.named("fig7").jobs(budget=budget)
+    in_all = {job.cell["pretrain"]: int(given(job, key)) for job in jobs}
+    assert in_all["none"] == 2 * in_all["reconstruction"] == 2 * in_all["warm_start"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_head_of_an_experiment_says_command_cost_and_expectation(name: str) -> None:
     head = (EXPERIMENTS / f"{name}.yaml").read_text().splitlines()[:3]

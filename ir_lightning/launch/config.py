@@ -29,8 +29,14 @@ def crop_for(depth: Any, at_least: int) -> int:
     return max(smallest_crop(depth), at_least) if halved else at_least
 
 
-# A word that configuration files may use in ${...} beside Hydra's own.
+def between(least: int, value: int | None, most: int) -> int:
+    """A value, but ``least`` where it is missing or less, and ``most`` where it is more."""
+    return min(max(least, value or 0), most)
+
+
+# Words that configuration files may use in ${...} beside Hydra's own.
 OmegaConf.register_new_resolver("smallest_crop", crop_for, replace=True)
+OmegaConf.register_new_resolver("between", between, replace=True)
 
 
 def load_config(overrides: Sequence[str] = (), conf: Path | str = CONF) -> DictConfig:

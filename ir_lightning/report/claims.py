@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, matrices
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, by_scene
 from ir_lightning.statistics.comparison import (
     Evidence,
     difference,
+    every,
     growth,
+    mean_difference,
     verdicts,
 )
 from ir_lightning.statistics.effects import Array, effects, stacked
@@ -98,7 +101,12 @@ class ScoreClaim(ReportClaim):
     untrained ones compares how they were initialised. None: not asked for."""
 
     def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
-        """(S, scenes) of each cell, as scores of which more is better.
+        """(S, scenes) of each cell; see :meth:`by_scene`."""
+        tables = self.by_scene(results, groups)
+        return [np.ascontiguousarray(table.T, dtype=np.float64) for table in tables]
+
+    def by_scene(self, results: Results, groups: Sequence[CellRuns]) -> list[pd.DataFrame]:
+        """(scenes, S) of each cell, as scores of which more is better.
 
         Raises:
             NotMeasuredError: a cell has none, was trained differently long, or is not trained.
@@ -116,7 +124,7 @@ class ScoreClaim(ReportClaim):
                 f"input by {self.gain:g} dB (the lowest: {min(low):+.2f} dB)"
             )
         sign = results.metric(self.metric).sign
-        return [sign * scores for scores in matrices(groups, self.metric)]
+        return [sign * scores for scores in by_scene(groups, self.metric)]
 
     def direction(self, results: Results) -> str:
         """Words behind the numbers of a metric of which less is better."""
@@ -136,21 +144,56 @@ class Difference(ScoreClaim):
     """A seed is the same start for both, e.g. where they are one network with two losses."""
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        cells = [self.one(results, part, place) for part in (self.a, self.b)]
-        a, b = self.scores(results, cells)
+        a, b = (table.T.to_numpy() for table in self.pair(results, {}, place))
         unit = results.metric(self.metric).unit
-        if self.paired:
-            seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
-            a, b = (
-                scores[[[*cell.runs].index(seed) for seed in seeds]]
-                for scores, cell in zip((a, b), cells, strict=True)
-            )
         known = difference(a, b, self.threshold, unit, paired=self.paired)
         return replace(known, note=self.direction(results))
+
+    def pair(self, results: Results, part: Part, place: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """(scenes, S) of both cells, which have the values of ``part``, too; errors as above."""
+        cells = [self.one(results, {**own, **part}, place) for own in (self.a, self.b)]
+        a, b = self.by_scene(results, cells)
+        seeds = a.columns.intersection(b.columns, sort=False)
+        return (a[seeds], b[seeds]) if self.paired else (a, b)
 
     @property
     def threshold(self) -> float:
         return self.margin
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDifference(Difference):
+    """A is better than B on average over the values of a key; see
+    :func:`.comparison.mean_difference`. It is not judged where there is only one value."""
+
+    over: str  #: Key of cells, such as the data set.
+
+    def places(self, results: Results) -> Iterable[str]:
+        return super().places(results) if len(results.values(self.over)) > 1 else []
+
+    def evidence(self, results: Results, place: str) -> Evidence:
+        pairs = [
+            self.pair(results, {self.over: value}, place) for value in results.values(self.over)
+        ]
+        unit = results.metric(self.metric).unit
+        known = mean_difference(pairs, self.threshold, unit, paired=self.paired)
+        return replace(known, note=self.direction(results))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllFallShort(ScoreClaim):
+    """The mean of every cell is worse than a score; the nearest one is told."""
+
+    of: float  #: In the unit of the metric.
+    where: Part = field(default_factory=dict)  #: Values of the cells that it is about.
+
+    def evidence(self, results: Results, place: str) -> Evidence:
+        part = self.within(self.where, place)
+        if not (groups := results.where(part)):
+            raise UsageError(f"{results.name}: a claim is about {part}, which no cell is.")
+        metric = results.metric(self.metric)
+        lacking = metric.sign * self.of - stacked(self.scores(results, groups))
+        return replace(every(lacking, unit=metric.unit), note=f" (short of {self.of:g})")
 
 
 @dataclass(frozen=True, kw_only=True)

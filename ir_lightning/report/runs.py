@@ -164,7 +164,13 @@ class CellRuns:
 
 
 def matrices(groups: Sequence[CellRuns], metric: str) -> list[Array]:
-    """(S, I) scores of each cell by seed and scene, NaN for a run that has not finished.
+    """(S, I) scores of each cell by seed and scene, from :func:`by_scene`."""
+    tables = by_scene(groups, metric)
+    return [np.ascontiguousarray(table.T, dtype=np.float64) for table in tables]
+
+
+def by_scene(groups: Sequence[CellRuns], metric: str) -> list[pd.DataFrame]:
+    """(I, S) scores of each cell by scene and seed, NaN for a run that has not finished.
 
     Scenes are the same in all cells, in one order: means over the images of each, of those that
     every finished run of every cell has a score for.
@@ -183,8 +189,7 @@ def matrices(groups: Sequence[CellRuns], metric: str) -> list[Array]:
             raise NotMeasuredError(f"{told}: evaluate all runs with one version")
     if any(np.isinf(table.loc[images].to_numpy()).any() for table in tables):
         raise NotMeasuredError(f"{metric} is infinite for some images: a restored one is broken")
-    means = [table.loc[images].groupby(scenes, sort=False).mean() for table in tables]
-    return [np.ascontiguousarray(mean.T, dtype=np.float64) for mean in means]
+    return [table.loc[images].groupby(scenes, sort=False).mean() for table in tables]
 
 
 @dataclass(frozen=True)
@@ -261,7 +266,11 @@ def collect(folder: Path) -> Results:
 
 
 def _refuse_mixtures(results: Results) -> None:
-    """Scores of different evaluations, test images or lengths never share a table."""
+    """Scores of different evaluations, test images or lengths never share a table.
+
+    Equally long is as long by itself, or together with what a run was pre-trained by.
+    """
+    by_total = len({run.record["iterations"] for run in results.finished}) > 1
     rows = [
         {
             "run": run.directory.name,
@@ -273,7 +282,7 @@ def _refuse_mixtures(results: Results) -> None:
             # Records of earlier versions have none; the other columns compare those.
             "evaluations": run.record.get("evaluation"),
             "budget": run.record["budget"],
-            "iterations": run.record["iterations"],
+            "iterations": run.iterations if by_total else run.record["iterations"],
         }
         for run in results.finished
     ]

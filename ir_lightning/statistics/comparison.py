@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ir_lightning.errors import UsageError
-from ir_lightning.statistics.effects import Array, Contrasts, Effects, effects, stacked
+from ir_lightning.statistics.effects import (
+    FEWEST_SEEDS,
+    Array,
+    Contrasts,
+    Effects,
+    effects,
+    stacked,
+)
 from ir_lightning.statistics.power import POWER, seen
 
 Verdict = Literal["supported", "not supported", "undecided"]
@@ -133,6 +141,58 @@ def difference(
         return _evidence(effects((rows[0] - rows[1])[None]), np.array([[1.0]]), margin, unit)
     found = effects(stacked(rows))
     return _evidence(found, np.array([[1.0, -1.0]]), margin, unit)
+
+
+def mean_difference(
+    pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+    margin: float = 0.0,
+    unit: str = "",
+    *,
+    paired: bool = False,
+) -> Evidence:
+    """What scores say about "A is better than B by more than ``margin``, averaged over places".
+
+    The places, such as data sets, are these and no sample of others. A seed is one unit over all of
+    them, since the same first weights begin everywhere; so is a scene that several places show, as
+    the synthetic data sets do. (Where scenes share nothing but a name, that does no harm.)
+
+    Args:
+        pairs: by place: (I, S_a) and (I, S_b) by scene and seed, whose names index and columns are;
+            a missing run is NaN for all scenes, and its seed does not count.
+        margin, unit, paired: as in :func:`difference`.
+
+    Raises:
+        UsageError: scores cannot be used.
+    """
+    for a, b in pairs:  # what cannot be judged in one place cannot be in all of them
+        if gap := difference(a.T, b.T, margin, unit, paired=paired).gap:
+            return Evidence(math.nan, None, margin, unit, gap)
+    methods = [
+        pd.concat([table.mean() for table in tables], axis="columns").dropna().mean(axis="columns")
+        for tables in zip(*pairs, strict=True)
+    ]
+    runs = [(methods[0] - methods[1]).dropna()] if paired else methods
+    if min(map(len, runs)) < FEWEST_SEEDS:
+        gap = f"{min(map(len, runs))} seeds that finished everywhere: it takes {FEWEST_SEEDS}"
+        return Evidence(math.nan, None, margin, unit, gap)
+    estimate = float(runs[0].mean() - (0 if paired else runs[1].mean()))
+    fewest = min(len(a) for a, _ in pairs)
+    differences = [a.mean(axis="columns") - b.mean(axis="columns") for a, b in pairs]
+    shares = [(of - of.mean()) / (len(pairs) * len(of)) for of in differences]
+    scene = float((pd.concat(shares, axis="columns").sum(axis="columns") ** 2).sum())
+    parts = [*(of.var() / len(of) for of in runs), fewest / (fewest - 1) * scene]
+    df = np.array([*(len(of) - 1 for of in runs), fewest - 1])
+    return Evidence(estimate, Contrasts(np.array([estimate]), np.array([parts]), df), margin, unit)
+
+
+def every(scores: ArrayLike, margin: float = 0.0, unit: str = "") -> Evidence:
+    """What scores (K, S, I) say about "the mean of every level is more than ``margin``".
+
+    Raises:
+        UsageError: scores cannot be used.
+    """
+    found = effects(scores)
+    return _evidence(found, np.eye(len(found.means)), margin, unit)
 
 
 def growth(

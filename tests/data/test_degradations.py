@@ -2,12 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from ir_lightning.data.degradations.blended_rain import BlendedRain
@@ -23,6 +21,7 @@ from ir_lightning.data.degradations.models import (
 )
 from ir_lightning.data.degradations.streaks import Streaks
 from ir_lightning.errors import UsageError
+from ir_lightning.launch.config import load_config
 from tests.helpers.scenes import photograph, slope
 
 MODELS: dict[str, Degradation] = {
@@ -38,7 +37,6 @@ EVERY = {**MODELS, "linear_noise": Noise()}
 every_model = pytest.mark.parametrize("model", EVERY.values(), ids=EVERY.keys())
 FORMER = {"haze", "heavy_rain"}
 """Their defaults are what runs of 0.1.0, whose configurations leave keys out, were trained with."""
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @every_model
@@ -162,8 +160,7 @@ def test_impossible_parameters_are_refused_by_name(
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_configuration_names_every_parameter_and_gives_the_defaults(name: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        written = compose(overrides=[f"+dataset={name}"]).dataset.composition
+    written = load_config([f"dataset={name}"]).dataset.composition
     model = instantiate(written)
     assert type(model) is type(MODELS[name])
     if name not in FORMER:

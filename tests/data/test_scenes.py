@@ -3,13 +3,12 @@
 import subprocess
 import sys
 import zlib
+from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -31,8 +30,8 @@ from ir_lightning.data.synthetic.depth import (
 )
 from ir_lightning.data.synthetic.photographs import FILES, Photographs, motorcycle_disparity
 from ir_lightning.errors import UsageError
+from ir_lightning.launch.config import load_config
 
-CONF = Path(__file__).parents[2] / "conf"
 DATASETS = ["noise", "haze", "rain", "rain_strong", "rain_density", "rain_haze", "heavy_rain"]
 CALIBRATION = 31.086  # of the motorcycle's cameras, as scikit-image documents it
 
@@ -314,16 +313,16 @@ def test_sources_import_neither_torch_nor_scikit_image() -> None:
 # The data sets of the configuration.
 
 
+@cache
 def dataset(name: str, *overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(overrides=["+clean_dir=null", f"+dataset={name}", *overrides]).dataset
+    return load_config([f"dataset={name}", *overrides]).dataset
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_dataset_is_what_the_data_module_expects(name: str) -> None:
     config = dataset(name)
     splits = {"train", "validation", "test"}
-    assert set(config) == {"name", "crop", "small_images", "composition", *splits}
+    assert set(config) == {"name", "crop", "small_images", "store", "composition", *splits}
     assert config.name == name
     assert config.crop == (512 if name == "rain_haze" else 256)
     train = instantiate(config.train)
@@ -365,6 +364,22 @@ def test_a_small_share_of_the_test_set_shows_as_many_scenes_as_can_be() -> None:
     for limit in (2, 20, 67):
         pairs = EvaluationPairs(source, PairMaker(Rain(), "degraded"), limit, order="scenes")
         assert len({source.scene(place) for place in pairs.places}) == limit == len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("scored", "crops", "leaves"), [(64, 128, 128), (256, 256, 256), (400, 300, 400)]
+)
+def test_scenes_are_as_large_as_what_is_scored_of_them(
+    scored: int, crops: int, leaves: int
+) -> None:
+    """As far as the photographs reach; then no depth has to pad them."""
+    config = dataset("rain", f"budget.evaluation_side={scored}")
+    for part in ("validation", "test"):
+        source = instantiate(config[part])
+        sizes = {source.name(index): source.size(index) for index in range(len(source))}
+        of_leaves = {size for name, size in sizes.items() if name.startswith("leaves")}
+        assert of_leaves == {(leaves, leaves)}
+        assert (crops, crops) in sizes.values()
 
 
 def test_a_dataset_can_be_changed_from_the_command_line() -> None:

@@ -1,5 +1,6 @@
 """What would make a verdict untrue is told, and yields none."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.report.index import INDEX
 from ir_lightning.report.runs import collect, matrices
@@ -154,3 +156,41 @@ def test_cells_are_compared_on_the_images_that_both_have_scores_for(tmp_path: Pa
     a, b = (group.by_image("psnr") for group in collect(folder).groups)
     assert (len(a), len(b)) == (7, 7)
     assert [m.shape for m in matrices(collect(folder).groups, "psnr")] == [(SEEDS, 6)] * 2
+
+
+def test_half_of_the_iterations_before_and_half_after_are_as_many(tmp_path: Path) -> None:
+    """A run that began with another one's weights is compared, and stands in a table, by both."""
+    halves = {"a": {"iterations": 5, "pretrained": 5}}
+    (judged,) = content_of(plant(tmp_path, {"a": 3.0, "b": 2.0}, records=halves)).verdicts
+    assert judged.verdict == "supported"
+    with pytest.raises(UsageError, match="their iterations differ, 11 in a-0, 10 in b-0"):
+        content_of(plant(tmp_path, {"a": 3.0, "b": 2.0}, records={"a": {"iterations": 11}}))
+
+
+@pytest.mark.parametrize(("best", "verdict"), [(5.0, "supported"), (15.0, "not supported")])
+def test_the_best_of_all_cells_falls_short(best: float, verdict: str, tmp_path: Path) -> None:
+    claim = part("AllFallShort", of=30.0, says="none is complete")
+    (judged,) = content_of(plant(tmp_path, {"a": best, "b": 2.0}, claim=claim)).verdicts
+    assert judged.verdict == verdict
+    assert judged.reason.endswith("(short of 30)")
+    assert float(judged.reason.split()[0]) == pytest.approx(30 - 20 - best - 0.475, abs=0.01)
+
+
+def test_an_average_over_data_sets_is_no_claim_about_one(tmp_path: Path) -> None:
+    """On one of two data sets A is better, on the other it is worse by less."""
+    claim = part("MeanDifference", a={"method": "a"}, b={"method": "b"}, over="dataset", says="A")
+    runs: list[dict[str, Any]] = []
+    for dataset, gain in {"rain800": 3.0, "reside": 1.6}.items():
+        own = {method: {"dataset": dataset} for method in "ab"}
+        folder = plant(tmp_path / dataset, {"a": gain, "b": 2.0}, records=own, claim=claim)
+        index = json.loads((folder / INDEX).read_text())
+        for entry in index["runs"]:
+            entry["cell"]["dataset"] = dataset
+            entry["run"] = str(tmp_path / dataset / Path(entry["run"]).name)
+        write_json(folder / INDEX, index)
+        assert content_of(folder).verdicts == []
+        runs += index["runs"]
+    write_json(folder / INDEX, index | {"runs": runs})
+    (judged,) = content_of(folder).verdicts
+    assert judged.verdict == "supported"
+    assert float(judged.reason.split()[0]) == pytest.approx((1.0 - 0.4) / 2, abs=0.01)
