@@ -28,7 +28,8 @@ LINEAR = ("balance/bits", SCORE)
 class ConvergenceFigure(Figure):
     """First, for each training the held-out loss of its first seed with fits, on that of batches.
 
-    Then the balance of all trainings: means over seeds, with one standard deviation.
+    Then the balance of all trainings: means over seeds, with one standard deviation, of logarithms
+    where the axis is one.
     """
 
     def draw(self, results: Results, report: ReportKind) -> list[Path]:
@@ -41,12 +42,11 @@ class ConvergenceFigure(Figure):
             _loss(axis, name, measured)
         for (column, label), axis in zip(BALANCE.items(), panels, strict=False):
             for number, (name, measured) in enumerate(runs.items()):
-                _band(axis, [_values(run, column) for run in measured], number, name)
+                curves = [_values(run, column) for run in measured]
+                _band(axis, curves, number, name, log=column not in LINEAR)
             axis.set_xlabel("iteration")
             axis.set_ylabel(label)
             axis.grid(alpha=0.3)
-            if axis.lines and column not in LINEAR:
-                axis.set_yscale("log")
         for axis in panels:
             axis.remove()
         bits, *_, score = axes.flat[len(runs) : len(runs) + len(BALANCE)]
@@ -91,9 +91,15 @@ def _values(run: Convergence, column: str) -> "pd.Series[float]":
     return run.curves.get(column, pd.Series(dtype=np.float64)).dropna()
 
 
-def _band(axis: Any, curves: Sequence["pd.Series[float]"], number: int, label: str) -> None:
+def _band(
+    axis: Any, curves: Sequence["pd.Series[float]"], number: int, label: str, log: bool
+) -> None:
     if known := [curve for curve in curves if len(curve)]:
         seeds, colour = pd.concat(known, axis=1), COLOURS[number % len(COLOURS)]
+        if log:
+            axis.set_yscale("log")
+            seeds = seeds.where(seeds > 0).apply(np.log)
         mean, spread = seeds.mean(axis=1), seeds.std(axis=1, ddof=1).fillna(0)
-        axis.plot(mean.index, mean, color=colour, label=label)
-        axis.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2)
+        low, middle, high = (np.exp(x) if log else x for x in (mean - spread, mean, mean + spread))
+        axis.plot(mean.index, middle, color=colour, label=label)
+        axis.fill_between(mean.index, low, high, color=colour, alpha=0.2)
