@@ -344,14 +344,17 @@ def planted_curve(gan: bool, random: np.random.Generator) -> list[dict[str, floa
     for t in range(10, 1501, 10):
         loss = 20 + 30 * math.exp(-t / 40) + gan * 10 * math.exp(-t / 500)
         row = {"iteration": t, "seconds": t / 10}
-        row["train/generator"] = loss + 0.05 * random.standard_normal()
+        row["train/generator"] = loss + random.standard_normal()
+        row["balance/generator"] = loss + 0.05 * random.standard_normal()
+        row |= {"balance/chance": 0.7, "balance/discriminator": 0.7 * math.exp(-gan * t / 200)}
+        row["balance/adversarial"] = 0.7 + gan * t / 300
         if t % 100 == 0:
             ahead = gan and t >= 200
             row |= {"val/psnr": 15 + 10 * (1 - math.exp(-t / 300)), "val/ssim": 0.5}
             row |= {"balance/bits": 0.95 if ahead else 0.3, "balance/low": 0.92 if ahead else 0.2}
             row |= {"balance/auc": 0.99 if gan else 0.7, "balance/g_pixel": 2.0}
             row |= {"balance/g_adversarial": 10 ** (-t / 250) if gan else 1.0}
-            row |= {"balance/cosine": 0.1, "balance/loss": loss}
+            row["balance/cosine"] = 0.1
         rows.append(row)
     return rows
 

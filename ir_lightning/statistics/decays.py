@@ -57,12 +57,21 @@ class Series:
         sums = np.add.reduceat(values, self.starts, axis=-1)
         return np.asarray(sums / np.diff(np.append(self.starts, len(self.records))))
 
-    def simulate(self, curve: Array, repeats: int, random: np.random.Generator) -> Array:
-        """Bin means (repeats, B) of ``curve`` (T,) with fresh AR(1) noise around it."""
-        scale = self.noise * np.sqrt(1 - self.phi**2)
-        shocks = scale * random.standard_normal((repeats, len(curve)))
+    def simulate(
+        self, curve: Array, growth: float, repeats: int, random: np.random.Generator
+    ) -> Array:
+        """Bin means (repeats, B) of ``curve`` (T,) with fresh AR(1) noise around it.
+
+        Where the curve is higher than in its last half, so is the noise; see :func:`noise_growth`.
+        """
+        shocks = np.sqrt(1 - self.phi**2) * random.standard_normal((repeats, len(curve)))
         shocks[:, 0] *= 1 / np.sqrt(1 - self.phi**2)  # starts in the stationary state
-        return self.means(curve + lfilter([1.0], [1.0, -self.phi], shocks, axis=-1))
+        scale = (
+            self.noise * (curve / curve[len(curve) // 2 :].mean()) ** growth
+            if growth
+            else self.noise
+        )
+        return self.means(curve + scale * lfilter([1.0], [1.0, -self.phi], shocks, axis=-1))
 
 
 def binned(iterations: ArrayLike, values: ArrayLike) -> Series:
@@ -83,7 +92,7 @@ def binned(iterations: ArrayLike, values: ArrayLike) -> Series:
     if t.ndim != 1 or t.shape != y.shape or (np.diff(t) <= 0).any() or (t[:1] < 1).any():
         raise ValueError(f"iterations {t.shape} must rise from 1, with values {y.shape} for each")
     if len(t) < FEWEST:
-        raise UsageError(f"{len(t)} records are too few to see stages: give {FEWEST} or more.")
+        raise UsageError(f"{len(t)} points of a curve, fewer than {FEWEST}: too few to see stages.")
     if not np.isfinite(y).all():
         raise UsageError("The curve has values that are not finite: cut it before it diverges.")
     edges = np.geomspace(t[0], t[-1], BINS + 1)
@@ -176,6 +185,21 @@ class Fit:
         return tuple(shape[0] for shape in self.shape)
 
 
+def noise_growth(series: Series, fit: Fit) -> float:
+    """Exponent g, 0 to 2, of noise whose standard deviation is in proportion to loss^g.
+
+    The slope of log squared residuals on the log of the fitted curve (Harvey, Econometrica 44
+    (1976) 461), halved. As the loss shrinks, so do gradients and what they do to it at random: the
+    noise of the last half may be too little for the first one. 0 where the curve reaches zero.
+    """
+    level = fit(series.iterations)
+    if level.min() <= 0 or np.ptp(level) <= 1e-9 * level.max():
+        return 0.0
+    squared = series.weights * (series.values - level) ** 2 + series.rounding
+    slope = np.polynomial.Polynomial.fit(np.log(level), np.log(squared), 1).convert().coef[1]
+    return float(np.clip(slope / 2, 0, 2))
+
+
 class ShapeGrid:
     """Columns of one family on a grid of shapes, ready to fit many curves on the same bins."""
 
@@ -223,10 +247,14 @@ class ShapeGrid:
         amplitudes, _ = nnls(self.whiten(raw).T, self.whiten(values))
         offset = float((values - amplitudes @ raw) @ weights / weights.sum())
         rss = float(weights @ (values - amplitudes @ raw - offset) ** 2)
-        n = len(values)
-        bic = n * np.log(rss / n + self.series.rounding) + (self.model.parameters + 1) * np.log(n)
+        bic = float(self.bic(np.array(rss)))
         numbers, first = tuple(map(tuple, shape.tolist())), float(self.series.iterations[0])
-        return Fit(self.model, numbers, tuple(amplitudes.tolist()), offset, first, rss, float(bic))
+        return Fit(self.model, numbers, tuple(amplitudes.tolist()), offset, first, rss, bic)
+
+    def bic(self, rss: Array) -> Array:
+        """BIC of fits with these residuals; see :class:`Fit`."""
+        n, numbers = len(self.series.values), self.model.parameters + 1
+        return np.asarray(n * np.log(rss / n + self.series.rounding) + numbers * np.log(n))
 
 
 def explained(columns: Array, curves: Array, terms: int) -> tuple[Array, Array]:

@@ -28,6 +28,7 @@ STEPS = 50  # of Newton's method; ten are usual
 SATURATED = 0.9  #: Bits that D has to extract to count as saturated, out of one.
 CHECKS = 3  #: Consecutive checks at which it has to.
 GAINED = 0.9  #: Share of the validation gain after which G counts as converged.
+SMALLEST = 1e-6  # share of chance that D's loss counts as, if it is less: a logarithm is taken
 NU, RATIO = -2.0, 0.01  # vanishing index and gradient ratio at which a gradient has vanished
 
 
@@ -208,6 +209,47 @@ def vanishing(g_adversarial: ArrayLike, g_pixel: ArrayLike) -> Vanishing:
     ratio = float(np.median(adversarial[-tenth:] / pixel[-tenth:]))
     gone = index <= NU and ratio <= RATIO
     return Vanishing(index, ratio, "vanishing" if gone else "not vanishing")
+
+
+@dataclass(frozen=True)
+class LossEnds:
+    """Where the adversarial losses of one training end, as section VI.3 speaks of them."""
+
+    discriminator: float
+    """D's loss in the last tenth, as a share of its loss at chance; a millionth at least."""
+    first: float  #: G's adversarial loss in the first tenth.
+    last: float  #: The same in the last tenth.
+
+    @property
+    def growth(self) -> float:
+        """How many times G's adversarial loss has become what it was."""
+        return self.last / self.first
+
+
+def loss_ends(discriminator: ArrayLike, chance: ArrayLike, adversarial: ArrayLike) -> LossEnds:
+    """Means of the first and the last tenth of the records of one training.
+
+    Args:
+        discriminator: (T,), D's loss.
+        chance: (T,), what it is when D knows nothing.
+        adversarial: (T,), G's adversarial loss.
+
+    Raises:
+        ValueError: shapes differ.
+        UsageError: fewer than ten records, or a loss that is not finite, negative or (but for D's)
+            zero.
+    """
+    curves = [np.asarray(curve, dtype=float) for curve in (discriminator, chance, adversarial)]
+    if curves[0].ndim != 1 or len({curve.shape for curve in curves}) > 1:
+        raise ValueError(f"losses {[curve.shape for curve in curves]}")
+    tenth = len(curves[0]) // 10
+    d, at_chance, g = curves
+    if tenth < 1 or not all(np.isfinite(curve).all() for curve in curves):
+        raise UsageError("How losses end takes ten or more records of finite losses.")
+    if (d < 0).any() or (at_chance <= 0).any() or (g <= 0).any():
+        raise UsageError("How losses end can be said of positive losses only.")
+    share = float((d[-tenth:] / at_chance[-tenth:]).mean())
+    return LossEnds(max(share, SMALLEST), float(g[:tenth].mean()), float(g[-tenth:].mean()))
 
 
 def _curve(iterations: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from ir_lightning.statistics.decays import (
     ShapeGrid,
     binned,
     explained,
+    noise_growth,
 )
 
 T = np.arange(1.0, 5001)
@@ -61,7 +62,7 @@ def test_correlated_noise_is_recognised_and_weighs_less(phi: float) -> None:
 
 def test_simulated_series_have_the_noise_of_the_curve() -> None:
     series = binned(T, noise(0.02, 0.8))
-    means = series.simulate(np.zeros(len(T)), 400, np.random.default_rng(1))
+    means = series.simulate(np.zeros(len(T)), 0.0, 400, np.random.default_rng(1))
     first = means[:, 0]  # of one record
     assert first.std() == pytest.approx(series.noise, rel=0.1)
     counts = np.diff(np.append(series.starts, len(T)))
@@ -69,8 +70,28 @@ def test_simulated_series_have_the_noise_of_the_curve() -> None:
     assert means[:, -1].std() == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("growth", [0.0, 1.0])
+def test_noise_that_falls_with_the_loss_is_seen_and_simulated(growth: float) -> None:
+    t = T[:200] * 5
+    loss = 0.1 + 0.4 * np.exp(-t / 60) + 0.2 * np.exp(-t / 300)
+    found, random = [], np.random.default_rng(3)
+    for _ in range(10):
+        series = binned(t, loss + 0.05 * loss**growth * random.standard_normal(len(t)))
+        found.append(noise_growth(series, ShapeGrid(EXP2, series).fit()))
+    assert np.median(found) == pytest.approx(growth, abs=0.25)
+
+    means = series.simulate(loss, growth, 400, random)
+    early = means[:, 0].std() / series.noise  # of one record; the noise is that of the last half
+    assert early == pytest.approx((loss[0] / loss[100:].mean()) ** growth, rel=0.15)
+
+
+def test_noise_of_a_curve_that_reaches_zero_is_the_same_everywhere() -> None:
+    series = binned(T, np.exp(-T / 60) - 0.5 + noise(0.02))
+    assert noise_growth(series, ShapeGrid(EXP1, series).fit()) == 0
+
+
 def test_what_is_no_curve_is_refused() -> None:
-    with pytest.raises(UsageError, match="39 records"):
+    with pytest.raises(UsageError, match="39 points of a curve, fewer than 40"):
         binned(T[:39], T[:39])
     with pytest.raises(UsageError, match="not finite"):
         binned(T, np.where(T == 7, np.nan, 1.0))

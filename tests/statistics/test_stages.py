@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from ir_lightning.statistics.decays import MODELS
-from ir_lightning.statistics.stages import Stages, over_seeds, stages
+from ir_lightning.statistics.decays import EXP2, MODELS, Fit, ShapeGrid, binned
+from ir_lightning.statistics.stages import Stages, over_seeds, power, ratios_of_one, stages
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +118,41 @@ def test_absence_of_power_refutes_nothing() -> None:
     assert sum(curve.two_stage for curve in curves) < 3
     assert not any(curve.one_stage for curve in curves)
     assert over_seeds(curves).verdict == "undecided"
+    assert "power 0." in str(curves[0])
+
+
+def test_power_is_how_often_the_rule_finds_such_stages() -> None:
+    """Of the true curve, against whole verdicts on curves with noise of their own."""
+    t, random = np.arange(5.0, 1001, 5), np.random.default_rng(4)
+    loss = 0.1 + 0.4 * np.exp(-t / 20) + 0.2 * np.exp(-t / 300)
+    for sd, least, most in ((0.004, 0.95, 1.0), (0.02, 0.2, 0.8), (0.2, 0.0, 0.05)):
+        curves = loss + sd * random.standard_normal((30, len(t)))
+        series = binned(t, curves[0])
+        grids = {model.name: ShapeGrid(model, series) for model in MODELS}
+        truth = Fit(
+            EXP2,
+            ((20.0,), (300.0,)),
+            (0.4 * np.exp(-5 / 20), 0.2 * np.exp(-5 / 300)),
+            0.1,
+            float(t[0]),
+            0.0,
+            0.0,
+        )
+        null = ratios_of_one(grids, grids["exp1"].fit(), 0.0, 199, seed=0)
+        found = power(grids, truth, 0.0, null)
+        assert found is not None
+        assert least <= found <= most
+        share = np.mean([stages(t, curve).two_stage for curve in curves])
+        assert found == pytest.approx(share, abs=0.25)  # 2.7 standard errors of 30 curves
+
+
+def test_where_no_two_stages_were_fitted_their_power_says_nothing() -> None:
+    """One exponential without noise to speak of is not refuted: two may be as near as you like."""
+    verdicts = judged(ONE, 10, sd=0.001)
+    assert None in {verdict.power for verdict in verdicts}
+    assert not any(verdict.one_stage for verdict in verdicts)
+    assert over_seeds(verdicts).verdict == "undecided"
+    assert any("exp2 has no two stages" in str(verdict) for verdict in verdicts)
 
 
 def test_a_curve_is_judged_the_same_twice() -> None:

@@ -15,7 +15,12 @@ from ir_lightning.errors import UsageError
 from ir_lightning.launch.preflight import check, resolve
 from ir_lightning.launch.run import run
 from ir_lightning.statistics.imbalance import auc
-from ir_lightning.training.callbacks.balance import Balance, measured
+from ir_lightning.training.callbacks.balance import (
+    Balance,
+    evaluating,
+    held_out_losses,
+    measured,
+)
 from tests.conftest import SMALL, Compose
 
 pytestmark = pytest.mark.slow
@@ -37,7 +42,7 @@ def weights_of(runs: Path) -> dict[str, Any]:
 def test_every_validation_adds_its_numbers_and_training_is_untouched(
     composed: Compose, tmp_path: Path
 ) -> None:
-    with_it = [*ASKED, BALANCED, f"paths.runs={tmp_path}/with"]
+    with_it = [*ASKED, BALANCED, "callbacks.balance.every=1", f"paths.runs={tmp_path}/with"]
     without = [*ASKED, f"paths.runs={tmp_path}/without"]
     for asked in (with_it, without):
         run(composed(*asked), asked)
@@ -45,9 +50,13 @@ def test_every_validation_adds_its_numbers_and_training_is_untouched(
     assert all(torch.equal(first[name], second[name]) for name in first)
     (path,) = (tmp_path / "with").glob("*/metrics.csv")
     with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["balance/bits"]]
-    assert [row["iteration"] for row in rows] == ["2", "4"]
-    assert all(row["val/psnr"] for row in rows)
+        rows = [*csv.DictReader(file)]
+    validated = [row for row in rows if row["balance/bits"]]
+    assert [row["iteration"] for row in validated] == ["2", "4"]
+    assert all(row["val/psnr"] for row in validated)
+    for loss in ("generator", "adversarial", "discriminator", "chance"):
+        logged = [row["iteration"] for row in rows if row[f"balance/{loss}"]]
+        assert logged == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("loss", ["gan", "lsgan"])
@@ -94,9 +103,55 @@ def test_gradients_in_closed_form(loss: str, composed: Compose) -> None:
     assert -1 <= found["cosine"] <= 1
 
 
+@pytest.mark.parametrize("loss", ["gan", "lsgan"])
+def test_losses_are_equations_16_and_17(loss: str, composed: Compose) -> None:
+    """On windows, as means; D's loss at chance is log 2 or 1/4."""
+    config = resolve(check(composed(*ASKED, f"loss={loss}")).config)
+    system = build(config["system"], "system").double().eval()
+    system.adversarial.weight = 3.0
+    random = torch.Generator().manual_seed(0)
+    pairs = torch.rand(4, 2, 1, 3, 32, 32, generator=random).double()
+    found = held_out_losses(system, ((pair[0], pair[1]) for pair in pairs))
+    with torch.no_grad():
+        x, y = pairs[:, 0, 0], pairs[:, 1, 0]
+        restored = system.generator(x)
+        real, fake = (system.discriminator(x, image).numpy() for image in (y, restored))
+        l1 = 2 * float((restored - y).abs().mean())  # on [-1, 1]
+    if loss == "gan":
+        g, d = np.logaddexp(0, -fake), np.logaddexp(0, -real) + np.logaddexp(0, fake)
+    else:
+        g, d = (fake - 1) ** 2, (real - 1) ** 2 + fake**2
+    assert found["adversarial"] == pytest.approx(g.mean())
+    assert found["generator"] == pytest.approx(3 * g.mean() + 100 * l1)
+    assert found["discriminator"] == pytest.approx(d.mean() / 2)
+    assert found["chance"] == pytest.approx(np.log(2) if loss == "gan" else 0.25)
+
+
+def test_values_differ_by_training_alone_and_leave_no_trace(composed: Compose) -> None:
+    """Dropout and batch statistics are those of evaluation, whatever the training does."""
+    noisy = ["generator.dropout=0.5", "norm=batch", "depth=4"]
+    config = resolve(check(composed(*ASKED, *noisy, "loss=gan")).config)
+    system = build(config["system"], "system")
+    system.discriminator.eval()  # as it may be in somebody's training
+    pairs = torch.rand(4, 2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    modes = [module.training for module in system.modules()]
+    buffers = {name: value.clone() for name, value in system.named_buffers()}
+    state = torch.get_rng_state()
+
+    def values() -> dict[str, float]:
+        with evaluating(system):
+            torch.rand(1)  # by a network that draws numbers
+            return held_out_losses(system, ((pair[0], pair[1]) for pair in pairs))
+
+    assert values() == values()
+    assert [module.training for module in system.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, buffers[name]) for name, value in system.named_buffers())
+
+
 def test_too_few_windows_are_refused(composed: Compose) -> None:
     with pytest.raises(UsageError, match=r"windows=3: give a whole number of at least 4"):
-        Balance(windows=3, side=32)
+        Balance(windows=3, side=32, every=1)
     rocket = [f"~dataset.validation.built_in.sources.{key}" for key in ("crops", "leaves")]
     asked = [*ASKED, BALANCED, "callbacks.balance.side=400", *rocket]
     with pytest.raises(UsageError, match=r"give a smaller callbacks\.balance\.side"):
@@ -114,7 +169,7 @@ def test_every_validation_image_has_its_share_of_the_windows(
     )
     source = SimpleNamespace(source=None, make=None, order=None)
     trainer = SimpleNamespace(datamodule=SimpleNamespace(validation_pairs=source))
-    balance = Balance(windows=4, side=32)  # each image has four
+    balance = Balance(windows=4, side=32, every=1)  # each image has four
     balance.setup(trainer, cast(Any, SimpleNamespace(discriminator=None)), "fit")
     assert [int(clean[0, 0, 0, 0]) for _, clean in balance.pairs] == [0, 1, 2, 3]
 
