@@ -7,7 +7,6 @@ import pytest
 from omegaconf import OmegaConf
 from torch import nn
 
-from ir_lightning.arguments import written
 from ir_lightning.build import build
 from ir_lightning.networks.generators.encoder_decoder import UNet
 from ir_lightning.networks.meta import count, on_meta
@@ -38,7 +37,7 @@ def rivals(family: str) -> list[Any]:
 
 def generator(cell: Cell, budget: str = "paper") -> UNet:
     """The generator of a cell's runs that restore, on the meta device."""
-    values = {key: written(value) for key, value in cell.items()} | {"task": "restoration"}
+    values = {key: str(value) for key, value in cell.items()} | {"task": "restoration"}
     (job, *_) = [job for job in FIG14.jobs(budget=budget) if job.cell == values]
     return built(tuple(job.overrides))
 
@@ -59,7 +58,7 @@ def norms(network: nn.Module) -> set[str]:
 
 def test_the_cells_are_those_of_the_claims_and_no_others() -> None:
     compared = [claim[side] for claim in FIG14.report["claims"] for side in ("a", "b")]
-    wanted = {tuple(sorted((k, written(v)) for k, v in cell.items())) for cell in compared}
+    wanted = {tuple(sorted((k, str(v)) for k, v in cell.items())) for cell in compared}
     jobs = FIG14.jobs(budget="paper")
     cells = {tuple(sorted((k, v) for k, v in j.cell.items() if k != "task")) for j in jobs}
     assert cells == wanted
@@ -94,7 +93,7 @@ def test_like_with_like_is_equal_parameters_and_norm(ours: Cell, theirs: Cell) -
 def features(cell: Cell) -> int:
     """Channels that a module makes of an image."""
     bare = cell | {"enhancer.keep_input": False}
-    changed = tuple(f"{k}={written(v)}" for k, v in bare.items())
+    changed = tuple(f"{k}={v!s}" for k, v in bare.items())
     return int(built(("depth=5", "upsampler=subpixel", *changed)).enhancers[0].out_channels)
 
 

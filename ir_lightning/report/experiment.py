@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ir_lightning.arguments import written
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
 from ir_lightning.launch.config import CONF, load_config
@@ -118,7 +117,7 @@ def names() -> list[str]:
 
 def _written(value: Any) -> str:
     """A value as Hydra writes it."""
-    return json.dumps(value).replace(" ", "") if isinstance(value, list) else written(value)
+    return json.dumps(value).replace(" ", "") if isinstance(value, list) else str(value)
 
 
 def locate(jobs: Sequence[Job], extra: Sequence[str]) -> list[Path]:

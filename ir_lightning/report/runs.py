@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ir_lightning.arguments import written
 from ir_lightning.errors import UsageError
 from ir_lightning.report.index import read_index
 from ir_lightning.runs.record import (
@@ -200,7 +199,7 @@ class Results:
 
     def where(self, part: Mapping[str, Any]) -> list[CellRuns]:
         """The cells that have these values, as an experiment's file writes them."""
-        values = {key: written(value) for key, value in part.items()}.items()
+        values = {key: str(value) for key, value in part.items()}.items()
         return [group for group in self.groups if values <= group.cell.items()]
 
     def values(self, key: str) -> list[str]:
