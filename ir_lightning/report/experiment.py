@@ -167,10 +167,11 @@ def commands(
     common = [f"budget={budget}", f"dataset={data}", f"seed={seeds}", *experiment.fixed]
     sweeps = []
     for sweep in experiment.sweeps:
-        axes = [f"{key}={','.join(map(_written, values))}" for key, values in sweep.axes.items()]
-        # Hydra first composes a configuration without the axes, which may lack the keys that only
-        # this sweep's runs have: they are axes with one choice.
+        axes = [(key, ",".join(map(_written, values))) for key, values in sweep.axes.items()]
         own = [override.partition("=") for override in sweep.budgets.get(budget, [])]
-        axes += [f"{key}=choice({value})" for key, _, value in own]
-        sweeps.append([*engine, *common, *axes, *experiment.budgets[budget], *extra, "-m"])
+        axes += [(key, value) for key, _, value in own]
+        # Hydra first composes a configuration without what is a choice, even of one: that of the
+        # fixed overrides, which may lack keys that only this sweep's runs have.
+        choices = [f"{key}=choice({values})" for key, values in axes]
+        sweeps.append([*engine, *common, *choices, *experiment.budgets[budget], *extra, "-m"])
     return sweeps

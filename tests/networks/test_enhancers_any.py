@@ -93,10 +93,11 @@ def test_the_first_weights_let_the_image_through(option: str) -> None:
     assert second_features(UNet(3, width=16, enhancer=enhancer)) > 0.01
 
 
+@pytest.mark.parametrize("keep", [True, False], ids=["input kept", "not kept"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_weights_go_to_disk_and_back(option: str, tmp_path: Path) -> None:
+def test_weights_go_to_disk_and_back(option: str, keep: bool, tmp_path: Path) -> None:
     target = "ir_lightning.networks.UNet"
-    enhancer = configured(option, **SMALL, positions=[1, 2])
+    enhancer = configured(option, **SMALL, positions=[1, 2], keep_input=keep)
     config = {"_target_": target, "depth": 2, "width": 4, "enhancer": enhancer}
     generator = build(config, "generator")
     save_network(tmp_path, "generator", generator, config)

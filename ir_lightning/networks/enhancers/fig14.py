@@ -45,9 +45,14 @@ class Residual(Enhancer):
     """
 
     def __init__(
-        self, blocks: int = 12, width: int = 16, positions: Positions = (1,), norm: str = "instance"
+        self,
+        blocks: int = 12,
+        width: int = 16,
+        positions: Positions = (1,),
+        norm: str = "instance",
+        keep_input: bool = False,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.blocks = check_whole("blocks", blocks, 1)
         self.width = check_whole("width", width, 1)
         self.norm = norm_named(norm)
@@ -59,6 +64,8 @@ class Residual(Enhancer):
 
 class AttentionBlock(Block):
     """(B, channels, H, W) to (B, channels + 1, H, W): the input and, behind it, where to look."""
+
+    begins_with_input = True
 
     def __init__(self, channels: int, steps: int, blocks: int, width: int) -> None:
         super().__init__(out_channels=channels + 1)
@@ -105,9 +112,14 @@ class Attention(Enhancer):
     """
 
     def __init__(
-        self, steps: int = 4, blocks: int = 5, width: int = 32, positions: Positions = (1,)
+        self,
+        steps: int = 4,
+        blocks: int = 5,
+        width: int = 32,
+        positions: Positions = (1,),
+        keep_input: bool = True,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.steps = check_whole("steps", steps, 1)
         self.blocks = check_whole("blocks", blocks, 1)
         self.width = check_whole("width", width, 1)
@@ -152,8 +164,9 @@ class ContextDilated(Enhancer):
         dilations: Sequence[int] = (1, 2, 3),
         positions: Positions = (1,),
         norm: str = "none",
+        keep_input: bool = False,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.blocks = check_whole("blocks", blocks, 1)
         self.width = check_whole("width", width, 1)
         self.dilations = tuple(check_wholes("dilations", dilations))
@@ -201,9 +214,14 @@ class Recursive(Enhancer):
     """
 
     def __init__(
-        self, recursions: int = 5, width: int = 16, positions: Positions = (1,), norm: str = "none"
+        self,
+        recursions: int = 5,
+        width: int = 16,
+        positions: Positions = (1,),
+        norm: str = "none",
+        keep_input: bool = False,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.recursions = check_whole("recursions", recursions, 1)
         self.width = check_whole("width", width, 1)
         self.norm = norm_named(norm)
@@ -258,8 +276,9 @@ class Scan(Enhancer):
         dilations: Sequence[int] = (1, 1, 2, 4, 8, 1),
         reduction: int = 4,
         positions: Positions = (1,),
+        keep_input: bool = False,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.width = check_whole("width", width, 1)
         self.dilations = tuple(check_wholes("dilations", dilations))
         self.reduction = check_whole("reduction", reduction, 1)

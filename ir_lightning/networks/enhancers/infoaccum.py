@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ir_lightning.arguments import check_whole, check_wholes
+from ir_lightning.errors import UsageError
 from ir_lightning.networks.enhancers.base import Block, Enhancer, Positions
 from ir_lightning.networks.layers import Norm, norm_named
 
@@ -23,6 +24,8 @@ class AccumulationBlock(Block):
     x_{l-1} contributes. As soon as a piece exists, one convolution per dilation carries it into
     *all* later layers: few wide convolutions, and memory linear in the number of layers.
     """
+
+    begins_with_input = True
 
     def __init__(
         self, channels: int, layers: int, growth: int, dilations: Sequence[int], norm: Norm
@@ -95,6 +98,7 @@ class InfoAccum(Enhancer):
         growth: new channels of each branch in each layer.
         dilations: one branch for each.
         norm: ``instance``, ``batch`` or ``none``, on the new features.
+        keep_input: False hands on x_L without its first C channels; inside, nothing changes.
     """
 
     def __init__(
@@ -104,12 +108,15 @@ class InfoAccum(Enhancer):
         dilations: Sequence[int] = (1, 3, 5),
         positions: Positions = (1,),
         norm: str = "instance",
+        keep_input: bool = True,
     ) -> None:
-        super().__init__(positions)
+        super().__init__(positions, keep_input)
         self.layers = check_whole("layers", layers, 0)
         self.growth = check_whole("growth", growth, 1)
         self.dilations = tuple(check_wholes("dilations", dilations))
         self.norm = norm_named(norm)
+        if not (layers or keep_input):
+            raise UsageError("keep_input=false: nothing is left of layers=0; give more layers.")
 
     def build(self, channels: int) -> Block:
         return AccumulationBlock(channels, self.layers, self.growth, self.dilations, self.norm)
@@ -128,5 +135,6 @@ class Dense(InfoAccum):
         dilations: Sequence[int] = (1,),
         positions: Positions = (1,),
         norm: str = "instance",
+        keep_input: bool = True,
     ) -> None:
-        super().__init__(layers, growth, dilations, positions, norm)
+        super().__init__(layers, growth, dilations, positions, norm, keep_input)

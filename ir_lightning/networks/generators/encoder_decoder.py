@@ -114,7 +114,7 @@ class EncoderDecoderBase(nn.Module, ABC):
                 "depth."
             )
         for position in enhancer.positions:
-            block = enhancer.build(inputs[position - 1])
+            block = enhancer.block(inputs[position - 1])
             self.enhancers[position - 1] = block
             outputs[position - 1] = block.out_channels
         return outputs

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.content import Figure, ReportKind
+from ir_lightning.report.content import Figure, NamedCell, ReportKind
 from ir_lightning.report.figures.drawing import COLOURS, MARKERS, pyplot, save
-from ir_lightning.report.runs import CellRuns, Results
+from ir_lightning.report.runs import Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class LineFigure(Figure):
     def draw(self, results: Results, report: ReportKind) -> list[Path]:
         panels = results.values(report.columns) if report.columns else [""]
         series = results.values(self.series) if self.series else [""]
+        cells = report.cells(results)
         rows, columns = len(report.metrics), len(panels)
         size = (1.5 + 3.6 * columns, 3.0 * rows)
         figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, sharex="col")
@@ -36,8 +37,9 @@ class LineFigure(Figure):
             for axis, name in zip(axes[:, column], report.metrics, strict=True):
                 for number, value in enumerate(series):
                     keys = ((report.columns, panel), (self.series, value))
-                    groups = results.where({key: value for key, value in keys if key})
-                    if len(points := self.points(groups, name)):
+                    part = {key: value for key, value in keys if key}.items()
+                    own = [cell for cell in cells if part <= cell.group.cell.items()]
+                    if len(points := self.points(own, name)):
                         self.plot(axis, points, number, value)
                 axis.set_ylabel(results.metric(name).title)
                 axis.grid(alpha=0.3)
@@ -51,15 +53,20 @@ class LineFigure(Figure):
         figure.tight_layout()
         return save(figure, results.folder)
 
-    def points(self, groups: Sequence[CellRuns], metric: str) -> pd.DataFrame:
+    def points(self, cells: Sequence[NamedCell], metric: str) -> pd.DataFrame:
         """``x``, ``mean`` and ``sd`` of the cells that have scores, as they stand in the figure."""
         rows = []
-        for group in groups:
-            seeds = [run.mean(metric) for run in group.finished if metric in run.scores]
+        for cell in cells:
+            done = cell.group.finished
+            seeds = [run.mean(metric) for run in done if metric in run.scores]
             if seeds:
                 spread = np.std(seeds, ddof=1) if len(seeds) > 1 else 0.0
-                rows.append((group.cell.get(self.x, "none"), np.mean(seeds), spread))
+                rows.append((self.place(cell), np.mean(seeds), spread))
         return pd.DataFrame(rows, columns=["x", "mean", "sd"])
+
+    def place(self, cell: NamedCell) -> str:
+        """Where a cell stands along the axis."""
+        return cell.group.cell.get(self.x, "none")
 
     def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
@@ -81,7 +88,12 @@ class LineFigure(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class BarFigure(LineFigure):
-    """Bars of scores for the values of a key, with one standard deviation between seeds."""
+    """Bars of scores, one for each cell of a panel, with one standard deviation between seeds."""
+
+    x: str = ""  #: Key of cells by whose values the bars are named; empty: as the table's rows.
+
+    def place(self, cell: NamedCell) -> str:
+        return super().place(cell) if self.x else cell.label
 
     def plot(self, axis: Any, points: pd.DataFrame, number: int, label: str) -> None:
         mean, sd, places = points["mean"], points["sd"], np.arange(len(points))
