@@ -30,6 +30,7 @@ from ir_lightning.report.experiment import (
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.identity import directory_of, training_hash
 from ir_lightning.runs.record import read_result, write_result
+from ir_lightning.statistics.decays import FEWEST
 from tests.conftest import CONF
 from tests.helpers.commands import popen
 from tests.helpers.reports import part
@@ -245,6 +246,14 @@ def test_claims_are_about_cells_that_there_are(name: str) -> None:
         for key in ("a", "b", "where"):
             part = {k: str(v) for k, v in claim.get(key, {}).items()}
             assert not part or any(part.items() <= cell.items() for cell in cells), claim
+
+
+def test_fig7_measures_its_loss_often_enough_to_see_stages() -> None:
+    """Also where the half of the iterations is pre-training."""
+    config = load_config(Experiment.named("fig7").jobs(budget="cpu")[0].overrides)
+    half = config.budget.iterations / 2
+    assert half // config.callbacks.balance.every >= FEWEST
+    assert half % config.budget.checkpoint_every == 0
 
 
 def test_datasets_and_their_stand_ins_exist() -> None:

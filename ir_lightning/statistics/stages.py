@@ -33,7 +33,7 @@ TAU_RATIO = 3.0  #: Below it two cannot be told from one (60 and 120 iterations:
 LEVEL = 0.05  #: Of the bootstrap test.
 FEWEST_SEEDS = 3
 POWER = 0.8  #: From it on, not to have found two stages speaks against them.
-POWER_SERIES = 400  #: Simulated for the power: a standard error of 0.02 at 0.8.
+POWER_SERIES = 200  #: Simulated for the power: a standard error of 0.03 at 0.8.
 CHUNK = 4_000_000  # simulated values at a time: 32 MB
 
 Grids = Mapping[str, ShapeGrid]
@@ -121,7 +121,7 @@ def stages(iterations: ArrayLike, losses: ArrayLike, bootstrap: int = 199, seed:
     "Two-stage" if, and only if, exp2 beats every rival's BIC by 10, the bootstrap test of exp1
     against exp2 has p <= 0.05, tau2 / tau1 >= 3, and tau2 is shorter than the curve.
 
-    Where noise shrinks with the loss, and its correlation is 0.8, up to 12 % of one-stage curves
+    Where noise shrinks with the loss, and its correlation is 0.8, up to a third of one-stage curves
     pass: trust :func:`over_seeds`.
 
     Args:
@@ -151,6 +151,17 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
     "two-stage" if each of at least three curves is; "not two-stage" if in each of them two stages
     are refuted; "undecided" otherwise.
 
+    Of 60 simulated curves of 200 points, with noise of 0.05, 0.15 and 0.35 of the loss and a
+    correlation of 0 or 0.8 (``benchmarks/stage_errors.py``), these were
+
+    - called two-stage, though they have one: of exponentials 0 to 2 %, of power laws 0 to 23 %, of
+      stretched exponentials 0 to 35 %; the most with a correlation of 0.8, and none without. So of
+      three trainings that agree, at most 4 % do falsely;
+    - called two-stage, with taus of 20 and 300 iterations in 1,000: 85 to 93 % in noise of 0.05, 5
+      to 37 % of 0.15, and 0 to 5 % of 0.35 (taus of 60 and 300: 0 to 13 %);
+    - refuted, though they have these two stages: 2 to 8 % (0 to 15 %), so of three trainings that
+      agree less than 0.4 % are.
+
     Raises:
         ValueError: there is no curve.
     """
@@ -175,7 +186,9 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
 def power(grids: Grids, two: Fit, growth: float, null: Array, seed: int = 0) -> float | None:
     """Probability that the rule of :func:`stages` finds the two stages of ``two``, the fitted exp2.
 
-    Curves are simulated from it, with the AR(1) noise of the series, and judged.
+    Curves are simulated from it, with the AR(1) noise of the series, and judged by that rule: on
+    the grids, with the weights and the null distribution of the series itself, which costs a tenth
+    of a second instead of a minute, and agrees with whole verdicts (in ``test_stages.py``).
 
     None, where ``two`` has no two stages itself: an amplitude is zero, the taus are less than 3
     apart, or the slow one is longer than the curve. The rule is then right to find none, and how
@@ -183,6 +196,7 @@ def power(grids: Grids, two: Fit, growth: float, null: Array, seed: int = 0) -> 
 
     Args:
         grids, two: of the series.
+        growth: of the noise with the loss; see :func:`.decays.noise_growth`.
         null: (S,) log likelihood ratios of exp1 and exp2 of simulated curves of one stage.
         seed: of the noise.
     """

@@ -11,6 +11,7 @@ from ir_lightning.statistics.imbalance import (
     auc,
     discrimination,
     imbalance,
+    loss_ends,
     platt,
     t_gained,
     t_saturated,
@@ -194,3 +195,26 @@ def test_unusable_curves_are_refused() -> None:
             t_gained(t, [20.0, 21.0, 22.0])
     with pytest.raises(UsageError, match="not finite"):
         t_saturated([1, 2, 3], [0.1, np.nan, 0.2])
+
+
+def test_losses_end_where_their_last_tenth_does() -> None:
+    t = np.arange(100.0)
+    ends = loss_ends(0.69 * np.exp(-t / 20), np.full(100, 0.69), 1 + t / 50)
+    assert ends.discriminator == pytest.approx(np.exp(-t[-10:] / 20).mean())
+    assert (ends.first, ends.last) == pytest.approx((1.09, 2.89))
+    assert ends.growth == pytest.approx(2.89 / 1.09)
+    chance = np.where(t < 50, 0.69, 0.25)  # the loss of D may change during training
+    assert loss_ends(chance, chance, 1 + t).discriminator == pytest.approx(1)
+    assert loss_ends(np.zeros(100), chance, 1 + t).discriminator == 1e-6  # has a logarithm
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_losses_that_do_not_compare_are_refused(wrong: float) -> None:
+    good, bad = np.ones(20), np.where(np.arange(20) == 3, wrong, 1.0)
+    for curves in ((bad, good, good), (good, bad, good), (good, good, bad)):
+        with pytest.raises(UsageError, match="How losses end"):
+            loss_ends(*curves)
+    with pytest.raises(UsageError, match="ten or more"):
+        loss_ends(good[:9], good[:9], good[:9])
+    with pytest.raises(ValueError, match="losses"):
+        loss_ends(good, good[1:], good)
