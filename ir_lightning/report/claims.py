@@ -1,7 +1,7 @@
-"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
+"""The kinds of claims of an experiment: what each is about, and what scores say about it."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -10,14 +10,10 @@ import numpy as np
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, matrices
-from ir_lightning.statistics.comparison import (
-    Evidence,
-    difference,
-    growth,
-    verdicts,
-)
-from ir_lightning.statistics.effects import Array, effects, stacked
-from ir_lightning.statistics.saturation import Saturation, saturation
+from ir_lightning.statistics.comparison import Evidence, difference_in, growth_in
+from ir_lightning.statistics.effects import Array, Contrasts, Effects, effects, stacked, stated
+from ir_lightning.statistics.power import seen
+from ir_lightning.statistics.saturation import Saturation, resolves, saturation
 
 Part = Mapping[str, Any]
 """Values of cells by their keys, as an experiment's file writes them."""
@@ -29,18 +25,6 @@ MARGIN = 0.2  #: dB: the loss of PSNR that does not matter.
 
 ALPHA = 0.05
 """Probability that any claim of a family is called "supported", or any "not supported", falsely."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A claim and what the scores say about it."""
-
-    says: str  #: The claim, in words.
-    where: str  #: On which data set, or empty.
-    verdict: str  #: ``supported``, ``not supported`` or ``undecided``.
-    reason: str  #: The estimate with its interval, or what is missing.
-    sampled: bool = True  #: Whether it is judged from samples, and so may be wrong by chance.
-    family: str = ""  #: What it was judged together with.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +109,45 @@ class ScoreClaim(ReportClaim):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(ScoreClaim):
+class PlannedClaim(ScoreClaim):
+    """Base of the claims of which it is known what they see, from what scores vary by."""
+
+    @property
+    def claimed(self) -> str:
+        """What a true value has to be, in a few words."""
+        return f"> {self.threshold:g}"
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
+
+    @abstractmethod
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
+        """The cells that it is about; UsageError if there are none."""
+
+    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+        """The (S, scenes) scores of the cells, condensed."""
+        return effects(stacked(scores))
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        """The same from standard deviations; ``pair_sd``: of the difference of a pair of seeds."""
+        return stated(cells, seed_sd, scene_sd)
+
+    @abstractmethod
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        """The true value that is called "supported" in 80 % of repetitions; NaN: none is."""
+
+    def told(self, sees: float) -> str:
+        """Such a value in a table."""
+        return f"{sees:+.2g}"
+
+    def enough(self, sees: float, difference: float) -> bool:
+        """Whether a design that sees so much shows what is to be shown."""
+        return sees <= difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(PlannedClaim):
     """A is better than B by at least ``margin``; see :func:`.comparison.compare`."""
 
     a: Part  #: Values of one cell.
@@ -136,17 +158,37 @@ class Difference(ScoreClaim):
     """A seed is the same start for both, e.g. where they are one network with two losses."""
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        cells = [self.one(results, part, place) for part in (self.a, self.b)]
-        a, b = self.scores(results, cells)
-        unit = results.metric(self.metric).unit
-        if self.paired:
-            seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
-            a, b = (
-                scores[[[*cell.runs].index(seed) for seed in seeds]]
-                for scores, cell in zip((a, b), cells, strict=True)
-            )
-        known = difference(a, b, self.threshold, unit, paired=self.paired)
+        cells = self.cells(results, place)
+        found = self.effects(cells, self.scores(results, cells))
+        known = self.evidence_in(found, results.metric(self.metric).unit)
         return replace(known, note=self.direction(results))
+
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
+        return [self.one(results, part, place) for part in (self.a, self.b)]
+
+    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+        if not self.paired:
+            return super().effects(cells, scores)
+        seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
+        a, b = (
+            rows[[[*cell.runs].index(seed) for seed in seeds]]
+            for rows, cell in zip(scores, cells, strict=True)
+        )
+        return effects((a - b)[None])
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        return stated(1, pair_sd, scene_sd) if self.paired else stated(cells, seed_sd, scene_sd)
+
+    @property
+    def claimed(self) -> str:
+        return f"{super().claimed}{', in pairs' if self.paired else ''}"
+
+    def evidence_in(self, found: Effects, unit: str = "") -> Evidence:
+        """What condensed scores say."""
+        return difference_in(found, self.threshold, unit)
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        return self.evidence_in(found).sees(alpha)
 
     @property
     def threshold(self) -> float:
@@ -161,17 +203,30 @@ class NotWorse(Difference):
     def threshold(self) -> float:
         return -self.margin
 
+    def enough(self, sees: float, difference: float) -> bool:
+        return sees <= 0  # equal ones are to be found so
+
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalent(Difference):
     """A and B differ by less than ``margin``, whichever is better (two one-sided tests)."""
 
-    def evidence(self, results: Results, place: str) -> Evidence:
-        return replace(super().evidence(results, place), both=True)
+    def evidence_in(self, found: Effects, unit: str = "") -> Evidence:
+        return replace(super().evidence_in(found, unit), both=True)
+
+    @property
+    def claimed(self) -> str:
+        return f"within {self.margin:g}"
+
+    def told(self, sees: float) -> str:
+        return "none" if math.isnan(sees) else f"up to {sees:.2g}"
+
+    def enough(self, sees: float, difference: float) -> bool:
+        return not math.isnan(sees)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlongClaim(ScoreClaim):
+class AlongClaim(PlannedClaim):
     """Base of the claims about the levels of a factor, from the lowest to the highest."""
 
     over: str  #: Key of the levels, which are numbers.
@@ -179,7 +234,7 @@ class AlongClaim(ScoreClaim):
     start: float | None = None  #: The lowest level that counts; None: the lowest that there is.
     stop: float | None = None  #: The highest.
 
-    def levels(self, results: Results, place: str) -> list[CellRuns]:
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
         """The cells from the lowest level to the highest; UsageError for fewer than two."""
         start = -math.inf if self.start is None else self.start
         stop = math.inf if self.stop is None else self.stop
@@ -195,6 +250,9 @@ class AlongClaim(ScoreClaim):
             raise UsageError(f"{results.name}: {about}, and there are not two.")
         return groups
 
+    def levels(self, cells: Sequence[CellRuns]) -> list[float]:
+        return [cell.number(self.over) for cell in cells]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Grows(AlongClaim):
@@ -203,12 +261,22 @@ class Grows(AlongClaim):
     margin: float = 0.0  #: What each step brings at least, per unit of the factor.
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        groups = self.levels(results, place)
-        levels = [group.number(self.over) for group in groups]
+        cells = self.cells(results, place)
+        found = self.effects(cells, self.scores(results, cells))
         per = f"{results.metric(self.metric).unit} per unit of {self.over} in its smallest step"
-        scores = stacked(self.scores(results, groups))
-        known = growth(scores, levels, self.margin, per.lstrip())
+        known = growth_in(found, self.levels(cells), self.margin, per.lstrip())
         return replace(known, note=self.direction(results))
+
+    @property
+    def threshold(self) -> float:
+        return self.margin
+
+    @property
+    def claimed(self) -> str:
+        return f"{super().claimed} a step, per unit of {self.over}"
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        return growth_in(found, self.levels(cells), self.margin).sees(alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,16 +285,30 @@ class FallsFromPeak(AlongClaim):
 
     margin: float = 0.0
 
+    @property
+    def threshold(self) -> float:
+        return self.margin
+
+    @property
+    def claimed(self) -> str:
+        return f"{super().claimed}, from the best level"
+
+    def falls(self, found: Effects) -> Contrasts:
+        """(K - 1,) from each level to the highest."""
+        unit = np.eye(len(found.means))
+        return found.contrasts(unit[:-1] - unit[-1])
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        """Of the best level, whichever it is."""
+        return self.margin + float(seen(self.falls(found), alpha / (len(cells) - 1)).max())
+
     def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
-        groups = self.levels(results, place)
-        unit, found = (
-            results.metric(self.metric).unit,
-            effects(stacked(self.scores(results, groups))),
-        )
+        groups = self.cells(results, place)
+        unit = results.metric(self.metric).unit
+        found = self.effects(groups, self.scores(results, groups))
         if found.gap:
             return UNDECIDED, found.gap
-        lower = len(groups) - 1
-        falls = found.contrasts(np.eye(len(groups))[:-1] - np.eye(len(groups))[-1])
+        lower, falls = len(groups) - 1, self.falls(found)
         best, (low, high) = int(falls.value.argmax()), falls.limits(alpha / lower)
         p = min(1.0, lower * float(falls.p_above(self.margin).min()))
         level, top = (f"{group.number(self.over):g}" for group in (groups[best], groups[-1]))
@@ -262,11 +344,35 @@ class SaturatesAt(AlongClaim):
 
     def saturation(self, results: Results, place: str, alpha: float = ALPHA) -> Saturation:
         """Where quality saturates; errors as for :meth:`verdict`."""
-        groups = self.levels(results, place)
-        depths = [int(group.number(self.over)) for group in groups]
+        groups = self.cells(results, place)
+        depths = [int(level) for level in self.levels(groups)]
         scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
-        margin = MARGIN if self.margin is None else self.margin
-        return saturation(scores, margin, alpha, depths=depths, unit=unit)
+        return saturation(scores, self.loss, alpha, depths=depths, unit=unit)
+
+    @property
+    def loss(self) -> float:
+        """What does not matter."""
+        return MARGIN if self.margin is None else self.margin
+
+    @property
+    def claimed(self) -> str:
+        return f"margin {self.loss:g}"
+
+    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+        return effects(stacked(scores), share=True)
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        return stated(cells, seed_sd, scene_sd, share=True)
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        """The margin with which N is likely found."""
+        return resolves(found, self.loss, alpha)
+
+    def told(self, sees: float) -> str:
+        return f"{sees:.2g}"
+
+    def enough(self, sees: float, difference: float) -> bool:
+        return sees <= self.loss
 
     def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
         measured, expected = self.saturation(results, place, alpha), self.expected_at(place)
@@ -281,34 +387,3 @@ class SaturatesAt(AlongClaim):
             return "supported", str(measured)
         outside = measured.lower > high or measured.upper < low
         return "not supported" if outside else UNDECIDED, str(measured)
-
-
-def judge(claims: Sequence[ReportClaim], results: Results) -> list[Judged]:
-    """Judge all claims of an experiment, each family by itself, in their order."""
-    asked = [(claim, place) for claim in claims for place in claim.places(results)]
-    # What follows no rule with an error of its own takes no part of the others'.
-    families = [(claim.family or "") if claim.sampled else None for claim, _ in asked]
-    evidence: dict[int, Evidence] = {}
-    found: dict[int, Verdict] = {}
-    for place, ((claim, where), family) in enumerate(zip(asked, families, strict=True)):
-        try:
-            known = claim.evidence(results, where)
-        except NotMeasuredError as error:  # it counts to its family all the same
-            known = Evidence(math.nan, None, gap=str(error))
-        if known is not None:
-            evidence[place] = known
-            continue
-        try:
-            found[place] = claim.verdict_within(results, where, ALPHA / families.count(family))
-        except NotMeasuredError as error:
-            found[place] = UNDECIDED, str(error)
-    for family in dict.fromkeys(families):
-        members = [place for place in evidence if families[place] == family]
-        alpha = ALPHA * len(members) / families.count(family)
-        compared = verdicts([evidence[place] for place in members], alpha)
-        for place, comparison in zip(members, compared, strict=True):
-            found[place] = comparison.verdict, comparison.reason
-    return [
-        Judged(claim.says, where, *found[place], claim.sampled, families[place] or "")
-        for place, (claim, where) in enumerate(asked)
-    ]

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.statistics.effects import Array, Contrasts, Effects, effects, stacked
-from ir_lightning.statistics.power import POWER, seen
+from ir_lightning.statistics.power import POWER, seen, seen_within
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -62,14 +62,13 @@ class Evidence:
     def sees(self, alpha: float) -> float:
         """The true value that is called "supported" in 80 % of repetitions.
 
-        Where it is about both sides: the largest, on either; NaN if there is none.
+        Where it is about both sides: the largest, on either; NaN if there is none. Of growth it is
+        a bound: with every step as large as this, all are proven in at least 80 %.
         """
-        count = self._contrasts.value.size
-        power = 1 - (1 - POWER) / (2 if self.both else count)  # every test has to succeed
-        needed = float(np.max(seen(self._contrasts, alpha, power)))
         if self.both:
-            return self.margin - needed if needed <= self.margin else math.nan
-        return self.margin + needed
+            return seen_within(self._contrasts, self.margin, alpha)
+        failing = (1 - POWER) / self._contrasts.value.size  # every step has to be proven
+        return self.margin + float(np.max(seen(self._contrasts, alpha, 1 - failing)))
 
     @property
     def _contrasts(self) -> Contrasts:
@@ -129,10 +128,14 @@ def difference(
         )
     if paired and len(rows[0]) != len(rows[1]):
         raise ValueError(f"{len(rows[0])} and {len(rows[1])} seeds are no pairs")
-    if paired:
-        return _evidence(effects((rows[0] - rows[1])[None]), np.array([[1.0]]), margin, unit)
-    found = effects(stacked(rows))
-    return _evidence(found, np.array([[1.0, -1.0]]), margin, unit)
+    found = effects((rows[0] - rows[1])[None]) if paired else effects(stacked(rows))
+    return difference_in(found, margin, unit)
+
+
+def difference_in(found: Effects, margin: float = 0.0, unit: str = "") -> Evidence:
+    """The same of two levels A and B, or of A - B, the only one, where seeds are paired."""
+    weights = [[1.0]] if len(found.means) == 1 else [[1.0, -1.0]]
+    return _evidence(found, np.array(weights), margin, unit)
 
 
 def growth(
@@ -154,7 +157,13 @@ def growth(
     Raises:
         UsageError: scores cannot be used.
     """
-    found = effects(scores)
+    return growth_in(effects(scores), factor, margin, unit)
+
+
+def growth_in(
+    found: Effects, factor: ArrayLike | None = None, margin: float = 0.0, unit: str = ""
+) -> Evidence:
+    """The same of levels whose scores are condensed already."""
     x = np.asarray(range(len(found.means)) if factor is None else factor, dtype=float)
     if x.shape != found.means.shape or len(x) < 2 or not (np.diff(x) > 0).all():
         raise ValueError(f"{len(found.means)} levels of scores for a factor of {x.tolist()}")
