@@ -130,7 +130,7 @@ def how_to_know(metrics: Sequence[str], measured: Results | None) -> str:
         few = f"the finished runs of {measured.folder} are too few, or show too few scenes"
     known = " ".join(f"--sd {metric}=SEED,SCENE" for metric in metrics)
     return (
-        f"Nothing says how {' and '.join(metrics)} vary: {few}. Give the standard deviations "
+        f"Nothing says how scores vary ({', '.join(metrics)}): {few}. Give the standard deviations "
         f"between seeds and, of a difference, between scenes ({known}; such as "
         "--sd psnr=0.15,0.5), or the folder of a report, or of a kept one, with --variances-from."
     )
@@ -175,32 +175,51 @@ def count_scenes(
 
 
 def table_of(design: Design, lines: Sequence[PlanLine]) -> Table:
-    """A row for each claim, or for those of its places that see the same."""
-    counts = list(lines[0].sees)
-    table = Table(title=design.cells.title, title_justify="left", box=SIMPLE, pad_edge=False)
+    """A row for each claim, or for those of its places that see the same.
+
+    What is the same in all rows stands in the title or in the legend.
+    """
+    several_places = len({place_of(design, line) for line in lines}) > 1
+    several_families = len({line.family for line in lines}) > 1
+    title = design.cells.title
+    if not several_places:
+        title += f" ({place_of(design, lines[0])}: {lines[0].scenes} scenes)"
+    # A number of seeds that decides nothing has no column.
+    counts = [n for n in lines[0].sees if any(line.sees[n] is not None for line in lines)]
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("claim")
-    table.add_column("test: scenes")
-    table.add_column("of", justify="right")
-    table.add_column("sd: seeds, scenes")
+    if several_places:
+        table.add_column("test: scenes", overflow="fold")
+    if several_families:
+        table.add_column("of", justify="right")
+    table.add_column("sd: seeds,\nscenes", no_wrap=True)
     for count in counts:
         style = "bold" if count == design.seeds else None
-        table.add_column(f"{count} seeds", justify="right", style=style)
+        table.add_column(f"{count}\nseeds", justify="right", style=style, no_wrap=True)
     if design.differences:
-        wanted = ", ".join(f"{value:g} {name}" for name, value in design.differences.items())
-        table.add_column(f"seeds for {wanted}", justify="right")
+        wanted = "\n".join(f"{value:g} {name}" for name, value in design.differences.items())
+        table.add_column(f"for\n{wanted}", justify="right", no_wrap=True)
 
-    def numbers(line: PlanLine) -> tuple[str, ...]:
-        sees = ("-" if value is None else line.claim.told(value) for value in line.sees.values())
+    def told(line: PlanLine) -> tuple[str, ...]:
+        values = [line.sees[count] for count in counts]
+        sees = ("-" if value is None else line.claim.told(value) for value in values)
         needs = [line.needs or "-"] if design.differences else []
         sd = f"{line.deviations.seed:.2g}, {line.deviations.scene:.2g}"
         known = f"{MEAN if line.source == ALL else ''}{sd}"
+        family = [str(line.family)] if several_families else []
         claim = f"{line.claim.says} ({line.claim.claimed})"
-        return claim, str(line.scenes), str(line.family), known, *sees, *needs
+        return claim, str(line.scenes), *family, known, *sees, *needs
 
-    for (claim, scenes, *rest), same in groupby(lines, numbers):
-        where = ", ".join(line.where or design.datasets[0] for line in same)
-        table.add_row(claim, f"{where}: {scenes}", *rest)
+    before = ""
+    for (claim, scenes, *numbers), same in groupby(lines, told):
+        where = f"{', '.join(place_of(design, line) for line in same)}: {scenes}"
+        table.add_row("" if claim == before else claim, *[where] * several_places, *numbers)
+        before = claim
     return table
+
+
+def place_of(design: Design, line: PlanLine) -> str:
+    return line.where or design.datasets[0]
 
 
 def legend(design: Design, lines: Sequence[PlanLine | Unplanned]) -> list[str]:
@@ -211,12 +230,19 @@ def legend(design: Design, lines: Sequence[PlanLine | Unplanned]) -> list[str]:
     if design.seeds < FEWEST_SEEDS:
         told[0] += f" So few decide no difference: it takes {FEWEST_SEEDS}."
     if planned:
+        families = {line.family for line in planned}
+        many = (
+            f"{families.pop()} claims" if len(families) == 1 else "so many claims as stand below of"
+        )
         told.append(
             "Below a number of seeds: the true value that is called supported in 80 % of "
-            "repetitions, as one 'of' so many claims."
+            f"repetitions, as one of {many}; in dB, or the unit of the claim's metric."
         )
     if any(isinstance(line.claim, SaturatesAt) for line in planned):
-        told[-1] += " Of a margin: the one with which the number of levels is likely found."
+        told.append(
+            "Of a claim with 'margin': the one with which a number of levels is found in 9 of 10 "
+            "sweeps, 3.3 standard errors."
+        )
     sources = {line.source for line in planned}
     folder = design.measured.folder if design.measured else None
     known = {
@@ -226,9 +252,16 @@ def legend(design: Design, lines: Sequence[PlanLine | Unplanned]) -> list[str]:
     }
     told += [sentence for source, sentence in known.items() if source in sources]
     if any(line.untrained for line in planned):
-        told.append("Some of those networks have not passed their input: others may vary less.")
-    if any(line.needs.startswith("never") for line in planned):
-        told.append("never: however many the seeds, the scenes limit it to what stands beside.")
+        told.append(
+            "Some of those networks have not passed their degraded input: trained ones may vary "
+            "otherwise."
+        )
+    if design.differences:
+        told.append(
+            "Last column: seeds that a difference takes; where there is a margin, those that it "
+            "takes to find equal ones so. In brackets: what is seen however many the seeds, for "
+            "scenes limit it."
+        )
     why: dict[str, list[str]] = {}
     for line in lines:
         if isinstance(line, Unplanned):

@@ -365,7 +365,7 @@ class SaturatesAt(AlongClaim):
         return stated(cells, seed_sd, scene_sd, share=True)
 
     def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
-        """The margin with which N is likely found."""
+        """The margin with which N is likely found, by the rule of thumb of :func:`.resolves`."""
         return resolves(found, self.loss, alpha)
 
     def told(self, sees: float) -> str:

@@ -37,7 +37,7 @@ def _results(folder: Path, runs: pd.DataFrame, images: pd.DataFrame) -> Results:
         keys = [key for key in keys if key != "dataset"]
     groups: dict[str, CellRuns] = {}
     for values, table in images.groupby([*keys, "seed"], sort=False):
-        own = dict(zip([*keys, "seed"], values, strict=True))
+        own = dict(zip([*keys, "seed"], map(str, values), strict=True))
         (record,) = runs[(runs[list(own)] == pd.Series(own)).all(axis=1)].to_dict("records")
         seed, cell = int(own.pop("seed")), {key: value for key, value in own.items() if value}
         known: dict[str, Any] = {

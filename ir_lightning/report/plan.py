@@ -31,7 +31,7 @@ from ir_lightning.statistics.effects import (
 MOST_SEEDS = 50
 ENDLESS = 1_000_000  # seeds: what is left is the error of the scenes
 STATED, OWN, ALL = "stated", "own cells", "all cells"
-NO_LINE = "a rule of its own, without such a line"
+NO_LINE = "judged by a rule of its own, without such a line"
 
 
 class Deviations(NamedTuple):
@@ -133,7 +133,7 @@ def _needs(claim: PlannedClaim, sees: Callable[[int], float | None], difference:
 
     if not enough(ENDLESS):
         limit = sees(ENDLESS)
-        return "never" if limit is None else f"never: {claim.told(limit)}"
+        return "never" if limit is None else f"({claim.told(limit)})"
     counts = range(FEWEST_SEEDS, MOST_SEEDS + 1)
     fewest = bisect_left(counts, True, key=enough)
     return str(counts[fewest]) if fewest < len(counts) else f"> {MOST_SEEDS}"

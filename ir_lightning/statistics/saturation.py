@@ -34,7 +34,10 @@ from ir_lightning.statistics.effects import (
     effects,
 )
 
-PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
+PLAN = 3.3
+"""Margin over standard error that makes a sweep likely resolved: of eight depths an N_U is found in
+0.88 to 0.95 of simulated sweeps, and it is the first depth that is enough in 0.54 to 0.60 (0.80 to
+0.87 with 4)."""
 
 Branch = Literal["plateau", "peak"]
 Against = Literal["deeper", "deepest"]
@@ -190,11 +193,12 @@ def _plan(found: Effects, scenes: Array, margin: float) -> tuple[float, int | No
 def resolves(found: Effects, margin: float, alpha: float = 0.05) -> float:
     """The margin with which a sweep of these levels is likely resolved, see :data:`PLAN`.
 
-    With the margin that is asked for, only levels near the best count, if any is known to be.
+    At another alpha than 0.05, by so many standard errors more as a limit is further away. With the
+    margin that is asked for, only levels near the best count, if any is known to be.
     """
     unit = np.eye(len(found.means))
     error, *_ = _plan(found, _scene_variances(found, unit[:, None] - unit[None]), margin)
-    return error * float(PLAN + ndtri(0.95) - ndtri(alpha))
+    return error * float(PLAN - ndtri(alpha) - ndtri(0.95))
 
 
 def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:

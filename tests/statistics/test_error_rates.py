@@ -20,7 +20,7 @@ from ir_lightning.statistics.comparison import (
 )
 from ir_lightning.statistics.effects import Contrasts, Effects, stated
 from ir_lightning.statistics.power import seen
-from ir_lightning.statistics.saturation import saturation
+from ir_lightning.statistics.saturation import resolves, saturation
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +208,22 @@ def test_two_seeds_find_where_quality_saturates(unequal: bool) -> None:
     assert found.count(4) == 0 if unequal else found.count(4) >= 15
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 4])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_margin_as_large_as_the_line_finds_where_quality_saturates(
+    seeds: int, alpha: float
+) -> None:
+    """Some depth in 9 of 10 sweeps, the first that is enough in 6: it is a rule of thumb."""
+    world = World(seeds, 50, 1, (0.1,) * 8, scene=0.2, file=0, chance=0)
+    planned = stated(8, 0.1, 0.2 * np.sqrt(2), share=True).at(seeds, 50)
+    margin = resolves(planned, 0.2, alpha)
+    curve = np.array([-4.0, -2.5, -1.2, *np.zeros(5)])[:, None, None]
+    tables = world.scores(np.random.default_rng(4), 200) + curve
+    found = [saturation(scores, margin, alpha).upper for scores in tables]
+    assert 0.85 <= 1 - found.count(None) / 200 <= 0.98
+    assert 0.5 <= found.count(4) / 200 <= 0.7
+
+
 POWERS = ((3, 20), (5, 100), (5, 50))  # seeds, scenes
 CALM, UNLIKE = (0.2,) * 7, (0.1, 0.3) * 3 + (0.1,)
 
@@ -286,3 +302,17 @@ def test_methods_as_far_apart_as_the_line_are_called_equivalent_in_80_percent(
         right.append((np.abs(found.value) + reach < margin).mean())
     assert 0 <= sees < margin
     assert 0.75 <= np.mean(right) <= 0.85
+
+
+@pytest.mark.parametrize(
+    ("seeds", "scenes", "low", "high"), [(3, 20, 0.65, 1.36), (5, 100, 0.69, 1.29)]
+)
+def test_what_a_report_prints_scatters_around_the_plan(
+    seeds: int, scenes: int, low: float, high: float
+) -> None:
+    """The middle 80 % of lines from estimated variances, beside the one from the true ones."""
+    world = World(seeds, scenes, 1, (0.2, 0.2), scene=0.5 / np.sqrt(2), file=0, chance=0)
+    found = against_first(world.scores(np.random.default_rng(0), 400))
+    ratio = seen(found)[:, 0] / difference_in(known(world)).sees(0.05)
+    assert np.quantile(ratio, [0.1, 0.9]) == pytest.approx([low, high], abs=0.03)
+    assert np.median(ratio) == pytest.approx(1, abs=0.1)
