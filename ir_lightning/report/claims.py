@@ -314,7 +314,8 @@ class FallsFromPeak(AlongClaim):
         level, top = (f"{group.number(self.over):g}" for group in (groups[best], groups[-1]))
         reason = (
             f"{self.over} = {level} is best, by {falls.value[best]:+.3g} {unit} over {top} "
-            f"[{low[best]:+.3g}, {high[best]:+.3g}], p = {p:.2g} as the best of {lower}"
+            f"[{low[best]:+.3g}, {high[best]:+.3g}], p = {p:.2g} as the best of {lower}; "
+            f"sees {self.told(self.sees(found, groups, alpha))}"
         )
         if p <= alpha:
             return "supported", reason + self.direction(results)

@@ -1,6 +1,7 @@
 """`ir-lightning experiment NAME --plan`: what it prints and asks for; it does no more."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ir_lightning.cli import main
 from ir_lightning.report.experiment import EXPERIMENTS
 from ir_lightning.report.index import INDEX
 from ir_lightning.report.write import write_report
+from tests.conftest import ROOT
 from tests.helpers.planting import plant_experiment
 from tests.report.test_archive import MEASURED
 
@@ -55,6 +57,20 @@ def test_kept_results_say_how_scores_vary(capsys: Captured) -> None:
     sees = said.rpartition("sees ")[2]
     assert row.split()[-4:] == [sees, "+0.85", "+0.61", "5"]
     assert f"of the claim's cells in {KEPT}" in text.replace("\n", "")
+
+
+def test_what_readme_shows_is_what_is_printed(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "88")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = r"ir-lightning experiment (.*--plan .*)\n```\n\n```text\n([^`]*)"
+    ((command, shown),) = re.findall(block, readme)
+    assert planned(*shlex.split(command.replace(" --plan", ""))) == 0
+    printed = capsys.readouterr().out
+    for line in shown.splitlines():
+        assert line in printed or line.strip() == "..."
 
 
 def test_finished_runs_of_the_experiment_say_how_scores_vary(

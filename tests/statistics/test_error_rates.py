@@ -48,19 +48,25 @@ class World:
     def scores(self, random: np.random.Generator, repeats: int, by_file: bool = False):
         """(repeats, methods, seeds, scenes): means over the files of each scene, or, ``by_file``,
         (repeats, methods, seeds, scenes x files)."""
-        count, methods, units = repeats, len(self.spreads), self.scenes
-        seed = random.normal(0, 1, (count, methods, self.seeds, 1))
-        seed *= np.array(self.spreads)[:, None, None]
-        common = random.normal(0, 1, (count, 1, self.seeds, 1)) * self.shared
-        scene = random.normal(0, 3, (count, 1, 1, units))
-        scene = scene + random.normal(0, self.scene, (count, methods, 1, units))
+        methods, units = len(self.spreads), self.scenes
         # A mean over files varies by so much less, and neither more nor less than that.
-        fewer = 1.0 if by_file else 1 / np.sqrt(self.files)
+        fewer = 1.0 if by_file else float(1 / np.sqrt(self.files))
+
+        def noise(sd: float, *shape: int) -> np.ndarray:
+            drawn = random.standard_normal((repeats, *shape), dtype=np.float32)
+            drawn *= sd
+            return drawn
+
+        seed = noise(1, methods, self.seeds, 1) * np.float32(self.spreads)[:, None, None]
+        seed += noise(self.shared, 1, self.seeds, 1)
+        scene = noise(3, 1, 1, units) + noise(self.scene, methods, 1, units)
         if by_file:
             scene, units = np.repeat(scene, self.files, axis=-1), units * self.files
-        file = random.normal(0, self.file * fewer, (count, methods, 1, units))
-        chance = random.normal(0, 1, (count, methods, self.seeds, units)) * self.chance * fewer
-        return seed + common + scene + file + chance
+        scene += noise(self.file * fewer, methods, 1, units)
+        scores = noise(self.chance * fewer, methods, self.seeds, units)
+        scores += seed
+        scores += scene
+        return scores
 
     def many(self, repeats: int = REPEATS) -> Iterator[np.ndarray]:
         random = np.random.default_rng(self.seeds)
