@@ -112,7 +112,7 @@ def test_what_is_judged_here_at_once_is_what_the_rules_say(paired: bool) -> None
     supported = 0
     for seeds, scenes in ((3, 5), (5, 40)):
         world = World(seeds, scenes, 4, UNEQUAL[:7], shared=0.2)
-        tables = world.scores(np.random.default_rng(1), 40)
+        tables = world.scores(np.random.default_rng(1), 40).astype(float)
         tables += np.array([0, 0, 0, 0, 0.5, 1, 2])[:, None, None]
         found = against_first(tables, paired)
         for index, scores in enumerate(tables):
