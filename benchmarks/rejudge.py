@@ -8,21 +8,17 @@ Rain800 it stands in the package's table. Claims about training curves, which we
 about cells that there were not yet, are left out.
 """
 
-import json
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from ir_lightning.build import build
-from ir_lightning.report.claims import ScoreClaim, judge
+from ir_lightning.report.claims import ScoreClaim
 from ir_lightning.report.experiment import Experiment
-from ir_lightning.report.runs import CellRuns, Results, Run
+from ir_lightning.report.judging import judge
+from ir_lightning.report.kept import read_kept
+from ir_lightning.report.runs import Results
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
-NUMBERS = ("psnr", "ssim")
-PRETRAINED = 1000  # iterations of reconstruction that fig7's pre-trained runs began with
+PRETRAINED = 1000  # iterations of reconstruction that such runs of fig7 began with
 UNSAID: dict[str, dict[str, str]] = {
     "infoaccum": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
     "dense": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
@@ -35,46 +31,16 @@ UNSAID: dict[str, dict[str, str]] = {
 """What fig14's cells say of their enhancers since they are compared like with like."""
 
 
-def scene_of(image: str, dataset: str) -> str:
-    """What a kept image shows."""
-    if dataset != "rain800":
-        return image.rsplit("-", 1)[0]
-    table = files("ir_lightning.data.benchmarks") / "rain800_scenes.json"
-    groups = json.loads(table.read_text("utf-8"))["test_syn"]
-    return next((str(group[0]) for group in groups if int(image) in group), image)
-
-
 def read(folder: Path) -> Results:
-    """The kept runs of a folder, as a report reads them from run directories."""
-    runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
-    images = pd.read_csv(folder / "images.csv", dtype=str, keep_default_na=False)
-    keys = [key for key in images.columns if key not in ("seed", "image", *NUMBERS)]
-    if "dataset" in runs and len(set(runs["dataset"])) == 1:
-        keys = [key for key in keys if key != "dataset"]
-    groups: dict[str, CellRuns] = {}
-    for values, table in images.groupby([*keys, "seed"], sort=False):
-        own = dict(zip([*keys, "seed"], values, strict=True))
-        (record,) = runs[(runs[list(own)] == pd.Series(own)).all(axis=1)].to_dict("records")
-        seed, cell = int(own.pop("seed")), {key: value for key, value in own.items() if value}
-        known: dict[str, Any] = {
-            "status": "finished",
-            "dataset": record["dataset"],
-            "iterations": int(record["iterations"]),
-            "degraded": {"psnr": record["degraded_psnr"]},
-        }
-        if cell.get("pretrain") == "reconstruction":
-            known["pretrained"] = PRETRAINED
-        scores = table.set_index("image")[[*NUMBERS]].astype(float)
-        scenes = pd.Series([scene_of(i, record["dataset"]) for i in scores.index], scores.index)
-        run = Run(folder / record["config_hash"], known, scores, scenes)
-        groups.setdefault(json.dumps(cell), CellRuns(cell)).runs[seed] = run
-    name = folder.name.partition("-")[0]
-    unsaid = UNSAID if name == "fig14" else {}
-    cells = []
-    for group in groups.values():
-        cell = group.cell | unsaid.get(group.cell.get("enhancer", ""), {})
-        cells.append(CellRuns(cell, dict(sorted(group.runs.items()))))
-    return Results(folder, name, name, "cpu", cells)
+    """The kept runs of a folder, and what their tables do not say."""
+    results = read_kept(folder)
+    for group in results.where({"pretrain": "reconstruction"}):
+        for run in group.runs.values():
+            run.record["pretrained"] = PRETRAINED
+    if results.name == "fig14":
+        for group in results.groups:
+            group.cell.update(UNSAID.get(group.cell["enhancer"], {}))
+    return results
 
 
 def there(claim: ScoreClaim, results: Results) -> bool:

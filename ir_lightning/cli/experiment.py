@@ -33,6 +33,27 @@ Jobs = Annotated[
     int,
     typer.Option(min=0, help="Runs at a time, here, a core for each; 0: what this machine allows."),
 ]
+Plan = Annotated[bool, typer.Option("--plan", help="Train nothing; say what the runs would show.")]
+Sd = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC=SEED,SCENE[,PAIR]",
+        help="How scores vary: sd between seeds; between scenes, of a difference; between pairs "
+        "of seeds, of a difference. (--plan)",
+    ),
+]
+VariancesFrom = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="A report's folder, or a kept one, instead. (--plan)"),
+]
+Scenes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[DATASET=]N", help="How many scenes the test shows. (--plan)"),
+]
+Shown = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[METRIC=]D", help="How many seeds does this difference take? (--plan)"),
+]
 Wandb = Annotated[Mode, typer.Option(help="Log the report, where its runs were logged.")]
 
 
@@ -48,12 +69,27 @@ def experiment(
     runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
     photos: Photos = None,
     wandb: Wandb = Mode.OFFLINE,
+    plan: Plan = False,
+    sd: Sd = None,
+    scenes: Scenes = None,
+    difference: Shown = None,
+    variances_from: VariancesFrom = None,
 ) -> None:
     """Train what an experiment still lacks, and write the index that its report reads.
 
-    What is done already, by this experiment or another one, is not trained again.
+    What is done already, by this experiment or another one, is not trained again. --plan trains
+    nothing, and says what true difference each claim would see.
     """
     chosen = Experiment.named(name)
+    folder = runs / "reports" / f"{chosen.name}-{dataset}-{budget}"
+    if plan:
+        from ir_lightning.cli.plan import Given, show_plan  # what it needs takes seconds to import
+
+        given = Given(sd or [], scenes or [], difference or [], variances_from)
+        return show_plan(chosen, dataset, budget, folder, extra or [], given)
+    if sd or scenes or difference or variances_from:
+        needless = "--sd, --scenes, --difference and --variances-from are read by --plan alone"
+        raise UsageError(f"{needless}: give that, too, or none of them.")
     chosen = replace(chosen, prepare=with_photos(chosen.name, chosen.prepare, photos))
     overrides = [*(extra or []), f"paths.runs={runs}"]
     jobs = jobs or (jobs_here() if launcher is None else 1)
@@ -62,7 +98,6 @@ def experiment(
             raise UsageError(f"--jobs {jobs} is for runs here; {launcher} has settings of its own.")
         overrides.append("threads=1")
     wanted = chosen.jobs(dataset, budget)
-    folder = runs / "reports" / f"{chosen.name}-{dataset}-{budget}"
     code = 0
     for command in commands(chosen, dataset, budget, launcher, overrides):
         console.print(f"train.py {' '.join(command)}", soft_wrap=True, markup=False)

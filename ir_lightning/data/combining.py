@@ -227,6 +227,19 @@ def scenes_first(source: Source) -> list[int]:
     return [i for round_ in zip_longest(*turned) for i in round_ if i is not None]
 
 
+def scored_images(source: Source, limit: int | None, order: str | None) -> Sequence[int]:
+    """Which images of a source are scored, at most ``limit``, in its order.
+
+    The first ones, or, with ``order="scenes"``, those that :func:`scenes_first` begins with.
+    """
+    count = len(source)
+    if limit is None or limit >= count:
+        return range(count)
+    if order is None:
+        return range(limit)
+    return sorted(scenes_first(source)[:limit])
+
+
 def large_enough(source: Source, crop: int) -> Subset:
     """The samples that a crop of ``crop`` x ``crop`` pixels fits into, by their headers."""
     return Subset(source, [i for i in range(len(source)) if min(source.size(i)) >= crop])

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ir_lightning.arguments import check_choice, check_whole
 from ir_lightning.data.augment import PairedAugment
 from ir_lightning.data.cache.store import from_store
-from ir_lightning.data.combining import large_enough, scenes_first
+from ir_lightning.data.combining import large_enough, scored_images
 from ir_lightning.data.pair_maker import Compositions, Pair, PairMaker, Pairs, centre
 from ir_lightning.data.samples import Sample, Source
 from ir_lightning.errors import STOP_SIGNALS
@@ -59,9 +59,9 @@ class TrainingPairs(Dataset[Pair]):
 class EvaluationPairs(Dataset[Pair]):
     """At most ``limit`` images with fixed degradations, each with its ``scene``.
 
-    The first ones, or, with ``order="scenes"``, :func:`~ir_lightning.data.combining.scenes_first`;
-    in the source's order. An image is degraded alike whichever others are taken. With a ``side``,
-    only the ``side`` x ``side`` pixels around the centre.
+    Which ones: :func:`~ir_lightning.data.combining.scored_images`. An image is degraded alike
+    whichever others are taken. With a ``side``, only the ``side`` x ``side`` pixels around the
+    centre.
     """
 
     source: Source
@@ -73,12 +73,7 @@ class EvaluationPairs(Dataset[Pair]):
     @cached_property
     def places(self) -> Sequence[int]:
         """Which images of the source."""
-        count = len(self.source)
-        if self.limit is None or self.limit >= count:
-            return range(count)
-        if self.order is None:
-            return range(self.limit)
-        return sorted(scenes_first(self.source)[: self.limit])
+        return scored_images(self.source, self.limit, self.order)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -1,7 +1,7 @@
-"""The claims of an experiment, judged: supported, not supported or undecided, with the interval."""
+"""The kinds of claims of an experiment: what each is about, and what scores say about it."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -11,39 +11,25 @@ import pandas as pd
 
 from ir_lightning.errors import UsageError
 from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, by_scene
-from ir_lightning.statistics.comparison import (
-    Evidence,
-    difference,
-    every,
-    growth,
-    mean_difference,
-    verdicts,
+from ir_lightning.statistics.comparison import Evidence, difference_in, every_in
+from ir_lightning.statistics.effects import (
+    Array,
+    Effects,
+    averaged,
+    effects,
+    stacked,
+    stated,
 )
-from ir_lightning.statistics.effects import Array, effects, stacked
-from ir_lightning.statistics.saturation import Saturation, saturation
 
 Part = Mapping[str, Any]
 """Values of cells by their keys, as an experiment's file writes them."""
 Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
-MARGIN = 0.2  #: dB: the loss of PSNR that does not matter.
 
 
 ALPHA = 0.05
 """Probability that any claim of a family is called "supported", or any "not supported", falsely."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A claim and what the scores say about it."""
-
-    says: str  #: The claim, in words.
-    where: str  #: On which data set, or empty.
-    verdict: str  #: ``supported``, ``not supported`` or ``undecided``.
-    reason: str  #: The estimate with its interval, or what is missing.
-    sampled: bool = True  #: Whether it is judged from samples, and so may be wrong by chance.
-    family: str = ""  #: What it was judged together with.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +119,45 @@ class ScoreClaim(ReportClaim):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(ScoreClaim):
+class PlannedClaim(ScoreClaim):
+    """Base of the claims of which it is known what they see, from what scores vary by."""
+
+    @property
+    def claimed(self) -> str:
+        """What a true value has to be, in a few words."""
+        return f"> {self.threshold:g}"
+
+    @property
+    def threshold(self) -> float:
+        return 0.0
+
+    @abstractmethod
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
+        """The cells that it is about; UsageError if there are none."""
+
+    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+        """The (S, scenes) scores of the cells, condensed."""
+        return effects(stacked(scores))
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        """The same from standard deviations; ``pair_sd``: of the difference of a pair of seeds."""
+        return stated(cells, seed_sd, scene_sd)
+
+    @abstractmethod
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        """The true value that is called "supported" in 80 % of repetitions; NaN: none is."""
+
+    def told(self, sees: float) -> str:
+        """Such a value in a table."""
+        return f"{sees:+.2g}"
+
+    def enough(self, sees: float, difference: float) -> bool:
+        """Whether a design that sees so much shows what is to be shown."""
+        return sees <= difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(PlannedClaim):
     """A is better than B by at least ``margin``; see :func:`.comparison.compare`."""
 
     a: Part  #: Values of one cell.
@@ -144,17 +168,37 @@ class Difference(ScoreClaim):
     """A seed is the same start for both, e.g. where they are one network with two losses."""
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        a, b = (table.T.to_numpy() for table in self.pair(results, {}, place))
-        unit = results.metric(self.metric).unit
-        known = difference(a, b, self.threshold, unit, paired=self.paired)
+        cells = self.cells(results, place)
+        found = self.effects(cells, self.scores(results, cells))
+        known = self.evidence_in(found, results.metric(self.metric).unit)
         return replace(known, note=self.direction(results))
 
-    def pair(self, results: Results, part: Part, place: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """(scenes, S) of both cells, which have the values of ``part``, too; errors as above."""
-        cells = [self.one(results, {**own, **part}, place) for own in (self.a, self.b)]
-        a, b = self.by_scene(results, cells)
-        seeds = a.columns.intersection(b.columns, sort=False)
-        return (a[seeds], b[seeds]) if self.paired else (a, b)
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
+        return [self.one(results, part, place) for part in (self.a, self.b)]
+
+    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+        if not self.paired:
+            return super().effects(cells, scores)
+        seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
+        a, b = (
+            rows[[[*cell.runs].index(seed) for seed in seeds]]
+            for rows, cell in zip(scores, cells, strict=True)
+        )
+        return effects((a - b)[None])
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        return stated(1, pair_sd, scene_sd) if self.paired else stated(cells, seed_sd, scene_sd)
+
+    @property
+    def claimed(self) -> str:
+        return f"{super().claimed}{', in pairs' if self.paired else ''}"
+
+    def evidence_in(self, found: Effects, unit: str = "") -> Evidence:
+        """What condensed scores say."""
+        return difference_in(found, self.threshold, unit)
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        return self.evidence_in(found).sees(alpha)
 
     @property
     def threshold(self) -> float:
@@ -172,28 +216,50 @@ class MeanDifference(Difference):
         return super().places(results) if len(results.values(self.over)) > 1 else []
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        pairs = [
-            self.pair(results, {self.over: value}, place) for value in results.values(self.over)
-        ]
-        unit = results.metric(self.metric).unit
-        known = mean_difference(pairs, self.threshold, unit, paired=self.paired)
+        cells = self.cells(results, place)
+        pairs = [self.by_scene(results, pair) for pair in zip(cells[::2], cells[1::2], strict=True)]
+        levels = [[a - b for a, b in pairs]] if self.paired else [*zip(*pairs, strict=True)]
+        known = self.evidence_in(averaged(levels), results.metric(self.metric).unit)
         return replace(known, note=self.direction(results))
+
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
+        """A and B by the values of the key, one after the other."""
+        return [
+            self.one(results, {**part, self.over: value}, place)
+            for value in results.values(self.over)
+            for part in (self.a, self.b)
+        ]
+
+    def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
+        """As if seeds and scenes did everywhere what they do in one place: a bound."""
+        return super().stated(2, seed_sd, scene_sd, pair_sd)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllFallShort(ScoreClaim):
+class AllFallShort(PlannedClaim):
     """The mean of every cell is worse than a score; the nearest one is told."""
 
     of: float  #: In the unit of the metric.
     where: Part = field(default_factory=dict)  #: Values of the cells that it is about.
 
     def evidence(self, results: Results, place: str) -> Evidence:
+        metric, cells = results.metric(self.metric), self.cells(results, place)
+        lacking = [metric.sign * self.of - scores for scores in self.scores(results, cells)]
+        known = every_in(self.effects(cells, lacking), unit=metric.unit)
+        return replace(known, note=f" (short of {self.of:g})")
+
+    def cells(self, results: Results, place: str) -> list[CellRuns]:
         part = self.within(self.where, place)
         if not (groups := results.where(part)):
             raise UsageError(f"{results.name}: a claim is about {part}, which no cell is.")
-        metric = results.metric(self.metric)
-        lacking = metric.sign * self.of - stacked(self.scores(results, groups))
-        return replace(every(lacking, unit=metric.unit), note=f" (short of {self.of:g})")
+        return groups
+
+    @property
+    def claimed(self) -> str:
+        return f"all short of {self.of:g}"
+
+    def sees(self, found: Effects, cells: Sequence[CellRuns], alpha: float) -> float:
+        return every_in(found).sees(alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,154 +270,23 @@ class NotWorse(Difference):
     def threshold(self) -> float:
         return -self.margin
 
+    def enough(self, sees: float, difference: float) -> bool:
+        return sees <= 0  # equal ones are to be found so
+
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalent(Difference):
     """A and B differ by less than ``margin``, whichever is better (two one-sided tests)."""
 
-    def evidence(self, results: Results, place: str) -> Evidence:
-        return replace(super().evidence(results, place), both=True)
+    def evidence_in(self, found: Effects, unit: str = "") -> Evidence:
+        return replace(super().evidence_in(found, unit), both=True)
 
+    @property
+    def claimed(self) -> str:
+        return f"within {self.margin:g}"
 
-@dataclass(frozen=True, kw_only=True)
-class AlongClaim(ScoreClaim):
-    """Base of the claims about the levels of a factor, from the lowest to the highest."""
+    def told(self, sees: float) -> str:
+        return "none" if math.isnan(sees) else f"up to {sees:.2g}"
 
-    over: str  #: Key of the levels, which are numbers.
-    where: Part = field(default_factory=dict)  #: Values of other keys.
-    start: float | None = None  #: The lowest level that counts; None: the lowest that there is.
-    stop: float | None = None  #: The highest.
-
-    def levels(self, results: Results, place: str) -> list[CellRuns]:
-        """The cells from the lowest level to the highest; UsageError for fewer than two."""
-        start = -math.inf if self.start is None else self.start
-        stop = math.inf if self.stop is None else self.stop
-        part = self.within(self.where, place)
-        groups = [group for group in results.where(part) if self.over in group.cell]
-        groups.sort(key=lambda group: group.number(self.over))
-        groups = [group for group in groups if start <= group.number(self.over) <= stop]
-        numbers = [group.number(self.over) for group in groups]
-        if len(set(numbers)) < len(numbers):
-            raise UsageError(f"{results.name}: of a level of {self.over} there are several cells.")
-        if len(groups) < 2:
-            about = f"a claim is about {part or 'cells'} along {self.over}"
-            raise UsageError(f"{results.name}: {about}, and there are not two.")
-        return groups
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grows(AlongClaim):
-    """Every step along a factor improves quality; see :func:`.comparison.growth`."""
-
-    margin: float = 0.0  #: What each step brings at least, per unit of the factor.
-
-    def evidence(self, results: Results, place: str) -> Evidence:
-        groups = self.levels(results, place)
-        levels = [group.number(self.over) for group in groups]
-        per = f"{results.metric(self.metric).unit} per unit of {self.over} in its smallest step"
-        scores = stacked(self.scores(results, groups))
-        known = growth(scores, levels, self.margin, per.lstrip())
-        return replace(known, note=self.direction(results))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FallsFromPeak(AlongClaim):
-    """Some level is better than the highest; which one is not said beforehand, but estimated."""
-
-    margin: float = 0.0
-
-    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
-        groups = self.levels(results, place)
-        unit, found = (
-            results.metric(self.metric).unit,
-            effects(stacked(self.scores(results, groups))),
-        )
-        if found.gap:
-            return UNDECIDED, found.gap
-        lower = len(groups) - 1
-        falls = found.contrasts(np.eye(len(groups))[:-1] - np.eye(len(groups))[-1])
-        best, (low, high) = int(falls.value.argmax()), falls.limits(alpha / lower)
-        p = min(1.0, lower * float(falls.p_above(self.margin).min()))
-        level, top = (f"{group.number(self.over):g}" for group in (groups[best], groups[-1]))
-        reason = (
-            f"{self.over} = {level} is best, by {falls.value[best]:+.3g} {unit} over {top} "
-            f"[{low[best]:+.3g}, {high[best]:+.3g}], p = {p:.2g} as the best of {lower}"
-        )
-        if p <= alpha:
-            return "supported", reason + self.direction(results)
-        refuted = float(falls.p_below(self.margin).max()) <= alpha
-        return "not supported" if refuted else UNDECIDED, reason + self.direction(results)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SaturatesAt(AlongClaim):
-    """Quality saturates at an expected number of levels; see :mod:`.statistics.saturation`."""
-
-    expected: Sequence[int] | Mapping[str, Sequence[int]]
-    """The lowest and the highest number; or these by the values of ``each``."""
-    margin: float | None = None  #: The loss that does not matter; None: 0.2 dB of PSNR.
-
-    def __post_init__(self) -> None:
-        if isinstance(self.expected, Mapping) and self.each is None:
-            what = f"a claim expects levels by {', '.join(self.expected)}"
-            raise UsageError(f"{what}; it needs the key each, which says what these are.")
-        if self.margin is None and self.metric != ScoreClaim.metric:
-            raise UsageError(f"a claim that {self.metric} saturates needs a margin.")
-
-    def expected_at(self, place: str) -> tuple[int, int] | None:
-        """The lowest and the highest number that are expected there, if any."""
-        bounds = self.expected.get(place) if isinstance(self.expected, Mapping) else self.expected
-        return None if bounds is None else (int(bounds[0]), int(bounds[1]))
-
-    def saturation(self, results: Results, place: str, alpha: float = ALPHA) -> Saturation:
-        """Where quality saturates; errors as for :meth:`verdict`."""
-        groups = self.levels(results, place)
-        depths = [int(group.number(self.over)) for group in groups]
-        scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
-        margin = MARGIN if self.margin is None else self.margin
-        return saturation(scores, margin, alpha, depths=depths, unit=unit)
-
-    def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
-        measured, expected = self.saturation(results, place, alpha), self.expected_at(place)
-        if expected is None:
-            return UNDECIDED, f"Nothing was printed about it. {measured}"
-        low, high = expected
-        if measured.lower is None or (measured.upper is None and measured.lower <= high):
-            return UNDECIDED, str(measured)
-        if measured.upper is None:
-            return "not supported", f"Fewer than {measured.lower} are proven too few. {measured}"
-        if low <= measured.lower and measured.upper <= high:
-            return "supported", str(measured)
-        outside = measured.lower > high or measured.upper < low
-        return "not supported" if outside else UNDECIDED, str(measured)
-
-
-def judge(claims: Sequence[ReportClaim], results: Results) -> list[Judged]:
-    """Judge all claims of an experiment, each family by itself, in their order."""
-    asked = [(claim, place) for claim in claims for place in claim.places(results)]
-    # What follows no rule with an error of its own takes no part of the others'.
-    families = [(claim.family or "") if claim.sampled else None for claim, _ in asked]
-    evidence: dict[int, Evidence] = {}
-    found: dict[int, Verdict] = {}
-    for place, ((claim, where), family) in enumerate(zip(asked, families, strict=True)):
-        try:
-            known = claim.evidence(results, where)
-        except NotMeasuredError as error:  # it counts to its family all the same
-            known = Evidence(math.nan, None, gap=str(error))
-        if known is not None:
-            evidence[place] = known
-            continue
-        try:
-            found[place] = claim.verdict_within(results, where, ALPHA / families.count(family))
-        except NotMeasuredError as error:
-            found[place] = UNDECIDED, str(error)
-    for family in dict.fromkeys(families):
-        members = [place for place in evidence if families[place] == family]
-        alpha = ALPHA * len(members) / families.count(family)
-        compared = verdicts([evidence[place] for place in members], alpha)
-        for place, comparison in zip(members, compared, strict=True):
-            found[place] = comparison.verdict, comparison.reason
-    return [
-        Judged(claim.says, where, *found[place], claim.sampled, families[place] or "")
-        for place, (claim, where) in enumerate(asked)
-    ]
+    def enough(self, sees: float, difference: float) -> bool:
+        return not math.isnan(sees)

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ir_lightning.report.claims import Judged, ReportClaim, judge
+from ir_lightning.report.claims import ReportClaim
+from ir_lightning.report.judging import Judged, judge
 from ir_lightning.report.runs import Cell, CellRuns, Results, Run
 from ir_lightning.runs.record import CEILING, speed_of
 

@@ -11,6 +11,7 @@ from ir_lightning.build import refuse_untrusted
 from ir_lightning.files import atomic_write
 from ir_lightning.report.content import Content, ReportKind, facts, files_of, markdown, warning
 from ir_lightning.report.index import INDEX, REPORTS, build_report, read_index
+from ir_lightning.report.kept import IMAGES, RUNS
 from ir_lightning.report.page.html import write_page
 from ir_lightning.report.runs import Results, Run, collect
 from ir_lightning.report.wandb_report import Mode, log_report
@@ -97,10 +98,13 @@ def archive(results: Results, content: Content, place: Path) -> list[Path]:
     if not done:
         return written
     runs = pd.DataFrame([_line(cell, run) for cell, run in done], dtype=object)
-    images = pd.concat([run.scores.reset_index().assign(**cell) for cell, run in done])
-    first = [*dict.fromkeys(k for group in results.groups for k in group.cell), "seed", "image"]
+    images = pd.concat(
+        [run.scores.assign(scene=run.scenes).reset_index().assign(**cell) for cell, run in done]
+    )
+    keys = dict.fromkeys(key for group in results.groups for key in group.cell)
+    first = [*keys, "seed", "image", "scene"]
     images = images[[*first, *(name for name in images if name not in first)]]
-    for name, table in (("runs.csv", runs), ("images.csv", images)):
+    for name, table in ((RUNS, runs), (IMAGES, images)):
         with atomic_write(place / name) as file:
             table.to_csv(file, index=False, lineterminator="\n")
         written.append(place / name)

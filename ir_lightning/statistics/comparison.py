@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ir_lightning.errors import UsageError
 from ir_lightning.statistics.effects import (
-    FEWEST_SEEDS,
     Array,
     Contrasts,
     Effects,
+    averaged,
     effects,
     stacked,
 )
-from ir_lightning.statistics.power import POWER, seen
+from ir_lightning.statistics.power import POWER, seen, seen_within
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -70,14 +70,13 @@ class Evidence:
     def sees(self, alpha: float) -> float:
         """The true value that is called "supported" in 80 % of repetitions.
 
-        Where it is about both sides: the largest, on either; NaN if there is none.
+        Where it is about both sides: the largest, on either; NaN if there is none. Of growth it is
+        a bound: with every step as large as this, all are proven in at least 80 %.
         """
-        count = self._contrasts.value.size
-        power = 1 - (1 - POWER) / (2 if self.both else count)  # every test has to succeed
-        needed = float(np.max(seen(self._contrasts, alpha, power)))
         if self.both:
-            return self.margin - needed if needed <= self.margin else math.nan
-        return self.margin + needed
+            return seen_within(self._contrasts, self.margin, alpha)
+        failing = (1 - POWER) / self._contrasts.value.size  # every step has to be proven
+        return self.margin + float(np.max(seen(self._contrasts, alpha, 1 - failing)))
 
     @property
     def _contrasts(self) -> Contrasts:
@@ -137,10 +136,14 @@ def difference(
         )
     if paired and len(rows[0]) != len(rows[1]):
         raise ValueError(f"{len(rows[0])} and {len(rows[1])} seeds are no pairs")
-    if paired:
-        return _evidence(effects((rows[0] - rows[1])[None]), np.array([[1.0]]), margin, unit)
-    found = effects(stacked(rows))
-    return _evidence(found, np.array([[1.0, -1.0]]), margin, unit)
+    found = effects((rows[0] - rows[1])[None]) if paired else effects(stacked(rows))
+    return difference_in(found, margin, unit)
+
+
+def difference_in(found: Effects, margin: float = 0.0, unit: str = "") -> Evidence:
+    """The same of two levels A and B, or of A - B, the only one, where seeds are paired."""
+    weights = [[1.0]] if len(found.means) == 1 else [[1.0, -1.0]]
+    return _evidence(found, np.array(weights), margin, unit)
 
 
 def mean_difference(
@@ -152,46 +155,21 @@ def mean_difference(
 ) -> Evidence:
     """What scores say about "A is better than B by more than ``margin``, averaged over places".
 
-    The places, such as data sets, are these and no sample of others. A seed is one unit over all of
-    them, since the same first weights begin everywhere; so is a scene that several places show, as
-    the synthetic data sets do. (Where scenes share nothing but a name, that does no harm.)
+    See :func:`.effects.averaged` for the units that its error is about.
 
     Args:
-        pairs: by place: (I, S_a) and (I, S_b) by scene and seed, whose names index and columns are;
-            a missing run is NaN for all scenes, and its seed does not count.
+        pairs: by place: (I, S_a) and (I, S_b) by scene and seed.
         margin, unit, paired: as in :func:`difference`.
 
     Raises:
         UsageError: scores cannot be used.
     """
-    for a, b in pairs:  # what cannot be judged in one place cannot be in all of them
-        if gap := difference(a.T, b.T, margin, unit, paired=paired).gap:
-            return Evidence(math.nan, None, margin, unit, gap)
-    methods = [
-        pd.concat([table.mean() for table in tables], axis="columns").dropna().mean(axis="columns")
-        for tables in zip(*pairs, strict=True)
-    ]
-    runs = [(methods[0] - methods[1]).dropna()] if paired else methods
-    if min(map(len, runs)) < FEWEST_SEEDS:
-        gap = f"{min(map(len, runs))} seeds that finished everywhere: it takes {FEWEST_SEEDS}"
-        return Evidence(math.nan, None, margin, unit, gap)
-    estimate = float(runs[0].mean() - (0 if paired else runs[1].mean()))
-    fewest = min(len(a) for a, _ in pairs)
-    differences = [a.mean(axis="columns") - b.mean(axis="columns") for a, b in pairs]
-    shares = [(of - of.mean()) / (len(pairs) * len(of)) for of in differences]
-    scene = float((pd.concat(shares, axis="columns").sum(axis="columns") ** 2).sum())
-    parts = [*(of.var() / len(of) for of in runs), fewest / (fewest - 1) * scene]
-    df = np.array([*(len(of) - 1 for of in runs), fewest - 1])
-    return Evidence(estimate, Contrasts(np.array([estimate]), np.array([parts]), df), margin, unit)
+    methods = [[a - b for a, b in pairs]] if paired else [*zip(*pairs, strict=True)]
+    return difference_in(averaged(methods), margin, unit)
 
 
-def every(scores: ArrayLike, margin: float = 0.0, unit: str = "") -> Evidence:
-    """What scores (K, S, I) say about "the mean of every level is more than ``margin``".
-
-    Raises:
-        UsageError: scores cannot be used.
-    """
-    found = effects(scores)
+def every_in(found: Effects, margin: float = 0.0, unit: str = "") -> Evidence:
+    """What condensed scores say about "the mean of every level is more than ``margin``"."""
     return _evidence(found, np.eye(len(found.means)), margin, unit)
 
 
@@ -214,7 +192,13 @@ def growth(
     Raises:
         UsageError: scores cannot be used.
     """
-    found = effects(scores)
+    return growth_in(effects(scores), factor, margin, unit)
+
+
+def growth_in(
+    found: Effects, factor: ArrayLike | None = None, margin: float = 0.0, unit: str = ""
+) -> Evidence:
+    """The same of levels whose scores are condensed already."""
     x = np.asarray(range(len(found.means)) if factor is None else factor, dtype=float)
     if x.shape != found.means.shape or len(x) < 2 or not (np.diff(x) > 0).all():
         raise ValueError(f"{len(found.means)} levels of scores for a factor of {x.tolist()}")

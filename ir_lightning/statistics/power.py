@@ -1,8 +1,15 @@
-"""What difference a design can see: the one that is proven in 80 % of repetitions."""
+"""What difference a design can see: the one that is proven in 80 % of repetitions.
+
+From the variances that scores are known to have, before the runs (a plan), or from those that they
+turned out to have. The latter scatter. With a sd of 0.2 between seeds and 0.5 between scenes, 8 of
+10 reports print between 0.65 and 1.36 times what the true variances see with 3 seeds and 20 scenes,
+and between 0.69 and 1.29 times with 5 and 100.
+"""
 
 from functools import lru_cache
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import chdtri, ndtri
 
 from ir_lightning.statistics.effects import Array, Contrasts
@@ -17,13 +24,32 @@ def seen(contrasts: Contrasts, alpha: float = 0.05, power: float = POWER) -> Arr
     An estimate falls short of its true value by Z standard errors, and each part of its variance is
     estimated by chi^2 over its degrees of freedom: the value is a quantile of what the limit lacks.
     """
-    standard, estimated = _drawn(tuple(contrasts.df.tolist()))
-    lacks = [
-        Contrasts(standard, part * estimated, contrasts.df).reach(alpha)
-        - standard * np.sqrt(part.sum())
-        for part in contrasts.parts.reshape(-1, len(contrasts.df))
-    ]
+    flat = contrasts.parts.reshape(-1, len(contrasts.df))
+    drawn = [_repeated(parts, contrasts.df, alpha) for parts in flat]
+    lacks = [reach - error for error, reach in drawn]
     return np.asarray(np.quantile(lacks, power, axis=1).reshape(contrasts.value.shape))
+
+
+def seen_within(
+    contrasts: Contrasts, margin: float, alpha: float = 0.05, power: float = POWER
+) -> float:
+    """The largest true value that is proven to be within the margin of 0, on either side of it.
+
+    Of one contrast, (1,); NaN where not even 0 is, with probability ``power``.
+    """
+    error, reach = _repeated(contrasts.parts[0], contrasts.df, alpha)
+
+    def lacks(value: float) -> float:
+        return float(power - np.mean(np.abs(value + error) <= margin - reach))
+
+    return float(brentq(lacks, 0.0, margin)) if lacks(0.0) <= 0 else float("nan")
+
+
+def _repeated(parts: Array, df: Array, alpha: float) -> tuple[Array, Array]:
+    """(DRAWS,) errors of an estimate, of (P,) parts of its variance, and reaches of its limit."""
+    standard, estimated = _drawn(tuple(df.tolist()))
+    reach = Contrasts(standard, parts * estimated, df).reach(alpha)
+    return standard * np.sqrt(parts.sum()), reach
 
 
 @lru_cache(maxsize=64)
@@ -31,18 +57,3 @@ def _drawn(df: tuple[float, ...]) -> tuple[Array, Array]:
     """(DRAWS,) of Z and (DRAWS, P) of chi^2 over its degrees of freedom."""
     uniform = np.random.default_rng(0).random((DRAWS, 1 + len(df)))
     return ndtri(uniform[:, 0]), chdtri(np.array(df), uniform[:, 1:]) / np.array(df)
-
-
-def planned(seeds: int, scenes: int, seed_sd: float, scene_sd: float, alpha: float = 0.05) -> float:
-    """What a comparison of two methods will see, from what their scores are known to vary by.
-
-    Args:
-        seeds: of each method, 3 or more.
-        scenes: 5 or more.
-        seed_sd: between the seeds of a method.
-        scene_sd: between scenes, of the difference of the methods.
-        alpha: of the comparison, i.e. divided by how many are in its family.
-    """
-    parts = np.array([[seed_sd**2 / seeds, seed_sd**2 / seeds, scene_sd**2 / scenes]])
-    df = np.array([seeds - 1, seeds - 1, scenes - 1])
-    return float(seen(Contrasts(np.zeros(1), parts, df), alpha)[0])

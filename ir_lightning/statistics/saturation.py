@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtri
 
 from ir_lightning.statistics.comparison import holm
 from ir_lightning.statistics.effects import (
@@ -33,7 +34,10 @@ from ir_lightning.statistics.effects import (
     effects,
 )
 
-PLAN = 3.3  #: Margin over standard error that makes a sweep likely resolved (power about 0.8).
+PLAN = 3.3
+"""Margin over standard error that makes a sweep likely resolved: of eight depths an N_U is found in
+0.88 to 0.95 of simulated sweeps, and it is the first depth that is enough in 0.54 to 0.60 (0.80 to
+0.87 with 4)."""
 
 Branch = Literal["plateau", "peak"]
 Against = Literal["deeper", "deepest"]
@@ -117,12 +121,12 @@ def saturation(
     means = tuple(found.means.tolist())
     if found.gap:
         return _untestable(found, Saturation(names, means, margin, alpha, (math.nan,) * len(names)))
-    enough, small, errors = _tests(found, margin, keeps)
+    enough, small, scenes = _tests(found, margin, keeps)
     upper, branch, p_values = _upper(enough, alpha, against)
     lower = _lower(small, alpha, only_deepest=branch == "plateau" and against == "deepest")
     rule = (means, margin, alpha, tuple(p_values.tolist()))
     proven = (names[lower], None if upper is None else names[upper], branch)
-    plan, harm = _plan(found, errors, margin), _harm(found, upper, margin, alpha)
+    plan, harm = _plan(found, scenes, margin), _harm(found, upper, margin, alpha)
     verdict = Saturation(names, *rule, *proven, *plan, harm)
     return replace(verdict, reason=_reason(verdict, f" {unit}".rstrip()))
 
@@ -137,8 +141,13 @@ def _tests(found: Effects, margin: float, keeps: float | None) -> tuple[Array, A
     enough, small = pairs.p_below(margin), pairs.p_above(margin)
     np.fill_diagonal(enough, 0.0)
     np.fill_diagonal(small, 1.0)
-    scenes = np.einsum("mnj,jk,mnk->mn", gain, found.scene_covariance, gain) / found.scenes
-    return enough, small, scenes
+    return enough, small, _scene_variances(found, gain)
+
+
+def _scene_variances(found: Effects, gain: Array) -> Array:
+    """[M, N]: the part of scenes in the variance of each contrast (M, N, K)."""
+    spread = np.einsum("mnj,jk,mnk->mn", gain, found.scene_covariance, gain)
+    return np.asarray(spread / found.scenes)
 
 
 def _upper(
@@ -179,6 +188,17 @@ def _plan(found: Effects, scenes: Array, margin: float) -> tuple[float, int | No
     if scene < room:
         return error, max(2, math.ceil(seed / (room - scene))), None
     return error, None, math.ceil(2 * scene * found.scenes / room) if room else None
+
+
+def resolves(found: Effects, margin: float, alpha: float = 0.05) -> float:
+    """The margin with which a sweep of these levels is likely resolved, see :data:`PLAN`.
+
+    At another alpha than 0.05, by so many standard errors more as a limit is further away. With the
+    margin that is asked for, only levels near the best count, if any is known to be.
+    """
+    unit = np.eye(len(found.means))
+    error, *_ = _plan(found, _scene_variances(found, unit[:, None] - unit[None]), margin)
+    return error * float(PLAN - ndtri(alpha) - ndtri(0.95))
 
 
 def _harm(found: Effects, upper: int | None, margin: float, alpha: float) -> Harm | None:

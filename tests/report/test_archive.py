@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ir_lightning.errors import UsageError
 from ir_lightning.report.figures.scores import LineFigure
 from ir_lightning.report.index import INDEX
+from ir_lightning.report.kept import read_kept
+from ir_lightning.report.runs import collect
 from ir_lightning.report.write import write_report
 from tests.helpers.reports import part
 from tests.report.test_report import IMAGES, RECORD, plant
@@ -55,6 +58,28 @@ def test_runs_and_images_as_rows(folder: Path, tmp_path: Path) -> None:
     assert len(images) == 3 * IMAGES
     first = [float(row["psnr"]) for row in images[:IMAGES]]
     assert sum(first) / IMAGES == pytest.approx(21.0, abs=0.01)
+
+
+def test_what_was_kept_is_read_as_the_runs_are(folder: Path, tmp_path: Path) -> None:
+    """Cells, seeds, scores and scenes; such a folder says how scores vary."""
+    write_report(folder, keep=tmp_path / "kept")
+    again, once = read_kept(tmp_path / "kept"), collect(folder)
+    assert [group.cell for group in again.groups] == [group.cell for group in once.groups]
+    for kept_runs, group in zip(again.groups, once.groups, strict=True):
+        assert [*kept_runs.runs] == [seed for seed, run in group.runs.items() if run.finished]
+        assert kept_runs.trained_on == group.trained_on
+        for run, before in zip(kept_runs.finished, group.finished, strict=True):
+            assert run.scenes.to_dict() == before.scenes.to_dict()
+            assert run.scores.to_dict() == before.scores.to_dict()
+
+
+@pytest.mark.parametrize("damage", ["", "image\n1.png\n"])
+def test_a_folder_that_holds_no_kept_numbers_is_refused(damage: str, tmp_path: Path) -> None:
+    if damage:
+        (tmp_path / "runs.csv").write_text("seed\n0\n")
+        (tmp_path / "images.csv").write_text(damage)
+    with pytest.raises(UsageError, match="no numbers of a report that was kept"):
+        read_kept(tmp_path)
 
 
 def kept(folder: Path, place: Path) -> set[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import recompute, rejudge
+from ir_lightning.report.kept import scene_of
 
 pytestmark = pytest.mark.slow
 
@@ -21,5 +22,5 @@ def test_five_verdicts_are_those_of_scipy_alone() -> None:
 
 
 def test_files_of_one_photograph_are_one_scene() -> None:
-    assert {rejudge.scene_of(f"chelsea-{draw}", "rain") for draw in (1, 2, 3)} == {"chelsea"}
-    assert len({rejudge.scene_of(str(image), "rain800") for image in range(1, 101)}) == 76
+    assert {scene_of(f"chelsea-{draw}", "rain") for draw in (1, 2, 3)} == {"chelsea"}
+    assert len({scene_of(str(image), "rain800") for image in range(1, 101)}) == 76

@@ -10,8 +10,8 @@ import pytest
 
 from ir_lightning.errors import UsageError
 from ir_lightning.files import write_json
-from ir_lightning.report.claims import Judged
 from ir_lightning.report.index import INDEX
+from ir_lightning.report.judging import Judged
 from ir_lightning.report.runs import collect
 from ir_lightning.report.write import write_report
 from ir_lightning.runs.record import write_result

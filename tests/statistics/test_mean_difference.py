@@ -70,7 +70,7 @@ def test_what_is_undecided_in_one_place_is_undecided_on_average() -> None:
     other = four.copy()
     other[1:2] = np.nan
     pairs = [tables(gone, four), tables(other, four)]
-    assert mean_difference(pairs).gap == "2 seeds that finished everywhere: it takes 3"
+    assert mean_difference(pairs).gap == "2 seeds of a cell: a verdict takes at least 3"
 
 
 @pytest.mark.slow

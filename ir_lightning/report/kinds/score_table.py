@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.claims import ALPHA, SaturatesAt
+from ir_lightning.report.claims import ALPHA
 from ir_lightning.report.content import NamedCell, ReportKind, cell_name
 from ir_lightning.report.runs import NotMeasuredError, ReportedMetric, Results
+from ir_lightning.report.trends import SaturatesAt
 from ir_lightning.statistics.saturation import Saturation
 
 Printed = Mapping[str, Mapping[str, Sequence[float] | None] | None]
