@@ -18,7 +18,9 @@ from ir_lightning.report.kept import read_kept
 from ir_lightning.report.runs import Results
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
-PRETRAINED = 1000  # iterations of reconstruction that such runs of fig7 began with
+PRETRAINED = (
+    1000  # iterations of reconstruction that runs of fig7 began with, where no table says so
+)
 UNSAID: dict[str, dict[str, str]] = {
     "infoaccum": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
     "dense": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
@@ -36,7 +38,7 @@ def read(folder: Path) -> Results:
     results = read_kept(folder)
     for group in results.where({"pretrain": "reconstruction"}):
         for run in group.runs.values():
-            run.record["pretrained"] = PRETRAINED
+            run.record.setdefault("pretrained", PRETRAINED)
     if results.name == "fig14":
         for group in results.groups:
             group.cell.update(UNSAID.get(group.cell["enhancer"], {}))

@@ -46,6 +46,8 @@ def _results(folder: Path, runs: pd.DataFrame, images: pd.DataFrame) -> Results:
             "iterations": int(record["iterations"]),
             "degraded": {"psnr": record["degraded_psnr"]},
         }
+        if "pretrained" in record:  # with iterations before its own
+            known["pretrained"] = int(record["pretrained"])
         table = table.set_index("image")
         if "scene" not in table:
             table["scene"] = [scene_of(image, record["dataset"]) for image in table.index]

@@ -120,5 +120,6 @@ def _line(cell: dict[str, Any], run: Run) -> dict[str, Any]:
         "seconds": run.record["seconds"],
         "threads": run.record["threads"],
         "speed": speed_of(run.record),
+        "pretrained": run.record.get("pretrained", 0),
         **{key: run.record[key] for key in OF_RUN},
     }

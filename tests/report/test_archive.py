@@ -21,6 +21,7 @@ MEASURED = {
     "seconds": 12.5,
     "threads": 1,
     "config_hash": "0123456789",
+    "pretrained": 7,
 }
 
 
@@ -61,7 +62,7 @@ def test_runs_and_images_as_rows(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_kept_is_read_as_the_runs_are(folder: Path, tmp_path: Path) -> None:
-    """Cells, seeds, scores and scenes; such a folder says how scores vary."""
+    """Cells, seeds, scores, scenes and iterations; such a folder says how scores vary."""
     write_report(folder, keep=tmp_path / "kept")
     again, once = read_kept(tmp_path / "kept"), collect(folder)
     assert [group.cell for group in again.groups] == [group.cell for group in once.groups]
@@ -71,6 +72,7 @@ def test_what_was_kept_is_read_as_the_runs_are(folder: Path, tmp_path: Path) -> 
         for run, before in zip(kept_runs.finished, group.finished, strict=True):
             assert run.scenes.to_dict() == before.scenes.to_dict()
             assert run.scores.to_dict() == before.scores.to_dict()
+            assert run.iterations == before.iterations == RECORD["iterations"] + 7
 
 
 @pytest.mark.parametrize("damage", ["", "image\n1.png\n"])
