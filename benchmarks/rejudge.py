@@ -18,9 +18,7 @@ from ir_lightning.report.kept import read_kept
 from ir_lightning.report.runs import Results
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
-PRETRAINED = (
-    1000  # iterations of reconstruction that runs of fig7 began with, where no table says so
-)
+PRETRAINED = 1000  # iterations that came before runs of fig7, where no table says how many
 UNSAID: dict[str, dict[str, str]] = {
     "infoaccum": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
     "dense": {"enhancer.norm": "instance", "enhancer.keep_input": "True"},
