@@ -1,7 +1,7 @@
 """`ir-lightning experiment NAME --plan`: what its runs would show, before any is trained."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +15,7 @@ from ir_lightning.data.combining import scored_images
 from ir_lightning.errors import DataError, UsageError
 from ir_lightning.launch.config import requested_config
 from ir_lightning.launch.preflight import resolve
+from ir_lightning.report.claims import ScoreClaim
 from ir_lightning.report.experiment import Experiment, Job, chosen_datasets
 from ir_lightning.report.index import INDEX, build_report
 from ir_lightning.report.kept import read_kept
@@ -79,21 +80,24 @@ def show_plan(
     wanted = named("--difference", given.difference, METRIC)
     datasets = chosen_datasets(experiment.datasets, dataset)
     scenes = named("--scenes", given.scenes, ANY)
+    report = build_report(experiment.report, Path(experiment.name))
+    metrics = {claim.metric for claim in report.claims if isinstance(claim, ScoreClaim)}
+    refuse_strangers("--scenes", scenes.keys() - {ANY}, datasets)
+    refuse_strangers("--sd", stated.keys(), metrics)
+    refuse_strangers("--difference", wanted.keys(), metrics)
     design = Design(
         Results(folder, experiment.name, experiment.title, budget, cells_of(jobs)),
         datasets,
         len(experiment.seeds[budget]),
         {
-            name: int(scenes.get(name, scenes[ANY])[0])
-            if name in scenes or ANY in scenes
-            else count_scenes(name, jobs, overrides, own)
+            name: int(known[0]) if known else count_scenes(name, jobs, overrides, own)
             for name in datasets
+            for known in [scenes.get(name) or scenes.get(ANY)]
         },
         {name: Deviations(*values) for name, values in stated.items()},
         measured,
         {name: values[0] for name, values in wanted.items()},
     )
-    report = build_report(experiment.report, Path(experiment.name))
     lines = plan(report.claims, design, sorted({design.seeds, *SEEDS}))
     unknown = {line.metric: None for line in lines if isinstance(line, Unplanned) and line.metric}
     planned = [line for line in lines if isinstance(line, PlanLine)]
@@ -121,6 +125,13 @@ def named(
             raise UsageError(f"{option} {text}: {FORMS[option]}.")
         found[name if equals else default] = numbers
     return found
+
+
+def refuse_strangers(option: str, named: Iterable[str], known: Iterable[str]) -> None:
+    """UsageError for a name that nothing of the plan has."""
+    if strangers := sorted({*named} - {*known}):
+        choice = ", ".join(sorted(known))
+        raise UsageError(f"{option}: nothing here is about {strangers[0]}; choose from {choice}.")
 
 
 def how_to_know(metrics: Sequence[str], measured: Results | None) -> str:
@@ -179,11 +190,11 @@ def table_of(design: Design, lines: Sequence[PlanLine]) -> Table:
 
     What is the same in all rows stands in the title or in the legend.
     """
-    several_places = len({place_of(design, line) for line in lines}) > 1
+    several_places = len({line.where for line in lines}) > 1
     several_families = len({line.family for line in lines}) > 1
     title = design.cells.title
     if not several_places:
-        title += f" ({place_of(design, lines[0])}: {lines[0].scenes} scenes)"
+        title += f" ({lines[0].where}: {lines[0].scenes} scenes)"
     # A number of seeds that decides nothing has no column.
     counts = [n for n in lines[0].sees if any(line.sees[n] is not None for line in lines)]
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
@@ -212,14 +223,10 @@ def table_of(design: Design, lines: Sequence[PlanLine]) -> Table:
 
     before = ""
     for (claim, scenes, *numbers), same in groupby(lines, told):
-        where = f"{', '.join(place_of(design, line) for line in same)}: {scenes}"
+        where = f"{', '.join(line.where for line in same)}: {scenes}"
         table.add_row("" if claim == before else claim, *[where] * several_places, *numbers)
         before = claim
     return table
-
-
-def place_of(design: Design, line: PlanLine) -> str:
-    return line.where or design.datasets[0]
 
 
 def legend(design: Design, lines: Sequence[PlanLine | Unplanned]) -> list[str]:
@@ -265,7 +272,8 @@ def legend(design: Design, lines: Sequence[PlanLine | Unplanned]) -> list[str]:
     why: dict[str, list[str]] = {}
     for line in lines:
         if isinstance(line, Unplanned):
-            why.setdefault(line.why, []).append(line.claim.says)
+            where = f" ({line.where})" if line.where else ""
+            why.setdefault(line.why, []).append(f"{line.claim.says}{where}")
     for reason, says in why.items():
         told.append(f"Not planned: {'; '.join(dict.fromkeys(says))}: {reason}.")
     return told

@@ -29,9 +29,9 @@ def crop_for(depth: Any, at_least: int) -> int:
     return max(smallest_crop(depth), at_least) if halved else at_least
 
 
-def between(least: int, value: int | None, most: int) -> int:
-    """A value, but ``least`` where it is missing or less, and ``most`` where it is more."""
-    return min(max(least, value or 0), most)
+def between(least: int, value: Any, most: int) -> int:
+    """A number, but ``least`` where there is none or it is less, and ``most`` where it is more."""
+    return min(max(least, value), most) if type(value) is int else least
 
 
 # Words that configuration files may use in ${...} beside Hydra's own.

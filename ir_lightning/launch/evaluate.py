@@ -67,6 +67,11 @@ def with_evaluation(
             )
         if _lies_in(key, TESTED) and "dataset" not in keys:
             raise UsageError(f"{override}: give dataset=NAME with it, the data set to be tested.")
+    if "budget.evaluation_side" in keys and "dataset" not in keys and _degrades(plain):
+        raise UsageError(
+            "budget.evaluation_side: synthetic test scenes are as large as what is scored of them; "
+            f"give dataset={plain['dataset']['name']} with it, so that they are made anew."
+        )
     composed = requested_config(overrides)
     try:
         return _applied(plain, composed, keys)
@@ -74,6 +79,11 @@ def with_evaluation(
         raise UsageError(
             f"{run_dir / CONFIG}: it is not the configuration of a run ({error!r})."
         ) from error
+
+
+def _degrades(plain: Mapping[str, Any]) -> bool:
+    """Whether the run's images are clean scenes that are degraded as they are read."""
+    return bool(plain.get("dataset", {}).get("composition"))
 
 
 def _applied(plain: dict[str, Any], composed: DictConfig, keys: Sequence[str]) -> dict[str, Any]:

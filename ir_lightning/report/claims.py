@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, by_scene
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, by_scene, matrices
 from ir_lightning.statistics.comparison import Evidence, difference_in, every_in
 from ir_lightning.statistics.effects import (
     Array,
@@ -122,6 +122,9 @@ class ScoreClaim(ReportClaim):
 class PlannedClaim(ScoreClaim):
     """Base of the claims of which it is known what they see, from what scores vary by."""
 
+    absolute: ClassVar[bool] = False
+    """It is about scores themselves, whose spread over scenes no difference of two tells."""
+
     @property
     def claimed(self) -> str:
         """What a true value has to be, in a few words."""
@@ -138,6 +141,10 @@ class PlannedClaim(ScoreClaim):
     def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
         """The (S, scenes) scores of the cells, condensed."""
         return effects(stacked(scores))
+
+    def condensed(self, cells: Sequence[CellRuns]) -> Effects:
+        """The same of whatever runs the cells have; NotMeasuredError for too few."""
+        return self.effects(cells, matrices(cells, self.metric))
 
     def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
         """The same from standard deviations; ``pair_sd``: of the difference of a pair of seeds."""
@@ -216,11 +223,22 @@ class MeanDifference(Difference):
         return super().places(results) if len(results.values(self.over)) > 1 else []
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        cells = self.cells(results, place)
-        pairs = [self.by_scene(results, pair) for pair in zip(cells[::2], cells[1::2], strict=True)]
-        levels = [[a - b for a, b in pairs]] if self.paired else [*zip(*pairs, strict=True)]
-        known = self.evidence_in(averaged(levels), results.metric(self.metric).unit)
+        pairs = self.pairs(self.cells(results, place))
+        found = self.averaged([self.by_scene(results, pair) for pair in pairs])
+        known = self.evidence_in(found, results.metric(self.metric).unit)
         return replace(known, note=self.direction(results))
+
+    def condensed(self, cells: Sequence[CellRuns]) -> Effects:
+        return self.averaged([by_scene(pair, self.metric) for pair in self.pairs(cells)])
+
+    def pairs(self, cells: Sequence[CellRuns]) -> list[tuple[CellRuns, CellRuns]]:
+        return [*zip(cells[::2], cells[1::2], strict=True)]
+
+    def averaged(self, tables: Sequence[Sequence[pd.DataFrame]]) -> Effects:
+        """Scores of A and B by scene and seed in each place, condensed."""
+        if self.paired:
+            return averaged([[a - b for a, b in tables]])
+        return averaged([*zip(*tables, strict=True)])
 
     def cells(self, results: Results, place: str) -> list[CellRuns]:
         """A and B by the values of the key, one after the other."""
@@ -239,6 +257,7 @@ class MeanDifference(Difference):
 class AllFallShort(PlannedClaim):
     """The mean of every cell is worse than a score; the nearest one is told."""
 
+    absolute: ClassVar[bool] = True
     of: float  #: In the unit of the metric.
     where: Part = field(default_factory=dict)  #: Values of the cells that it is about.
 

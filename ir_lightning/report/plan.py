@@ -31,6 +31,7 @@ from ir_lightning.statistics.effects import (
 MOST_SEEDS = 50
 ENDLESS = 1_000_000  # seeds: what is left is the error of the scenes
 STATED, OWN, ALL = "stated", "own cells", "all cells"
+ON_AVERAGE = "on average"
 NO_LINE = "judged by a rule of its own, without such a line"
 
 
@@ -64,7 +65,7 @@ class PlanLine:
     """What a claim will see, in one of its places."""
 
     claim: PlannedClaim
-    where: str
+    where: str  #: Its place, or the data set that it is about.
     family: int  #: How many claims are judged together.
     scenes: int
     deviations: Deviations
@@ -104,11 +105,15 @@ def _line(
     claim: PlannedClaim, place: str, family: int, design: Design, seeds: Sequence[int]
 ) -> PlanLine | Unplanned:
     cells = claim.cells(design.cells, place)
-    scenes = design.scenes[design.dataset(cells[0].cell)]
+    datasets = dict.fromkeys(design.dataset(each.cell) for each in cells)
+    scenes = min(design.scenes[dataset] for dataset in datasets)
+    where = place or (ON_AVERAGE if len(datasets) > 1 else next(iter(datasets)))
     if scenes < FEWEST_SCENES:
         few = "1 scene decides" if scenes == 1 else f"{scenes} scenes decide"
         return Unplanned(claim, place, f"{few} nothing: a verdict takes at least {FEWEST_SCENES}")
     if (known := _variances(claim, cells, design)) is None:
+        if claim.absolute:
+            return Unplanned(claim, place, "only runs of its own cells say how their scores vary")
         unknown = f"nothing says how {claim.metric} varies"
         return Unplanned(claim, place, unknown, claim.metric)
     found, source, untrained = known
@@ -119,9 +124,9 @@ def _line(
 
     values = {count: sees(count) for count in seeds}
     wanted = design.differences.get(claim.metric)
-    needs = "" if wanted is None else _needs(claim, sees, wanted)
-    shown = (_deviations(found), source, untrained, values, needs)
-    return PlanLine(claim, place, family, scenes, *shown)
+    needs = "" if wanted is None or claim.absolute else _needs(claim, sees, wanted)
+    shown = (_deviations(found, claim), source, untrained, values, needs)
+    return PlanLine(claim, where, family, scenes, *shown)
 
 
 def _needs(claim: PlannedClaim, sees: Callable[[int], float | None], difference: float) -> str:
@@ -146,11 +151,10 @@ def _variances(
     known, source, untrained = design.stated.get(claim.metric), STATED, False
     if known is None and design.measured is not None:
         if (own := _own_cells(claim, cells, design)) is not None:
-            found = claim.effects(own, matrices(own, claim.metric))
-            return found, OWN, _untrained(own, claim)
+            return claim.condensed(own), OWN, _untrained(own, claim)
         known, source = typical(design.measured, claim.metric), ALL
         untrained = _untrained(design.measured.groups, claim)
-    if known is None:
+    if known is None or claim.absolute:
         return None
     pair = math.sqrt(2) * known.seed if known.pair is None else known.pair
     return claim.stated(len(cells), known.seed, known.scene, pair), source, untrained
@@ -169,9 +173,7 @@ def _own_cells(
     own = [measured.get(json.dumps(key, sort_keys=True)) for key in keys]
     there = [group for group in own if group is not None]
     try:
-        usable = len(there) == len(cells) and not (
-            claim.effects(there, matrices(there, claim.metric)).gap
-        )
+        usable = len(there) == len(cells) and not claim.condensed(there).gap
     except NotMeasuredError:
         return None
     return there if usable else None
@@ -180,8 +182,8 @@ def _own_cells(
 def typical(results: Results, metric: str) -> Deviations | None:
     """Of all cells together, variances averaged; None where the runs are too few to say.
 
-    Seeds count by their degrees of freedom, of which it takes five; scenes by the pairs of cells on
-    one data set, which take five scenes.
+    Seeds count by their degrees of freedom, of which it takes five; of scenes it is the median over
+    the pairs of cells on one data set, which take five scenes: few of them are what claims compare.
     """
     seed, degrees, scene = 0.0, 0, []
     several = [group for group in results.groups if len(group.finished) > 1]
@@ -197,12 +199,13 @@ def typical(results: Results, metric: str) -> Deviations | None:
             scene += _pairs(found).tolist()
     if degrees < FEWEST_POOLED or not scene:
         return None
-    return Deviations(math.sqrt(seed / degrees), math.sqrt(np.mean(scene)))
+    return Deviations(math.sqrt(seed / degrees), math.sqrt(np.median(scene)))
 
 
-def _deviations(found: Effects) -> Deviations:
-    """Root mean squares over levels and pairs of them; of one level, its own."""
-    scene = found.scene_covariance.ravel() if len(found.means) == 1 else _pairs(found)
+def _deviations(found: Effects, claim: PlannedClaim) -> Deviations:
+    """Root mean squares over levels and pairs of them; or of the levels themselves."""
+    alone = claim.absolute or len(found.means) == 1
+    scene = np.diag(found.scene_covariance) if alone else _pairs(found)
     return Deviations(math.sqrt(found.variances.mean()), math.sqrt(scene.mean()))
 
 

@@ -270,7 +270,9 @@ def _refuse_mixtures(results: Results) -> None:
 
     Equally long is as long by itself, or together with what a run was pre-trained by.
     """
-    by_total = len({run.record["iterations"] for run in results.finished}) > 1
+    lengths: dict[str, set[int]] = {}
+    for run in results.finished:
+        lengths.setdefault(run.record["dataset"], set()).add(run.record["iterations"])
     rows = [
         {
             "run": run.directory.name,
@@ -282,7 +284,9 @@ def _refuse_mixtures(results: Results) -> None:
             # Records of earlier versions have none; the other columns compare those.
             "evaluations": run.record.get("evaluation"),
             "budget": run.record["budget"],
-            "iterations": run.iterations if by_total else run.record["iterations"],
+            "iterations": run.record["iterations"]
+            if len(lengths[run.record["dataset"]]) == 1
+            else run.iterations,
         }
         for run in results.finished
     ]

@@ -156,11 +156,11 @@ def over_seeds(curves: Sequence[Stages]) -> Agreement:
 
     - called two-stage, though they have one: of exponentials 0 to 2 %, of power laws 0 to 23 %, of
       stretched exponentials 0 to 35 %; the most with a correlation of 0.8, and none without. So of
-      three trainings that agree, at most 4 % do falsely;
+      three trainings about 4 % agree falsely in the worst case (60 curves leave up to 11 %);
     - called two-stage, with taus of 20 and 300 iterations in 1,000: 85 to 93 % in noise of 0.05, 5
       to 37 % of 0.15, and 0 to 5 % of 0.35 (taus of 60 and 300: 0 to 13 %);
-    - refuted, though they have these two stages: 2 to 8 % (0 to 15 %), so of three trainings that
-      agree less than 0.4 % are.
+    - refuted, though they have these two stages: 2 to 8 % (0 to 15 %), so about 0.3 % of
+      three trainings agree on it in the worst case (up to 2 %).
 
     Raises:
         ValueError: there is no curve.

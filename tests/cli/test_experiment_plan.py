@@ -51,7 +51,7 @@ def test_kept_results_say_how_scores_vary(capsys: Captured) -> None:
     assert planned(*table3, "--variances-from", KEPT, "--difference", "1") == 0
     text = capsys.readouterr().out
     rejudged = (EXPERIMENTS / "results" / "rejudged.md").read_text("utf-8")
-    rejudged = rejudged.split("## cpu/table3-rain800")[1]
+    rejudged = rejudged.split("## cpu/table3-rain800")[1].partition("## ")[0]
     (said,) = [line for line in rejudged.splitlines() if "InfoAccum wins detail back" in line]
     (row,) = [line for line in text.splitlines() if "InfoAccum wins detail" in line]
     sees = said.rpartition("sees ")[2]
@@ -102,6 +102,12 @@ def test_finished_runs_of_the_experiment_say_how_scores_vary(
         (["fig3", "--sd", "0.1,0.2", "--scenes", "none"], r"--scenes none: give N or DATASET=N"),
         (["fig3", "--sd", "0.1,0.2", "--difference", "0"], r"--difference 0: give METRIC=D"),
         (["fig3", "--sd", "0.1,0.2", "--dataset", "rain800"], r"Give --scenes rain800=N"),
+        (
+            ["fig3", "--sd", "0.1,0.2", "--scenes", "rian=9"],
+            r"--scenes: nothing .* rian; .*rain",
+        ),
+        (["fig3", "--sd", "pnsr=0.1,0.2"], r"--sd: nothing here is about pnsr; choose from psnr"),
+        (["fig3", "--sd", "0.1,0.2", "--difference", "ssim=1"], r"--difference: nothing .* ssim"),
         (["fig3", "--variances-from", "nowhere"], r"nowhere: no numbers of a report"),
         (["table4"], r"table4 trains nothing"),
         (["fig3", "--budget", "large"], r"no budget 'large'"),
@@ -111,6 +117,17 @@ def test_what_is_not_known_is_asked_for(words: list[str], said: str, capsys: Cap
     assert planned(*words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(said, line), line
+
+
+def test_each_data_set_has_its_scenes_and_averages_the_fewest(capsys: Captured) -> None:
+    sets = {"noise": 40, "haze": 30, "rain": 3, "rain_density": 9, "rain_haze": 9, "heavy_rain": 9}
+    scenes = [word for name, n in sets.items() for word in ("--scenes", f"{name}={n}")]
+    assert planned("table2", "--sd", "0.2,0.5", "--sd", "ssim=0.01,0.03", *scenes) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "heavy_rain: 9" in text
+    assert "noise: 40" in text
+    assert re.search(r"Not planned: LSGAN beats GAN \(rain\);.*3 scenes decide nothing", text)
+    assert "on average: " not in text, "three scenes decide nothing there, either"
 
 
 def test_a_smoke_budget_decides_nothing(capsys: Captured) -> None:

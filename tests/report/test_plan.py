@@ -15,7 +15,7 @@ from ir_lightning.build import build
 from ir_lightning.report.plan import ALL, OWN, STATED, Design, Deviations, PlanLine, Unplanned, plan
 from ir_lightning.report.runs import CellRuns, Results, Run, collect
 from tests.helpers.reports import content_of, part
-from tests.report.test_true_verdicts import BETTER, plant
+from tests.report.test_true_verdicts import BETTER, MEAN, on_both, plant
 
 
 def designed(methods: str = "ab", scenes: int = 20, **known: Any) -> Design:
@@ -99,7 +99,7 @@ def test_cells_that_were_not_run_vary_as_all_others_do(tmp_path: Path) -> None:
     seed = runs.mean(axis=2).var(axis=1, ddof=1).mean()
     by_scene = runs.mean(axis=1)
     pairs = [(0, 1), (0, 2), (1, 2)]
-    scene = np.mean([(by_scene[i] - by_scene[j]).var(ddof=1) for i, j in pairs])
+    scene = np.median([(by_scene[i] - by_scene[j]).var(ddof=1) for i, j in pairs])
     assert found.deviations[:2] == pytest.approx((np.sqrt(seed), np.sqrt(scene)))
 
 
@@ -164,3 +164,38 @@ def test_other_rules_have_no_line() -> None:
     (found,) = plan([build(claim, "claim")], designed(), [3])
     assert isinstance(found, Unplanned)
     assert "a rule of its own" in found.why
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_an_average_is_planned_from_its_cells_as_it_is_judged(paired: bool, tmp_path: Path) -> None:
+    claim = MEAN | {"paired": paired}
+    folder = on_both(tmp_path, claim, {"rain800": 3.0, "reside": 1.6})
+    measured = collect(folder)
+    groups = [CellRuns(of.cell, {s: Run(Path(), {}) for s in of.runs}) for of in measured.groups]
+    cells = Results(Path(), "t", "T", "cpu", groups)
+    scenes = {"rain800": 20, "reside": 20}
+    found = line(Design(cells, [*scenes], 3, scenes, measured=measured), 3, claim)
+    (judged,) = content_of(folder).verdicts
+    assert (found.where, found.source) == ("on average", OWN)
+    assert f"sees {found.claim.told(found.sees[3] or 0)}" in judged.reason
+    # Stated ones count as those of one data set, with the fewest scenes of all.
+    stated = {"psnr": Deviations(0.2, 0.5)}
+    few = Design(cells, [*scenes], 3, scenes | {"reside": 12}, stated=stated)
+    assert line(few, 3, claim).scenes == 12
+    assert (
+        line(few, 3, claim).sees
+        == line(designed(scenes=12, stated=stated), 3, BETTER | {"paired": paired}).sees
+    )
+
+
+def test_how_one_network_varies_no_difference_tells(tmp_path: Path) -> None:
+    claim = part("AllFallShort", of=30.0, says="none is complete")
+    (found,) = plan([build(claim, "c")], designed(stated={"psnr": Deviations(0.2, 0.5)}), [3])
+    assert isinstance(found, Unplanned)
+    assert "only runs of its own cells" in found.why
+    folder = plant(tmp_path, {"a": 3.0, "b": 2.0}, claim=claim)
+    own = line(designed(measured=collect(folder)), 3, claim)
+    (judged,) = content_of(folder).verdicts
+    assert f"sees {own.claim.told(own.sees[3] or 0)} " in judged.reason
+    spread = np.var(np.arange(20) / 20, ddof=1)  # of the planted scenes
+    assert own.deviations.scene == pytest.approx(np.sqrt(spread), rel=0.02)

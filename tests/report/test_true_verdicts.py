@@ -13,7 +13,7 @@ from ir_lightning.files import write_json
 from ir_lightning.report.index import INDEX
 from ir_lightning.report.runs import collect, matrices
 from ir_lightning.report.write import write_report
-from ir_lightning.runs.record import CEILING, mean_score, write_result
+from ir_lightning.runs.record import CEILING, mean_score, read_result, write_result
 from ir_lightning.runs.scores import read_scores, write_scores
 from tests.helpers.reports import content_of, part
 from tests.report.test_report import RECORD
@@ -176,21 +176,40 @@ def test_the_best_of_all_cells_falls_short(best: float, verdict: str, tmp_path: 
     assert float(judged.reason.split()[0]) == pytest.approx(30 - 20 - best - 0.475, abs=0.01)
 
 
-def test_an_average_over_data_sets_is_no_claim_about_one(tmp_path: Path) -> None:
-    """On one of two data sets A is better, on the other it is worse by less."""
-    claim = part("MeanDifference", a={"method": "a"}, b={"method": "b"}, over="dataset", says="A")
+MEAN = part("MeanDifference", a={"method": "a"}, b={"method": "b"}, over="dataset", says="A")
+
+
+def on_both(root: Path, claim: Mapping[str, Any], gains: Mapping[str, float]) -> Path:
+    """A report on two data sets, on each of which A gains so much, and B 2 dB."""
     runs: list[dict[str, Any]] = []
-    for dataset, gain in {"rain800": 3.0, "reside": 1.6}.items():
+    for dataset, gain in gains.items():
         own = {method: {"dataset": dataset} for method in "ab"}
-        folder = plant(tmp_path / dataset, {"a": gain, "b": 2.0}, records=own, claim=claim)
+        folder = plant(root / dataset, {"a": gain, "b": 2.0}, records=own, claim=claim)
         index = json.loads((folder / INDEX).read_text())
         for entry in index["runs"]:
             entry["cell"]["dataset"] = dataset
-            entry["run"] = str(tmp_path / dataset / Path(entry["run"]).name)
+            entry["run"] = str(root / dataset / Path(entry["run"]).name)
         write_json(folder / INDEX, index)
-        assert content_of(folder).verdicts == []
+        assert content_of(folder).verdicts == [], "it is no average of one"
         runs += index["runs"]
     write_json(folder / INDEX, index | {"runs": runs})
-    (judged,) = content_of(folder).verdicts
+    return folder
+
+
+def test_an_average_over_data_sets_is_no_claim_about_one(tmp_path: Path) -> None:
+    """On one of two data sets A is better, on the other it is worse by less."""
+    (judged,) = content_of(on_both(tmp_path, MEAN, {"rain800": 3.0, "reside": 1.6})).verdicts
     assert judged.verdict == "supported"
     assert float(judged.reason.split()[0]) == pytest.approx((1.0 - 0.4) / 2, abs=0.01)
+
+
+def test_lengths_differ_between_data_sets_and_not_within_one(tmp_path: Path) -> None:
+    """With a budget of epochs; one of the two methods may begin with another's weights."""
+    folder = on_both(tmp_path, MEAN, {"rain800": 3.0, "reside": 1.6})
+    for place, more in (("reside/a-0", {"iterations": 20}), ("rain800/a-0", {"pretrained": 10})):
+        for seed in range(SEEDS):
+            for method in "ab":
+                run = tmp_path / place.replace("a-0", f"{method}-{seed}")
+                if method == "a" or "iterations" in more:
+                    write_result(run, read_result(run) | more)
+    assert len(collect(folder).groups) == 4
