@@ -75,11 +75,11 @@ def test_what_is_undecided_in_one_place_is_undecided_on_average() -> None:
 
 @pytest.mark.slow
 def test_it_errs_as_rarely_as_it_promises() -> None:
-    """1,000 nulls on each of three designs, 3 seeds; data made apart from the rule."""
+    """500 nulls on each of three designs, 3 seeds; data made apart from the rule."""
     for shared_seed, shared_scene in ((0.3, 0.0), (0.0, 0.5), (0.2, 0.3)):
         random = np.random.default_rng(1)
         wrong = 0
-        for _ in range(1000):
+        for _ in range(500):
             luck = random.normal(0, shared_seed, (2, 3, 1))
             taste = random.normal(0, shared_scene, (2, 1, 20))
             pairs = []
@@ -87,4 +87,4 @@ def test_it_errs_as_rarely_as_it_promises() -> None:
                 own = random.normal(0, 0.1, (2, 3, 1)) + random.normal(0, 0.3, (2, 1, 20))
                 pairs.append(tables(*(luck + taste + own + random.normal(0, 0.2, (2, 3, 20)))))
             wrong += mean_difference(pairs).p <= 0.05
-        assert wrong / 1000 <= 0.06, (shared_seed, shared_scene)
+        assert wrong / 500 <= 0.07, (shared_seed, shared_scene)  # 0.05 and two of its errors
