@@ -2,15 +2,15 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
 from ir_lightning.errors import UsageError
-from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, by_scene, matrices
+from ir_lightning.report.runs import CellRuns, NotMeasuredError, Results, arrays, by_scene
 from ir_lightning.statistics.comparison import Evidence, difference_in, every_in
 from ir_lightning.statistics.effects import (
     Array,
@@ -23,6 +23,8 @@ from ir_lightning.statistics.effects import (
 
 Part = Mapping[str, Any]
 """Values of cells by their keys, as an experiment's file writes them."""
+Read = Callable[[Sequence[CellRuns]], list[pd.DataFrame]]
+"""(scenes, S) scores of each of some cells."""
 Verdict = tuple[str, str]
 """``supported``, ``not supported`` or ``undecided``, and the numbers in words."""
 UNDECIDED = "undecided"
@@ -88,8 +90,7 @@ class ScoreClaim(ReportClaim):
 
     def scores(self, results: Results, groups: Sequence[CellRuns]) -> list[Array]:
         """(S, scenes) of each cell; see :meth:`by_scene`."""
-        tables = self.by_scene(results, groups)
-        return [np.ascontiguousarray(table.T, dtype=np.float64) for table in tables]
+        return arrays(self.by_scene(results, groups))
 
     def by_scene(self, results: Results, groups: Sequence[CellRuns]) -> list[pd.DataFrame]:
         """(scenes, S) of each cell, as scores of which more is better.
@@ -138,13 +139,13 @@ class PlannedClaim(ScoreClaim):
     def cells(self, results: Results, place: str) -> list[CellRuns]:
         """The cells that it is about; UsageError if there are none."""
 
-    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
-        """The (S, scenes) scores of the cells, condensed."""
-        return effects(stacked(scores))
+    def measured(self, results: Results, cells: Sequence[CellRuns]) -> Effects:
+        """The scores of its cells, condensed; errors as for :meth:`by_scene`."""
+        return self.effects(cells, partial(self.by_scene, results))
 
-    def condensed(self, cells: Sequence[CellRuns]) -> Effects:
-        """The same of whatever runs the cells have; NotMeasuredError for too few."""
-        return self.effects(cells, matrices(cells, self.metric))
+    def effects(self, cells: Sequence[CellRuns], read: Read) -> Effects:
+        """The same of scores that are read otherwise."""
+        return effects(stacked(arrays(read(cells))))
 
     def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
         """The same from standard deviations; ``pair_sd``: of the difference of a pair of seeds."""
@@ -175,23 +176,18 @@ class Difference(PlannedClaim):
     """A seed is the same start for both, e.g. where they are one network with two losses."""
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        cells = self.cells(results, place)
-        found = self.effects(cells, self.scores(results, cells))
+        found = self.measured(results, self.cells(results, place))
         known = self.evidence_in(found, results.metric(self.metric).unit)
         return replace(known, note=self.direction(results))
 
     def cells(self, results: Results, place: str) -> list[CellRuns]:
         return [self.one(results, part, place) for part in (self.a, self.b)]
 
-    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
+    def effects(self, cells: Sequence[CellRuns], read: Read) -> Effects:
         if not self.paired:
-            return super().effects(cells, scores)
-        seeds = [seed for seed in cells[0].runs if seed in cells[1].runs]
-        a, b = (
-            rows[[[*cell.runs].index(seed) for seed in seeds]]
-            for rows, cell in zip(scores, cells, strict=True)
-        )
-        return effects((a - b)[None])
+            return super().effects(cells, read)
+        a, b = read(cells)
+        return effects(arrays([a - b]))  # a seed that one of them lacks is a missing run
 
     def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
         return stated(1, pair_sd, scene_sd) if self.paired else stated(cells, seed_sd, scene_sd)
@@ -214,31 +210,19 @@ class Difference(PlannedClaim):
 
 @dataclass(frozen=True, kw_only=True)
 class MeanDifference(Difference):
-    """A is better than B on average over the values of a key; see
-    :func:`.comparison.mean_difference`. It is not judged where there is only one value."""
+    """A is better than B on average over the values of a key; see :func:`.effects.averaged`.
+
+    It is not judged where there is only one value.
+    """
 
     over: str  #: Key of cells, such as the data set.
 
     def places(self, results: Results) -> Iterable[str]:
         return super().places(results) if len(results.values(self.over)) > 1 else []
 
-    def evidence(self, results: Results, place: str) -> Evidence:
-        pairs = self.pairs(self.cells(results, place))
-        found = self.averaged([self.by_scene(results, pair) for pair in pairs])
-        known = self.evidence_in(found, results.metric(self.metric).unit)
-        return replace(known, note=self.direction(results))
-
-    def condensed(self, cells: Sequence[CellRuns]) -> Effects:
-        return self.averaged([by_scene(pair, self.metric) for pair in self.pairs(cells)])
-
-    def pairs(self, cells: Sequence[CellRuns]) -> list[tuple[CellRuns, CellRuns]]:
-        return [*zip(cells[::2], cells[1::2], strict=True)]
-
-    def averaged(self, tables: Sequence[Sequence[pd.DataFrame]]) -> Effects:
-        """Scores of A and B by scene and seed in each place, condensed."""
-        if self.paired:
-            return averaged([[a - b for a, b in tables]])
-        return averaged([*zip(*tables, strict=True)])
+    def effects(self, cells: Sequence[CellRuns], read: Read) -> Effects:
+        pairs = [read(pair) for pair in zip(cells[::2], cells[1::2], strict=True)]
+        return averaged([(a, b) for a, b in pairs], self.paired)
 
     def cells(self, results: Results, place: str) -> list[CellRuns]:
         """A and B by the values of the key, one after the other."""
@@ -262,10 +246,10 @@ class AllFallShort(PlannedClaim):
     where: Part = field(default_factory=dict)  #: Values of the cells that it is about.
 
     def evidence(self, results: Results, place: str) -> Evidence:
-        metric, cells = results.metric(self.metric), self.cells(results, place)
-        lacking = [metric.sign * self.of - scores for scores in self.scores(results, cells)]
-        known = every_in(self.effects(cells, lacking), unit=metric.unit)
-        return replace(known, note=f" (short of {self.of:g})")
+        metric = results.metric(self.metric)
+        found = self.measured(results, self.cells(results, place))
+        lacking = replace(found, means=metric.sign * self.of - found.means)
+        return replace(every_in(lacking, unit=metric.unit), note=f" (short of {self.of:g})")
 
     def cells(self, results: Results, place: str) -> list[CellRuns]:
         part = self.within(self.where, place)

@@ -11,13 +11,14 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from ir_lightning.report.claims import ALPHA, PlannedClaim, ReportClaim
 from ir_lightning.report.judging import asked_of
-from ir_lightning.report.runs import Cell, CellRuns, NotMeasuredError, Results, matrices
+from ir_lightning.report.runs import Cell, CellRuns, NotMeasuredError, Results, by_scene, matrices
 from ir_lightning.statistics.effects import (
     FEWEST_POOLED,
     FEWEST_SCENES,
@@ -151,7 +152,7 @@ def _variances(
     known, source, untrained = design.stated.get(claim.metric), STATED, False
     if known is None and design.measured is not None:
         if (own := _own_cells(claim, cells, design)) is not None:
-            return claim.condensed(own), OWN, _untrained(own, claim)
+            return own
         known, source = typical(design.measured, claim.metric), ALL
         untrained = _untrained(design.measured.groups, claim)
     if known is None or claim.absolute:
@@ -162,8 +163,8 @@ def _variances(
 
 def _own_cells(
     claim: PlannedClaim, cells: Sequence[CellRuns], design: Design
-) -> list[CellRuns] | None:
-    """The measured cells that are the planned ones, if they could be judged."""
+) -> tuple[Effects, str, bool] | None:
+    """The same by the measured cells that are the planned ones, if they could be judged."""
     assert design.measured is not None
     measured = {
         json.dumps({"dataset": group.trained_on, **group.cell}, sort_keys=True): group
@@ -172,11 +173,13 @@ def _own_cells(
     keys = [{"dataset": design.dataset(each.cell), **each.cell} for each in cells]
     own = [measured.get(json.dumps(key, sort_keys=True)) for key in keys]
     there = [group for group in own if group is not None]
+    if len(there) < len(cells):
+        return None
     try:
-        usable = len(there) == len(cells) and not claim.condensed(there).gap
+        found = claim.effects(there, partial(by_scene, metric=claim.metric))
     except NotMeasuredError:
         return None
-    return there if usable else None
+    return None if found.gap else (found, OWN, _untrained(there, claim))
 
 
 def typical(results: Results, metric: str) -> Deviations | None:

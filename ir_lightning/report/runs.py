@@ -165,7 +165,11 @@ class CellRuns:
 
 def matrices(groups: Sequence[CellRuns], metric: str) -> list[Array]:
     """(S, I) scores of each cell by seed and scene, from :func:`by_scene`."""
-    tables = by_scene(groups, metric)
+    return arrays(by_scene(groups, metric))
+
+
+def arrays(tables: Sequence[pd.DataFrame]) -> list[Array]:
+    """(S, I) of each table (I, S)."""
     return [np.ascontiguousarray(table.T, dtype=np.float64) for table in tables]
 
 

@@ -12,12 +12,13 @@ from ir_lightning.report.claims import (
     UNDECIDED,
     Part,
     PlannedClaim,
+    Read,
     ScoreClaim,
     Verdict,
 )
-from ir_lightning.report.runs import CellRuns, Results
+from ir_lightning.report.runs import CellRuns, Results, arrays
 from ir_lightning.statistics.comparison import Evidence, growth_in
-from ir_lightning.statistics.effects import Array, Contrasts, Effects, effects, stacked, stated
+from ir_lightning.statistics.effects import Contrasts, Effects, effects, stacked, stated
 from ir_lightning.statistics.power import seen
 from ir_lightning.statistics.saturation import Saturation, resolves, saturation
 
@@ -61,7 +62,7 @@ class Grows(AlongClaim):
 
     def evidence(self, results: Results, place: str) -> Evidence:
         cells = self.cells(results, place)
-        found = self.effects(cells, self.scores(results, cells))
+        found = self.measured(results, cells)
         per = f"{results.metric(self.metric).unit} per unit of {self.over} in its smallest step"
         known = growth_in(found, self.levels(cells), self.margin, per.lstrip())
         return replace(known, note=self.direction(results))
@@ -104,7 +105,7 @@ class FallsFromPeak(AlongClaim):
     def verdict_within(self, results: Results, place: str, alpha: float) -> Verdict:
         groups = self.cells(results, place)
         unit = results.metric(self.metric).unit
-        found = self.effects(groups, self.scores(results, groups))
+        found = self.measured(results, groups)
         if found.gap:
             return UNDECIDED, found.gap
         lower, falls = len(groups) - 1, self.falls(found)
@@ -146,7 +147,8 @@ class SaturatesAt(AlongClaim):
         """Where quality saturates; errors as for :meth:`verdict`."""
         groups = self.cells(results, place)
         depths = [int(level) for level in self.levels(groups)]
-        scores, unit = stacked(self.scores(results, groups)), results.metric(self.metric).unit
+        scores = stacked(self.scores(results, groups))
+        unit = results.metric(self.metric).unit
         return saturation(scores, self.loss, alpha, depths=depths, unit=unit)
 
     @property
@@ -158,8 +160,8 @@ class SaturatesAt(AlongClaim):
     def claimed(self) -> str:
         return f"margin {self.loss:g}"
 
-    def effects(self, cells: Sequence[CellRuns], scores: Sequence[Array]) -> Effects:
-        return effects(stacked(scores), share=True)
+    def effects(self, cells: Sequence[CellRuns], read: Read) -> Effects:
+        return effects(stacked(arrays(read(cells))), share=True)
 
     def stated(self, cells: int, seed_sd: float, scene_sd: float, pair_sd: float) -> Effects:
         return stated(cells, seed_sd, scene_sd, share=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ir_lightning.errors import UsageError
@@ -19,7 +18,6 @@ from ir_lightning.statistics.effects import (
     Array,
     Contrasts,
     Effects,
-    averaged,
     effects,
     stacked,
 )
@@ -144,28 +142,6 @@ def difference_in(found: Effects, margin: float = 0.0, unit: str = "") -> Eviden
     """The same of two levels A and B, or of A - B, the only one, where seeds are paired."""
     weights = [[1.0]] if len(found.means) == 1 else [[1.0, -1.0]]
     return _evidence(found, np.array(weights), margin, unit)
-
-
-def mean_difference(
-    pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
-    margin: float = 0.0,
-    unit: str = "",
-    *,
-    paired: bool = False,
-) -> Evidence:
-    """What scores say about "A is better than B by more than ``margin``, averaged over places".
-
-    See :func:`.effects.averaged` for the units that its error is about.
-
-    Args:
-        pairs: by place: (I, S_a) and (I, S_b) by scene and seed.
-        margin, unit, paired: as in :func:`difference`.
-
-    Raises:
-        UsageError: scores cannot be used.
-    """
-    methods = [[a - b for a, b in pairs]] if paired else [*zip(*pairs, strict=True)]
-    return difference_in(averaged(methods), margin, unit)
 
 
 def every_in(found: Effects, margin: float = 0.0, unit: str = "") -> Evidence:

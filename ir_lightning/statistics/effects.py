@@ -226,17 +226,20 @@ def effects(scores: ArrayLike, share: bool = False) -> Effects:
     return Effects(means, seeds, scenes, variances, shared, covariance)
 
 
-def averaged(levels: Sequence[Sequence[pd.DataFrame]]) -> Effects:
-    """Condense levels that are each averaged over places, such as the data sets of a table.
+def averaged(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]], paired: bool = False) -> Effects:
+    """Condense two methods that are averaged over places, such as the data sets of a table.
 
     The places are these and no sample of others. A seed is one unit over all of them, since the
     same first weights begin everywhere; so is a scene that several places show, as the synthetic
     data sets do. (Where scenes share nothing but a name, that does no harm.)
 
     Args:
-        levels: of each, by place, (I, S) scores by scene and seed, which index and columns name. A
-            missing run is NaN for all scenes; only seeds that have finished everywhere count.
+        pairs: by place, (I, S) scores of A and of B by scene and seed, which index and columns
+            name. A missing run is NaN for all scenes; only seeds that have finished everywhere
+            count.
+        paired: condense A - B, the only level.
     """
+    levels = [[a - b for a, b in pairs]] if paired else [*zip(*pairs, strict=True)]
     runs = [
         pd.concat([table.mean() for table in tables], axis="columns").dropna().mean(axis="columns")
         for tables in levels

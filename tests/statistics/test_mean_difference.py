@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
-from ir_lightning.statistics.comparison import difference, mean_difference, verdicts
+from ir_lightning.statistics.comparison import Evidence, difference, difference_in, verdicts
+from ir_lightning.statistics.effects import averaged
 
 Pair = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -15,6 +16,10 @@ def tables(a: np.ndarray, b: np.ndarray, prefix: str = "") -> Pair:
     """Scores (S, I) as tables by scene and seed."""
     names = [f"{prefix}{scene}" for scene in range(a.shape[1])]
     return pd.DataFrame(a.T, index=names), pd.DataFrame(b.T, index=names)
+
+
+def mean_difference(pairs: list[Pair], paired: bool = False) -> Evidence:
+    return difference_in(averaged(pairs, paired))
 
 
 def test_with_scenes_in_common_it_is_the_paired_test_of_their_averages() -> None:
